@@ -1,0 +1,1 @@
+"""Guests: everything that runs inside a cell's process."""

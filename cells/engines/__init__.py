@@ -1,0 +1,1 @@
+"""Engines: what executes a guest's code."""

@@ -1,0 +1,1 @@
+"""The C extension of the ARM engine and of the world switch."""

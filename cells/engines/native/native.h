@@ -1,0 +1,108 @@
+/* The ARM engine's face towards Python: one `struct vcpu` and the calls on it.
+ *
+ * build.py hands this header to cffi, so it holds plain declarations only. What the C files share among themselves is in
+ * internal.h. README.md says how the parts work together and what is exact.
+ */
+#ifndef CELLVISOR_NATIVE_H
+#define CELLVISOR_NATIVE_H
+
+#include <stdint.h>
+
+/* Why vcpu_run came back. */
+#define STOP_NONE 0
+#define STOP_LIMIT 1
+#define STOP_WFI 2
+#define STOP_HVC 3
+#define STOP_FAULT 4
+
+/* Bits of vcpu.lines. Inputs of the CPU; an asynchronous abort that waits to be taken; code to be dropped at the next block
+ * (the engine's own: never set while it is not running). */
+#define LINE_IRQ 1
+#define LINE_FIQ 2
+#define LINE_ABORT 4
+#define LINE_FLUSH 8
+
+/* Indices of the cost table: cycles of one instruction of each class. The multiple classes are per register. */
+#define COST_ALU 0
+#define COST_MULTIPLY 1
+#define COST_LOAD 2
+#define COST_STORE 3
+#define COST_LOAD_MULTIPLE 4
+#define COST_STORE_MULTIPLE 5
+#define COST_BRANCH 6
+#define COST_COPROCESSOR 7
+#define COST_EXCEPTION 8
+#define COST_CLASSES 9
+
+/* What the CPU model has, found by asking it. */
+#define FEATURE_V6 1
+#define FEATURE_V7 2
+#define FEATURE_VBAR 4
+#define FEATURE_IFAR 8
+
+/* Fault codes of our own; those below are Unicorn's errors, and 0x100 + n is its exception number n. */
+#define FAULT_NO_REASON 0x80
+
+struct vcpu {
+    uint64_t cycles;  /* run so far: whole blocks count when they begin */
+    uint64_t limit;   /* stop before the first block that begins at or after this many cycles; 0: at the next block */
+    uint64_t insns;   /* instructions begun */
+    uint64_t blocks;  /* translated blocks begun */
+    uint32_t lines;   /* LINE_*: pending inputs. Change single bits only */
+    int32_t stop;     /* STOP_*: why the last run ended */
+    int64_t offset;   /* the owner's: virtual time = cycles + offset */
+    uint64_t svc, undef, prefetch_aborts, data_aborts, irqs, fiqs;
+    uint64_t waits, hvcs, yields;
+    uint64_t code_flushes;  /* times the translated code was thrown away */
+    uint64_t translations;  /* blocks decoded (misses of the cache of block costs) */
+    uint64_t host_clocks;   /* blocks decoded that read a counter which follows the host's clock */
+    uint32_t hvc;           /* immediate of the last HVC */
+    uint32_t features;      /* FEATURE_* */
+    uint32_t cached;        /* 1: block costs are cached by return address; 0: each block is decoded each time */
+    uint32_t fault_code, fault_pc, fault_address;
+    uint64_t flush_at;      /* bytes of translated code after which it is thrown away */
+    uint32_t cost[9];
+};
+
+/* Device callbacks have Unicorn's signature: engine, offset, size, (value,) handle. */
+typedef uint64_t (*device_read_t)(void *uc, uint64_t offset, unsigned int size, void *handle);
+typedef void (*device_write_t)(void *uc, uint64_t offset, unsigned int size, uint64_t value, void *handle);
+
+/* Find Unicorn's functions in the library at `path`. NULL, or what is missing. */
+const char *native_load(const char *path);
+/* Text of one of Unicorn's error codes. */
+const char *native_error(int code);
+
+/* A CPU with nothing mapped, its translator warm. NULL with *error set if that fails. */
+struct vcpu *vcpu_open(int model, uint64_t code_buffer, const uint32_t *cost, int *error);
+void vcpu_close(struct vcpu *v);
+void *vcpu_handle(struct vcpu *v);
+/* Power-on state, then CPSR for a privileged entry with interrupts masked, PC (bit 0: Thumb) and three arguments. */
+void vcpu_reset(struct vcpu *v, uint32_t pc, uint32_t r0, uint32_t r1, uint32_t r2);
+/* Run to the limit, taking interrupts on the way: STOP_*. */
+int vcpu_run(struct vcpu *v);
+
+/* Everything is mapped: make ready what the first run would allocate. */
+int vcpu_warm_up(struct vcpu *v);
+int vcpu_map_ram(struct vcpu *v, uint64_t base, uint64_t size, void *host);
+int vcpu_map_device(struct vcpu *v, uint64_t base, uint64_t size, device_read_t read, device_write_t write, void *handle);
+/* Somebody else wrote this physical memory: 1 if translated code is dropped for it (at once, or before the next block), else 0. */
+int vcpu_dma_written(struct vcpu *v, uint64_t address, uint64_t length);
+/* Drop the TLB, and translated code as above. */
+void vcpu_flush(struct vcpu *v);
+int vcpu_translate(struct vcpu *v, uint32_t address, uint64_t *physical);
+
+/* Registers by Unicorn's number; coprocessor registers of cp15 by their five coordinates. 0, or Unicorn's error. */
+int vcpu_read_register(struct vcpu *v, int number, uint64_t *value);
+int vcpu_write_register(struct vcpu *v, int number, uint64_t value);
+int vcpu_read_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t *value);
+int vcpu_write_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t value);
+/* The exclusive monitor: two words, address (all ones: open) and value. Not there (1) before ARMv6. */
+int vcpu_read_exclusive(struct vcpu *v, uint64_t *pair);
+int vcpu_write_exclusive(struct vcpu *v, const uint64_t *pair);
+
+/* Cycles of one instruction, for tests: `word` is an ARM word, or in Thumb state first halfword << 16 | second. */
+uint32_t native_cost_arm(const uint32_t *cost, uint32_t word);
+uint32_t native_cost_thumb(const uint32_t *cost, uint32_t first, uint32_t second, int wide);
+
+#endif

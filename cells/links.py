@@ -1,0 +1,117 @@
+"""The cell's end of the world switch: give an exit, sleep, get a resume. Two transports, one interface.
+
+`shm` is a shared page with a futex doorbell; `zmq` is any distance. Which of them carries a run is invisible to the guest
+and to the trace.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any, Protocol
+
+from cells.engines.native._native import ffi, lib
+from hypervisor.abi import page
+from hypervisor.abi.messages import pack, unpack
+from hypervisor.abi.records import EXIT, EXIT_PLAIN, RESUME, Event, Exit, Resume, exit_to_message, unpack_events
+
+SPIN_US = 20
+"""How long to spin for a peer on another host CPU before sleeping (HOST.md section 1)."""
+
+
+class Link(Protocol):
+    """What a vCPU needs of its transport."""
+
+    def exchange(self, record: Exit) -> Resume:
+        """Hand over an exit and sleep until the next resume."""
+        ...
+
+
+class ShmLink:
+    """A page shared with the monitor."""
+
+    def __init__(self, fd: int) -> None:
+        self._page = mmap.mmap(fd, page.PAGE_SIZE)
+        self._doorbell = ffi.cast("struct doorbell *", ffi.from_buffer(self._page))
+        self._seen = ffi.new("uint32_t *", 0)
+
+    def adopt(self) -> None:
+        """Have the kernel mark the page when this thread dies. Call it in the thread that will run the guest."""
+        lib.doorbell_adopt(self._doorbell)
+
+    def exchange(self, record: Exit) -> Resume:
+        """See `Link`."""
+        memory = self._page
+        output, data = record[11], record[12]
+        if output or data:
+            EXIT.pack_into(memory, page.EXIT_AT, *record[:11], len(output), len(data))
+            payload = output + data
+            memory[page.PAYLOAD_AT : page.PAYLOAD_AT + len(payload)] = payload
+        else:
+            EXIT_PLAIN.pack_into(memory, page.EXIT_AT, *record)
+        lib.doorbell_trap(self._doorbell, SPIN_US, self._seen)
+        seq, start, end, horizon, value, length = RESUME.unpack_from(memory, page.RESUME_AT)
+        events: tuple[Event, ...] = ()
+        if length:
+            events = unpack_events(memory[page.EVENTS_AT : page.EVENTS_AT + length])
+        return _new(Resume, (seq, start, end, horizon, value, events))
+
+
+_new = tuple.__new__  # a third of the time of the class's own constructor, on the hottest path of all
+
+
+class MonitorGone(Exception):  # noqa: N818  an event
+    """The monitor has ended this cell, or has ended itself."""
+
+
+class ZmqLink:
+    """A CURVE-authenticated DEALER to the monitor's ROUTER, which may be on another host.
+
+    `watch`: notice by itself when the monitor is gone. A local cell does not need that: the kernel ends it.
+    """
+
+    def __init__(self, socket: Any, *, watch: bool = False) -> None:
+        import zmq
+
+        self._socket = socket
+        self._poller = zmq.Poller() if watch else None
+        if self._poller is not None:
+            self._poller.register(socket, zmq.POLLIN)
+            self._poller.register(socket.get_monitor_socket(zmq.EVENT_DISCONNECTED), zmq.POLLIN)
+
+    def receive(self) -> Any:
+        """The monitor's next message.
+
+        Raises:
+            MonitorGone: there will be none.
+        """
+        while True:
+            if self._poller is not None and self._socket not in dict(self._poller.poll()):
+                raise MonitorGone
+            answer = self._socket.recv()
+            if answer:  # an empty one is the monitor feeling for a live peer
+                return answer
+
+    def send(self, message: bytes) -> None:
+        """Send to the monitor."""
+        self._socket.send(message)
+
+    def exchange(self, record: Exit) -> Resume:
+        """See `Link`."""
+        self._socket.send(pack(exit_to_message(record)))
+        answer = unpack(self.receive())
+        if answer is None:
+            raise MonitorGone
+        seq, start, end, horizon, value, events = answer
+        return Resume(seq, start, end, horizon, value, tuple(Event(*event) for event in events))
+
+
+def connect(endpoint: str, server_key: bytes, public_key: bytes, secret_key: bytes) -> Any:
+    """A connected DEALER. Make it before the sandbox closes: afterwards zmq could not create its threads and sockets."""
+    import zmq
+
+    context = zmq.Context()
+    socket = context.socket(zmq.DEALER)
+    socket.linger = 0
+    socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = server_key, public_key, secret_key
+    socket.connect(endpoint)
+    return socket

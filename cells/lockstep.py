@@ -1,0 +1,60 @@
+"""A vCPU's place in virtual time: the record it was resumed with, the events it was handed, and the one way to exit.
+
+Every guest, ARM code or Python, keeps a `Lockstep`. It reads `start`, `end` and `horizon`, takes due events, and calls
+`exit`, which returns when the monitor resumes it.
+"""
+
+from __future__ import annotations
+
+from cells.links import Link
+from hypervisor.abi.records import Event, Exit
+from hypervisor.abi.time import NEVER
+
+
+class Lockstep:
+    """State of the world switch, as the cell sees it."""
+
+    __slots__ = ("_events", "_link", "_seq", "end", "horizon", "start")
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._seq = 0
+        self._events: list[Event] = []
+        self.start = self.end = self.horizon = 0
+
+    def exit(
+        self,
+        kind: int,
+        time: int,
+        cycles: int = 0,
+        deadline: int = NEVER,
+        arguments: tuple[int, int, int, int] = (0, 0, 0, 0),
+        counts: tuple[int, int] = (0, 0),
+        output: bytes = b"",
+        data: bytes = b"",
+    ) -> int:
+        """Stop here for `kind`; when resumed, `start`, `end` and `horizon` are new and the monitor's answer is returned."""
+        record = _new(Exit, (self._seq, kind, time, cycles, deadline, *arguments, *counts, output, data))
+        self._seq, self.start, self.end, self.horizon, value, events = self._link.exchange(record)
+        if events:
+            self._events += events
+            self._events.sort(key=_time_of)  # stable: events of one time stay in the monitor's order
+        return value
+
+    def next_event(self) -> int:
+        """When the next undelivered event is due, `NEVER` if none."""
+        return self._events[0].time if self._events else NEVER
+
+    def due(self, now: int) -> list[Event]:
+        """Events whose time has come, oldest first; each is handed out once."""
+        due = [event for event in self._events if event.time <= now]
+        if due:
+            del self._events[: len(due)]
+        return due
+
+
+_new = tuple.__new__  # a third of the time of the class's own constructor, on the hottest path of all
+
+
+def _time_of(event: Event) -> int:
+    return event.time

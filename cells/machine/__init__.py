@@ -1,0 +1,1 @@
+"""Full-system guests: boot protocol, images, virtual devices."""

@@ -1,0 +1,225 @@
+"""A full-system guest: the ARM engine, the cell's private devices, and the loop that keeps them in virtual time.
+
+Theory: a vCPU counts its own cycles; `offset` maps them to global virtual time, and changes whenever other cells ran in
+between. Private devices (interrupt controller, timer, UART) are pure functions of that time. The engine runs up to the
+earliest of: the end of what the monitor allowed, the next deadline of a device, the next event. Devices of the monitor are
+reached by an exit from inside the access.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cells.engines.arm import ArmEngine, Stop
+from cells.fault import GuestFault
+from cells.lockstep import Lockstep
+from cells.machine.hypercall_page import HypercallPage
+from devices.bus import PAGE, assemble
+from hypervisor.abi.records import OUTPUT_LIMIT, EventKind, ExitKind
+from hypervisor.abi.time import NEVER
+
+INPUTS = 0b11
+"""Bits of `vcpu.lines` that end a wait-for-interrupt: IRQ and FIQ."""
+
+
+@dataclass(frozen=True)
+class MachineSpec:
+    """What a machine is made of: plain data from the board and the topology.
+
+    `private`: devices in the cell, as `Part`. `unmodelled`: (base, size) of ranges that read
+    as zero. `physical`: (base, size) of devices that the monitor owns and this cell may
+    reach. `registers`: r0..r2 at `entry`. `hypercall_base`: where the hypercall page lies.
+    """
+
+    hz: int
+    ram_base: int
+    ram_size: int
+    unicorn_model: str
+    cycles: Mapping[str, int]
+    code_buffer: int
+    private: Sequence[Mapping[str, Any]]
+    unmodelled: Sequence[tuple[int, int]]
+    physical: Sequence[tuple[int, int]]
+    hypercall_base: int
+    entry: int
+    registers: tuple[int, int, int]
+
+
+class Machine:
+    """One vCPU with its RAM and private devices."""
+
+    def __init__(self, spec: MachineSpec, ram: Any) -> None:
+        self._hz = spec.hz
+        self._output = bytearray()
+        self._waiting = False
+        self._world: Lockstep | None = None
+        self.engine = ArmEngine(spec.unicorn_model, spec.cycles, code_buffer=spec.code_buffer)
+        self._vcpu = self.engine.vcpu
+        self.engine.map_ram(spec.ram_base, ram, spec.ram_size)
+        self.bus = assemble(
+            [Part(**entry) for entry in spec.private],
+            clock=self.now,
+            hz=spec.hz,
+            irq=self.engine.set_irq,
+            fiq=self.engine.set_fiq,
+            kick=self.engine.kick,
+            transmit=self._transmit,
+        )
+        self._controller, self._uart = _find(self.bus, "line"), _find(self.bus, "receive")
+        for base, size in page_runs([*((e["base"], e["size"]) for e in spec.private), *spec.unmodelled]):
+            self._map_private(base, size)
+        for base, size in spec.physical:
+            self._map_physical(base, size)
+        self.hypercalls = HypercallPage(self._hypercall)
+        self.engine.map_device(spec.hypercall_base, PAGE, self.hypercalls.read, self.hypercalls.write)
+        self.engine.reset(spec.entry, *spec.registers)
+        self.engine.warm_up()
+
+    # ---- construction
+
+    def _map_private(self, base: int, size: int) -> None:
+        read, write = self.bus.read, self.bus.write
+        self.engine.map_device(
+            base,
+            size,
+            lambda offset, length: read(base + offset, length),
+            lambda offset, length, v: write(base + offset, length, v),
+        )
+
+    def _map_physical(self, base: int, size: int) -> None:
+        def read(offset: int, length: int) -> int:
+            return self._exit(ExitKind.READ, (base + offset, length, 0, 0)) & 0xFFFFFFFF
+
+        def write(offset: int, length: int, value: int) -> None:
+            self._exit(ExitKind.WRITE, (base + offset, length, value, 0))
+
+        self.engine.map_device(base, size, read, write)
+
+    # ---- time
+
+    def now(self) -> int:
+        """Global virtual time of this vCPU, in cycles."""
+        time: int = self._vcpu.cycles + self._vcpu.offset
+        return time
+
+    def _exit(
+        self, kind: int, arguments: tuple[int, int, int, int] = (0, 0, 0, 0), deadline: int = NEVER, data: bytes = b""
+    ) -> int:
+        """Stop for the monitor; go on at the time that it gives."""
+        world, vcpu = self._world, self._vcpu
+        assert world is not None
+        output = bytes(self._output[:OUTPUT_LIMIT])
+        del self._output[:OUTPUT_LIMIT]
+        cycles = vcpu.cycles
+        value = world.exit(
+            kind, cycles + vcpu.offset, cycles, deadline, arguments, (vcpu.insns, self.engine.interrupts), output, data
+        )
+        vcpu.offset = world.start - cycles
+        vcpu.limit = 0  # in the middle of a block: look again at its end
+        return value
+
+    def _hypercall(self, number: int, arguments: tuple[int, int, int]) -> int:
+        return self._exit(ExitKind.HYPERCALL, (number, *arguments))
+
+    def _transmit(self, _uart: str, data: bytes) -> None:
+        self._output += data
+        if len(self._output) >= OUTPUT_LIMIT:
+            self._vcpu.limit = 0
+
+    # ---- the loop
+
+    def run(self, world: Lockstep) -> None:
+        """Run for ever; the monitor ends the process.
+
+        Raises:
+            GuestFault: the guest cannot go on.
+        """
+        self._world = world
+        self._vcpu.offset = world.start - self._vcpu.cycles
+        while True:
+            self._step(world)
+
+    def _step(self, world: Lockstep) -> None:
+        now = self.now()
+        for event in world.due(now):
+            self._take(event.kind, event.payload)
+        bus = self.bus
+        if now >= bus.deadline():
+            bus.advance()
+        deadline = min(world.next_event(), bus.deadline())
+        if self._waiting and not self._wait(world, now, deadline):
+            return
+        if now >= world.end:
+            self._exit(ExitKind.BUDGET)
+        elif len(self._output) >= OUTPUT_LIMIT:
+            self._exit(ExitKind.OUTPUT)
+        else:
+            self._execute(min(world.end, deadline))
+
+    def _wait(self, world: Lockstep, now: int, deadline: int) -> bool:
+        """Sleep through a wait-for-interrupt; True when it is over."""
+        if self._vcpu.lines & INPUTS:
+            self._waiting = False
+        elif deadline <= world.horizon:
+            self._vcpu.offset += max(deadline - now, 0)
+        else:
+            self._exit(ExitKind.WAIT, deadline=deadline)
+        return not self._waiting
+
+    def _execute(self, until: int) -> None:
+        vcpu = self._vcpu
+        vcpu.limit = max(until - vcpu.offset, vcpu.cycles + 1)
+        stop = self.engine.run()
+        if stop is Stop.WFI:
+            self._waiting = True
+        elif stop is not Stop.LIMIT:
+            code, pc, address, text = self.engine.fault()
+            raise GuestFault(code, pc, address, text)
+
+    def _take(self, kind: int, payload: bytes) -> None:
+        """Something happened from outside."""
+        if kind == EventKind.CONSOLE and self._uart is not None:
+            self._uart.receive(payload)
+        elif kind == EventKind.LINE and self._controller is not None:
+            number, level = struct.unpack("<IB", payload)
+            self._controller.line(number)(bool(level))
+        elif kind == EventKind.DMA:
+            self.engine.dma_written(*struct.unpack("<QQ", payload))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One private device, as boards describe it."""
+
+    name: str
+    model: str
+    base: int
+    size: int
+    irq: int | None = None
+    more_irqs: tuple[int, ...] = ()
+    parent: str | None = None
+    params: Mapping[str, int | str] = field(default_factory=dict)
+
+
+def page_runs(regions: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The runs of whole pages, as (base, size), that cover the regions: the engine maps pages, chips pack registers closer.
+
+    >>> [(hex(base), hex(size)) for base, size in page_runs([(0x20200, 0x100), (0x20300, 0x20), (0x22000, 0x10)])]
+    [('0x20000', '0x1000'), ('0x22000', '0x1000')]
+    """
+    pages = sorted({page for base, size in regions for page in range(base // PAGE, -(-(base + size) // PAGE))})
+    runs: list[tuple[int, int]] = []
+    for page in pages:
+        if runs and sum(runs[-1]) == page * PAGE:
+            runs[-1] = (runs[-1][0], runs[-1][1] + PAGE)
+        else:
+            runs.append((page * PAGE, PAGE))
+    return runs
+
+
+def _find(bus: Any, ability: str) -> Any:
+    """The first device that can do something, None if there is none: the first controller placed is the root."""
+    return next((device for device in bus.devices.values() if hasattr(device, ability)), None)

@@ -1,0 +1,209 @@
+"""A Python guest's port: the only way in which a guest program touches its world, and the only way in which its time passes.
+
+```python
+def main(port, *args):
+    for i in range(10):
+        port.work(50_000)              # cycles of computing
+        port.print(f"step {i} at {port.now} cycles")
+        port.sleep_until(port.now + port.cycles("1ms"))
+```
+
+Each call costs the cycles in `COSTS`; a loop that never calls is a hang, which the backstop ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+from typing import Any
+
+from cells.lockstep import Lockstep
+from hypervisor.abi.hypercalls import Hypercall
+from hypervisor.abi.records import OUTPUT_LIMIT, EventKind, ExitKind
+from hypervisor.abi.status import from_word
+from hypervisor.abi.time import NEVER, parse_time
+
+COSTS = {"print": 500, "print_byte": 20, "now": 10, "hypercall": 50, "take": 20, "random": 50}
+"""Cycles of a port call: what a small C guest of the same kind would spend. Assumed, of the order of its instructions."""
+
+
+class RefusedError(Exception):
+    """The monitor refused a call; `status` says why (hypervisor/abi/status.py)."""
+
+    def __init__(self, call: str, status: int) -> None:
+        super().__init__(f"{call}: status {status}")
+        self.status = status
+
+
+class Port:
+    """The guest's end. `name`: the cell's name; `random`: seeded from the topology's seed and the cell's name."""
+
+    def __init__(self, world: Lockstep, *, name: str, hz: int, seed: int) -> None:
+        self.name = name
+        self.hz = hz
+        self.random = random.Random(f"{seed}/{name}")
+        self._world = world
+        self._time = world.start
+        self._ran = 0
+        self._calls = 0
+        self._output = bytearray()
+        self._typed = bytearray()
+        self._lines: list[tuple[int, int]] = []
+
+    # ---- time
+
+    @property
+    def now(self) -> int:
+        """Virtual time in cycles."""
+        self.work(COSTS["now"])
+        return self._time
+
+    def cycles(self, text: str) -> int:
+        """Cycles in a time like "10ms"."""
+        return parse_time(text, self.hz)
+
+    def work(self, cycles: int) -> None:
+        """Compute for so many cycles; others may run in between."""
+        if cycles < 0:
+            raise ValueError(f"cannot work {cycles} cycles")
+        while True:
+            step = min(cycles, max(self._world.end - self._time, 0))
+            self._time += step
+            self._ran += step
+            cycles -= step
+            if not cycles:
+                return
+            self._exit(ExitKind.BUDGET)
+
+    def sleep_until(self, time: int) -> None:
+        """Wait until `time`, whatever happens meanwhile."""
+        while self._time < time:
+            self._wait(time)
+
+    def sleep(self, text: str) -> None:
+        """Wait for a time like "10ms"."""
+        self.sleep_until(self._time + self.cycles(text))
+
+    # ---- console
+
+    def print(self, *words: object) -> None:
+        """Write a line to the console."""
+        self.write((" ".join(str(word) for word in words) + "\n").encode())
+
+    def write(self, data: bytes) -> None:
+        """Write bytes to the console."""
+        self.work(COSTS["print"] + COSTS["print_byte"] * len(data))
+        self._output += data
+        while len(self._output) >= OUTPUT_LIMIT:
+            self._exit(ExitKind.OUTPUT)
+
+    def read(self) -> bytes:
+        """What was typed since the last call; empty if nothing."""
+        self.work(COSTS["take"])
+        self._take()
+        typed = bytes(self._typed)
+        self._typed.clear()
+        return typed
+
+    def read_line(self) -> bytes:
+        """Wait for a typed line; returned with its end."""
+        while not self._typed.endswith((b"\n", b"\r")):
+            self._wait(NEVER)
+        return self.read()
+
+    # ---- the monitor
+
+    def hypercall(self, number: int, *arguments: int, data: bytes = b"") -> int:
+        """Call the monitor.
+
+        Raises:
+            RefusedError: it said no.
+        """
+        self.work(COSTS["hypercall"])
+        a1, a2, a3 = (*arguments, 0, 0, 0)[:3]
+        result = from_word(self._exit(ExitKind.HYPERCALL, (number, a1 & _WORD, a2 & _WORD, a3 & _WORD), data=data))
+        if result < 0:
+            raise RefusedError(f"hypercall {number}", result)
+        return result
+
+    def heartbeat(self) -> None:
+        """Say that this cell is alive; due in each `heartbeat` of the topology."""
+        self.hypercall(Hypercall.HEARTBEAT)
+
+    def report(self, name: str, value: int) -> None:
+        """Put a figure into the run's account."""
+        self.hypercall(Hypercall.REPORT, 0, value, data=name.encode())
+
+    def yield_(self) -> None:
+        """Give up the rest of the slice."""
+        self.hypercall(Hypercall.YIELD)
+
+    def shut_down(self, status: int = 0) -> None:
+        """End this cell; does not return."""
+        self._exit(ExitKind.SHUTDOWN, (status & 0xFFFFFFFF, 0, 0, 0))
+
+    # ---- interrupts and devices
+
+    def wait_irq(self, until: int = NEVER) -> int | None:
+        """Wait for a physical interrupt of a device that this cell owns; its line, acknowledged, or None at `until`."""
+        while True:
+            self._take()
+            while self._lines:
+                _, level = self._lines.pop(0)
+                if level:
+                    with contextlib.suppress(RefusedError):  # masked, or gone again
+                        return self.hypercall(Hypercall.IRQ_ACK)
+            if self._time >= until:
+                return None
+            self._wait(until)
+
+    def end_irq(self, line: int) -> None:
+        """The interrupt is dealt with."""
+        self.hypercall(Hypercall.IRQ_EOI, line)
+
+    def load(self, address: int, size: int = 4) -> int:
+        """Read a register of a physical device that this cell owns."""
+        self.work(COSTS["hypercall"])
+        return self._exit(ExitKind.READ, (address, size, 0, 0))
+
+    def store(self, address: int, value: int, size: int = 4) -> None:
+        """Write a register of a physical device that this cell owns."""
+        self.work(COSTS["hypercall"])
+        self._exit(ExitKind.WRITE, (address, size, value & _WORD, 0))
+
+    # ---- the world switch
+
+    def fault(self, text: str) -> None:
+        """The runtime's last exit: the program broke off."""
+        self._exit(ExitKind.FAULT, (1, 0, 0, 0), data=text.encode()[:512])
+
+    def _wait(self, until: int) -> None:
+        """Sleep until `until` or an event, whichever is first."""
+        self._take()
+        wake = min(until, self._world.next_event())
+        if wake <= self._time:
+            return
+        if wake <= self._world.horizon:
+            self._time = wake
+        else:
+            self._exit(ExitKind.WAIT, deadline=wake)
+        self._take()
+
+    def _take(self) -> None:
+        for event in self._world.due(self._time):
+            if event.kind == EventKind.CONSOLE:
+                self._typed += event.payload
+            elif event.kind == EventKind.LINE:
+                self._lines.append(struct.unpack("<IB", event.payload))
+
+    def _exit(self, kind: int, arguments: tuple[int, int, int, int] = (0, 0, 0, 0), **more: Any) -> int:
+        output = bytes(self._output[:OUTPUT_LIMIT])
+        del self._output[:OUTPUT_LIMIT]
+        self._calls += 1
+        value = self._world.exit(kind, self._time, self._ran, arguments=arguments, counts=(0, 0), output=output, **more)
+        self._time = self._world.start
+        return value
+
+
+_WORD = (1 << 64) - 1

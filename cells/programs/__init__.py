@@ -1,0 +1,1 @@
+"""Guest programs that come with the project."""

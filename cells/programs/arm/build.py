@@ -1,0 +1,160 @@
+"""Builds the bare-metal images with a pinned tool chain: `python -m cells.programs.arm.build [--check | --header]`.
+
+The compiler is clang as the PyPI package `ziglang` carries it (extra `toolchain`), at the one version that
+`TOOLCHAIN` names: the same sources give the same bytes on every host. `--check` builds in a temporary directory and
+says which committed file differs; `--header` only writes `info_page.h`, which needs no compiler."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from cells.programs.arm import NAMES
+from hypervisor.abi.info_page import c_header
+
+TOOLCHAIN = "0.13.0"
+"""The version of `ziglang` that made the committed images."""
+SOURCES = Path(__file__).parent
+IMAGES = SOURCES / "images"
+COMMON = ("start.S", "runtime.c", "hypercalls.c", "console.c", "interrupts.c", "timer.c", "vectors.c")
+SIZE_LIMIT = 64 * 1024
+COMPILE = (
+    *("cc", "-c", "-target", "arm-freestanding-eabi", "-mcpu=arm926ej_s", "-marm", "-mno-unaligned-access"),
+    *("-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-fPIE", "-ffreestanding", "-fno-builtin", "-fno-common"),
+    # Nothing that a freestanding guest has no use for: no checks that call a library, no unwinding, no debug paths.
+    *(
+        "-fno-sanitize=all",
+        "-fno-stack-protector",
+        "-fno-unwind-tables",
+        "-fno-asynchronous-unwind-tables",
+        "-fno-exceptions",
+    ),
+    *("-ffunction-sections", "-fdata-sections", "-g0", "-fno-ident"),
+)
+LINK = (
+    *("ld.lld", "-pie", "--no-dynamic-linker", "--gc-sections", "--strip-all", "--build-id=none", "--hash-style=sysv"),
+    *("-z", "norelro", "-z", "notext", "-z", "max-page-size=16", "-z", "nognustack", "--fatal-warnings"),
+)
+
+
+class BuildError(Exception):
+    """The tool chain is missing, is another version, or refused a source."""
+
+
+def _check_toolchain() -> None:
+    try:
+        found = version("ziglang")
+    except PackageNotFoundError:
+        raise BuildError("ziglang is not installed: pip install 'cellvisor[toolchain]'") from None
+    if found != TOOLCHAIN:
+        raise BuildError(f"ziglang is {found}; the images are made with {TOOLCHAIN}")
+
+
+def _zig(arguments: list[str], work: Path) -> None:
+    """Run one tool of the package in `work`, where its caches go too; sources are named relative to it."""
+    environment = {
+        **os.environ,
+        "ZIG_GLOBAL_CACHE_DIR": str(work / "cache"),
+        "ZIG_LOCAL_CACHE_DIR": str(work / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "ziglang", *arguments],
+        cwd=work,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise BuildError(done.stderr.strip() or f"{arguments[0]} failed")
+
+
+def _compile(source: str, work: Path) -> str:
+    """The object file of one source, by name."""
+    made = Path(source).with_suffix(".o").name
+    _zig([*COMPILE, f"src/{source}", "-o", made], work)
+    return made
+
+
+def build_all() -> dict[str, bytes]:
+    """Every image by name, built from the sources as they are.
+
+    Raises:
+        BuildError: see there; the message is the compiler's.
+    """
+    _check_toolchain()
+    with tempfile.TemporaryDirectory(prefix="cellvisor-build-") as directory:
+        work = Path(directory)
+        (work / "src").symlink_to(SOURCES, target_is_directory=True)
+        common = [_compile(source, work) for source in COMMON]
+        return {name: _image(name, common, work) for name in NAMES}
+
+
+def _image(name: str, common: list[str], work: Path) -> bytes:
+    """One program linked with what all share."""
+    _zig([*LINK, "-T", "src/image.ld", *common, _compile(f"{name}.c", work), "-o", f"{name}.elf"], work)
+    image = (work / f"{name}.elf").read_bytes()
+    if len(image) >= SIZE_LIMIT:
+        raise BuildError(f"{name}.elf has {len(image)} bytes; the limit is {SIZE_LIMIT}")
+    return image
+
+
+def manifest(images: dict[str, bytes]) -> str:
+    """Sizes and SHA-256 sums of the images as JSON."""
+    entries = {
+        f"{name}.elf": {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in images.items()
+    }
+    return json.dumps({"toolchain": f"ziglang=={TOOLCHAIN}", "images": entries}, indent=2) + "\n"
+
+
+def products(images: dict[str, bytes]) -> dict[Path, bytes]:
+    """Every file that a build writes, by path."""
+    made = {IMAGES / f"{name}.elf": data for name, data in images.items()}
+    return {**made, IMAGES / "manifest.json": manifest(images).encode(), SOURCES / "info_page.h": c_header().encode()}
+
+
+def differences(made: dict[Path, bytes]) -> list[str]:
+    """The committed files that differ from what was made, relative to the sources."""
+    return [
+        str(path.relative_to(SOURCES)) for path, data in made.items() if not path.exists() or path.read_bytes() != data
+    ]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Exit status 1: a committed file is out of date, 2: the build failed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cells.programs.arm.build", description="Build the bare-metal images."
+    )
+    parser.add_argument("--check", action="store_true", help="only say which committed files differ")
+    parser.add_argument("--header", action="store_true", help="only write info_page.h; needs no compiler")
+    chosen = parser.parse_args(arguments)
+    header = SOURCES / "info_page.h"
+    if chosen.header:
+        header.write_text(c_header())
+        return 0
+    if not chosen.check:
+        header.write_text(c_header())  # before the compiler reads it
+    try:
+        made = products(build_all())
+    except BuildError as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 2
+    if chosen.check:
+        stale = differences(made)
+        print("\n".join(f"{name} differs" for name in stale) or "all images are up to date")
+        return 1 if stale else 0
+    for path, data in made.items():
+        path.write_bytes(data)
+    print("\n".join(f"{path.name}: {len(data)} bytes" for path, data in made.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The built images and their manifest; `python -m cells.programs.arm.build` makes them."""

@@ -1,0 +1,81 @@
+/* The info page and the hypercall page, for C and assembly.
+   Made from hypervisor/abi/info_page.py by `python -m cells.programs.arm.build`: change it there. */
+#ifndef INFO_PAGE_H
+#define INFO_PAGE_H
+
+#define INFO_MAGIC 0x43454c4c
+#define INFO_VERSION 0x1
+#define INFO_ENTRY_MARK 0xce110001
+#define INFO_PAGE_SIZE 0x1000
+#define INFO_ARGS_OFFSET 0x100
+
+#define UART_NONE 0x0
+#define UART_PL011 0x1
+#define UART_NS16550 0x2
+
+#define INTERRUPT_CONTROLLER_NONE 0x0
+#define INTERRUPT_CONTROLLER_GIC 0x1
+#define INTERRUPT_CONTROLLER_BCM2835 0x2
+#define INTERRUPT_CONTROLLER_ORION 0x3
+#define INTERRUPT_CONTROLLER_PL190 0x4
+#define INTERRUPT_CONTROLLER_PXA 0x5
+
+#define TIMER_NONE 0x0
+#define TIMER_SP804 0x1
+#define TIMER_ORION 0x2
+#define TIMER_PXA 0x3
+
+#define VECTORS_LOW 0x0
+#define VECTORS_VBAR 0x1
+#define VECTORS_MMU 0x2
+
+#define HYPERCALL_YIELD 0x1
+#define HYPERCALL_TIME 0x2
+#define HYPERCALL_SHUTDOWN 0x3
+#define HYPERCALL_HEARTBEAT 0x4
+#define HYPERCALL_REPORT 0x5
+#define HYPERCALL_IRQ_MASK 0x6
+#define HYPERCALL_IRQ_UNMASK 0x7
+#define HYPERCALL_IRQ_ACK 0x8
+#define HYPERCALL_IRQ_EOI 0x9
+
+#define HYPERCALL_PAGE_NUMBER 0x0
+#define HYPERCALL_PAGE_ARG1 0x4
+#define HYPERCALL_PAGE_ARG2 0x8
+#define HYPERCALL_PAGE_ARG3 0xc
+#define HYPERCALL_PAGE_RESULT 0x10
+#define HYPERCALL_PAGE_RESULT_HIGH 0x14
+
+#define METRIC_LATENCY 0x1
+#define METRIC_PROGRESS 0x2
+#define METRIC_CHECKSUM 0x3
+
+#ifndef __ASSEMBLER__
+
+struct info_page {
+    unsigned magic;                /* 0x00 0x43454C4C */
+    unsigned version;              /* 0x04 of this layout */
+    unsigned ram_base;             /* 0x08 guest physical address of RAM, and of this page */
+    unsigned ram_size;             /* 0x0c bytes of RAM */
+    unsigned hz_low, hz_high;      /* 0x10 cycles of the board's CPU per second: the unit of virtual time */
+    unsigned uart_kind;            /* 0x18 UART_* */
+    unsigned uart_base;            /* 0x1c address of its registers */
+    unsigned ic_kind;              /* 0x20 INTERRUPT_CONTROLLER_* */
+    unsigned ic_base;              /* 0x24 address of its registers (GIC: of the distributor) */
+    unsigned ic_base2;             /* 0x28 GIC: address of the CPU interface */
+    unsigned timer_kind;           /* 0x2c TIMER_* */
+    unsigned timer_base;           /* 0x30 address of its registers */
+    unsigned timer_irq;            /* 0x34 its number at the controller that it is wired to */
+    unsigned timer_hz;             /* 0x38 ticks per second */
+    unsigned cascade_base;         /* 0x3c address of the second controller that the timer is wired to, 0 for none */
+    unsigned cascade_irq;          /* 0x40 input of the first controller that the second one drives */
+    unsigned hypercall_base;       /* 0x44 address of the hypercall page */
+    unsigned core_count;           /* 0x48 virtual CPUs of the cell */
+    unsigned seed_low, seed_high;  /* 0x4c of the run and the cell, for what should differ from seed to seed */
+    unsigned vectors;              /* 0x54 VECTORS_* */
+    unsigned reserved[42];
+    char args[3840];
+};
+
+#endif
+#endif

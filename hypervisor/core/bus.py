@@ -1,0 +1,89 @@
+"""Physical devices of the board: one owner each, reached by exits, with interrupts routed by the monitor.
+
+The bus knows addresses and owners; what a device does is its model's business (devices/). Offsets given to a model are
+relative to its base.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hypervisor.abi.status import Status
+from hypervisor.abi.time import NEVER
+from hypervisor.core.errors import Refused
+
+
+class Registers(Protocol):
+    """A device's register bank."""
+
+    def read(self, offset: int, size: int) -> int:
+        """The register's value."""
+        ...
+
+    def write(self, offset: int, size: int, value: int) -> None:
+        """Store into the register."""
+        ...
+
+
+class Device(Protocol):
+    """What the bus needs of a device model."""
+
+    @property
+    def registers(self) -> Registers:
+        """Its registers."""
+        ...
+
+    def deadline(self) -> int:
+        """When it acts by itself, in cycles."""
+        ...
+
+    def advance(self) -> None:
+        """Bring it up to the present."""
+        ...
+
+
+@dataclass(slots=True)
+class PhysicalDevice:
+    """A device on the bus: `base`, `size` in bytes, `owner` a cell's index or None, `line` its interrupt line."""
+
+    name: str
+    base: int
+    size: int
+    device: Device
+    owner: int | None = None
+    line: int | None = None
+    cell_line: int | None = None
+
+
+class Bus:
+    """The board's physical devices by address."""
+
+    def __init__(self) -> None:
+        self.devices: list[PhysicalDevice] = []
+
+    def attach(self, device: PhysicalDevice) -> None:
+        """Put a device on the bus. The schema has checked that nothing overlaps."""
+        self.devices.append(device)
+
+    def find(self, cell: int, address: int) -> PhysicalDevice:
+        """The device at `address`, if `cell` owns it.
+
+        Raises:
+            Refused: there is none, or it is another cell's.
+        """
+        for device in self.devices:
+            if device.base <= address < device.base + device.size:
+                if device.owner != cell:
+                    raise Refused(Status.NOT_YOURS, f"{device.name} belongs to another cell")
+                return device
+        raise Refused(Status.BAD_ARGUMENT, f"no device at {address:#x}")
+
+    def deadline(self) -> int:
+        """When the first device acts by itself."""
+        return min((entry.device.deadline() for entry in self.devices), default=NEVER)
+
+    def advance(self) -> None:
+        """Bring every device up to the present."""
+        for entry in self.devices:
+            entry.device.advance()

@@ -1,0 +1,65 @@
+"""Hypercalls about the caller itself: time, life, figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypervisor.abi.hypercalls import Metric
+from hypervisor.abi.records import Exit
+from hypervisor.abi.status import Status, from_word
+from hypervisor.core.cell import Cell
+from hypervisor.core.errors import Refused
+
+if TYPE_CHECKING:
+    from hypervisor.core.monitor import Monitor
+
+METRICS_LIMIT = 64
+"""Named metrics per cell; a cell that invents more is refused."""
+NAME_LIMIT = 32
+
+
+def give_way(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """YIELD: the rest of the slice goes to others."""
+    monitor.scheduler.give_way(cell.vcpu, monitor.now)
+    return Status.OK
+
+
+def time(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """TIME: virtual time when the caller goes on, in cycles."""
+    return cell.vcpu.time
+
+
+def shut_down(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """SHUTDOWN: the cell is done; the answer is never seen."""
+    monitor.shut_down(cell, record.a1 & 0xFFFFFFFF)
+    return Status.OK
+
+
+def heartbeat(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """HEARTBEAT: alive until the next period ends."""
+    if cell.params.heartbeat:
+        cell.heartbeat_due = monitor.now + cell.params.heartbeat
+    return Status.OK
+
+
+def report(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """REPORT: a figure for the account, kept as [last, min, max, count]."""
+    name = _metric_name(record)
+    value = from_word(record.a2)
+    metrics = cell.account.metrics
+    if name not in metrics:
+        if len(metrics) >= METRICS_LIMIT:
+            raise Refused(Status.NO_ROOM, f"more than {METRICS_LIMIT} metrics")
+        metrics[name] = [value, value, value, 0]
+    last = metrics[name]
+    metrics[name] = [value, min(last[1], value), max(last[2], value), last[3] + 1]
+    return Status.OK
+
+
+def _metric_name(record: Exit) -> str:
+    if record.a1 in list(Metric):
+        return Metric(record.a1).name.lower()
+    name = record.data.decode("utf-8", "replace")
+    if record.a1 or not 0 < len(name) <= NAME_LIMIT or not name.isprintable():
+        raise Refused(Status.BAD_ARGUMENT, "a metric has a known number, or number 0 and a printable name")
+    return name

@@ -1,0 +1,114 @@
+"""What the monitor knows of a cell and of its vCPU. Data only: the monitor and the scheduler change it, nobody else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hypervisor.abi.records import Event, Resume
+from hypervisor.abi.time import NEVER
+
+
+class CellState(StrEnum):
+    """States of a cell. Running and blocked are what its vCPU does at the moment."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    PAUSED = "paused"
+    FAILED = "failed"
+    SHUT_DOWN = "shut down"
+
+
+class VcpuState(StrEnum):
+    """ABSENT: no process. RUNNABLE: wants a core. RUNNING: has one. BLOCKED: waits for its deadline or an event."""
+
+    ABSENT = "absent"
+    RUNNABLE = "runnable"
+    RUNNING = "running"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class CellParams:
+    """How a topology describes a cell. Times in cycles, `ram` in bytes, `heartbeat` 0 for none."""
+
+    name: str
+    ram: int
+    cores: tuple[int, ...]
+    priority: int = 0
+    budget: int = 0
+    period: int = 0
+    on_crash: str = "destroy"
+    max_restarts: int = 3
+    heartbeat: int = 0
+
+
+@dataclass(slots=True)
+class Vcpu:
+    """One virtual CPU. `wake`: when it becomes runnable by itself; `due`: since when it has waited for a core after a wait."""
+
+    index: int
+    cores: tuple[int, ...]
+    state: VcpuState = VcpuState.ABSENT
+    time: int = 0
+    wake: int = NEVER
+    due: int | None = None
+    seq: int = 0
+    value: int = 0
+    core: int = 0
+    events: list[Event] = field(default_factory=list)
+    inflight: Resume | None = None
+    kill_at: int = NEVER
+    cycles: int = 0
+    insns: int = 0
+    interrupts: int = 0
+
+
+@dataclass(slots=True)
+class CellAccount:
+    """Counters of a cell over all its lives. Cycles, counts; `latencies`: wake-to-run latency in cycles -> how often."""
+
+    ran: int = 0
+    insns: int = 0
+    interrupts: int = 0
+    switches: int = 0
+    exits: Counter[str] = field(default_factory=Counter)
+    latencies: Counter[int] = field(default_factory=Counter)
+    metrics: dict[str, list[int]] = field(default_factory=dict)
+    output: int = 0
+    restarts: int = 0
+
+
+@dataclass(slots=True)
+class Cell:
+    """A cell: its description, its state, its vCPU and its account."""
+
+    index: int
+    params: CellParams
+    vcpu: Vcpu
+    state: CellState = CellState.STARTING
+    why: str = ""
+    paused: bool = False
+    heartbeat_due: int = NEVER
+    segment: int | None = None
+    account: CellAccount = field(default_factory=CellAccount)
+
+    @property
+    def name(self) -> str:
+        """Its name in the topology."""
+        return self.params.name
+
+    @property
+    def ended(self) -> bool:
+        """True when it will never run again by itself."""
+        return self.state in (CellState.FAILED, CellState.SHUT_DOWN)
+
+    def shown_state(self) -> CellState:
+        """The state that people see: what its vCPU does, if it is up."""
+        if self.ended or self.state is CellState.STARTING:
+            return self.state
+        if self.paused:
+            return CellState.PAUSED
+        return CellState.BLOCKED if self.vcpu.state is VcpuState.BLOCKED else CellState.RUNNING

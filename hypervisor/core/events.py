@@ -1,0 +1,69 @@
+"""What the shell tells the monitor: events, named in the past tense. Each says which cell (by index) it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypervisor.abi.records import Exit
+
+
+@dataclass(frozen=True, slots=True)
+class CellReady:
+    """The cell's process stands and its vCPU waits for its first resume."""
+
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class VcpuExited:
+    """The cell's vCPU stopped; the shell has checked the record."""
+
+    cell: int
+    exit: Exit
+
+
+@dataclass(frozen=True, slots=True)
+class CellDied:
+    """The cell's process ended without the monitor's order, broke the protocol, or hung (`why`)."""
+
+    cell: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """Somebody typed at the cell's console."""
+
+    cell: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAsked:
+    """The operator ordered `verb`: pause, unpause, kill or restart."""
+
+    verb: str
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillPlanned:
+    """The cell is to die when it reaches `time`."""
+
+    cell: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopSet:
+    """The run is to stop when it reaches `time`."""
+
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """All that happened so far was told: decide who runs next."""
+
+
+Event = CellReady | VcpuExited | CellDied | Typed | OperatorAsked | KillPlanned | StopSet | Settled

@@ -1,0 +1,121 @@
+"""The cycle ledger: where each cell's time went, by cause, and how often things happened to it.
+
+Every cycle that is charged has a cause, so that each figure of a table can be explained as a sum. What a cell has
+cost is by definition the sum over its causes. Counts (switches, exits, messages...) stand beside the cycles and never
+mix with them. The causes are a table: a flavour with mechanisms of its own gives the ledger a larger one.
+
+>>> ledger = Ledger()
+>>> ledger.charge("ui", "guest", 900)
+>>> ledger.charge("ui", "world_switch", 100)
+>>> ledger.count("ui", "switches")
+>>> ledger.time("ui"), ledger.to_dict()["ui"]["counts"]
+(1000, {'switches': 1})
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TypedDict
+
+from hypervisor.core.errors import require_none
+
+BOARD = "(board)"
+"""The account of what belongs to no cell, as idle time. Not a name that a topology can give to a cell."""
+
+CAUSES: dict[str, str] = {
+    "guest": "the guest's own instructions, and the documented cycles of a Python guest's calls",
+    "hypercall": "into the monitor for a call, serving it, and back",
+    "device_exit": "an access to a device that the monitor owns",
+    "virq": "an interrupt taken and handed to the vCPU that it is routed to",
+    "world_switch": "one vCPU makes room for another: registers, address space, caches",
+    "idle": "a core with nothing to run",
+}
+"""Why cycles pass: name -> meaning. Summaries list causes in this order."""
+
+
+class CellLedger(TypedDict):
+    """One cell in `Ledger.to_dict`."""
+
+    cycles: dict[str, int]
+    counts: dict[str, int]
+    time: int
+
+
+class Ledger:
+    """Cycles per (cell, cause) and counts per (cell, name). Accounts open on first use and are never closed."""
+
+    def __init__(self, causes: Mapping[str, str] = CAUSES) -> None:
+        self.causes = dict(causes)
+        self._cycles: dict[str, Counter[str]] = {}
+        self._counts: dict[str, Counter[str]] = {}
+        self._time: Counter[str] = Counter()
+
+    def charge(self, cell: str, cause: str, cycles: int) -> None:
+        """`cell` has used `cycles` because of `cause`. Charging 0 is fine.
+
+        Raises:
+            ValueError: a cause that is not in the table, or a negative charge: nothing is ever given back.
+        """
+        if cause not in self.causes:
+            raise ValueError(f'no cause is called "{cause}"; there are: {", ".join(self.causes)}')
+        if cycles < 0:
+            raise ValueError(f'a negative charge: {cycles} cycles of {cause} to "{cell}"')
+        self._cycles.setdefault(cell, Counter())[cause] += cycles
+        self._time[cell] += cycles
+
+    def count(self, cell: str, name: str, n: int = 1) -> None:
+        """Something called `name` has happened `n` more times to `cell`.
+
+        Raises:
+            ValueError: a negative number.
+        """
+        if n < 0:
+            raise ValueError(f'a negative count: {n} {name} of "{cell}"')
+        self._counts.setdefault(cell, Counter())[name] += n
+
+    def cycles(self, cell: str, cause: str) -> int:
+        """What `cell` has used because of `cause`."""
+        return self._cycles.get(cell, Counter())[cause]
+
+    def counted(self, cell: str, name: str) -> int:
+        """How often `name` has happened to `cell`."""
+        return self._counts.get(cell, Counter())[name]
+
+    def time(self, cell: str) -> int:
+        """All cycles of `cell`: the sum over its causes."""
+        return self._time[cell]
+
+    def total(self, cause: str) -> int:
+        """All cycles of `cause`, over all cells."""
+        return sum(account[cause] for account in self._cycles.values())
+
+    def cells(self) -> list[str]:
+        """Everyone who has an account, by name."""
+        return sorted(self._cycles.keys() | self._counts.keys())
+
+    def to_dict(self) -> dict[str, CellLedger]:
+        """Plain data for summaries: cells and counts by name, causes in the order of their table."""
+        return {cell: self._cell(cell) for cell in self.cells()}
+
+    def _cell(self, cell: str) -> CellLedger:
+        cycles, counts = self._cycles.get(cell, Counter()), self._counts.get(cell, Counter())
+        return CellLedger(
+            cycles={cause: cycles[cause] for cause in self.causes if cause in cycles},
+            counts=dict(sorted(counts.items())),
+            time=self.time(cell),
+        )
+
+    def check_invariants(self) -> None:
+        """The time of each cell is the sum over its causes.
+
+        Raises:
+            InvariantBroken: it is not so.
+        """
+        require_none(
+            [
+                f'ledger: "{cell}" has used {self.time(cell)} cycles, its causes sum to {account.total()}'
+                for cell, account in self._cycles.items()
+                if account.total() != self.time(cell)
+            ]
+        )

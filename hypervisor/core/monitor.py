@@ -1,0 +1,439 @@
+"""The monitor's state machine: events in, effects out, one door.
+
+```python
+effects = monitor.handle(VcpuExited(cell=0, exit=record), now=record.time)
+effects = monitor.handle(Settled(), now=monitor.now)      # who runs next
+```
+
+Theory: the shell tells what happened, in the order (time, cell), and after each time `Settled()`, whereupon the monitor decides
+who runs. Nothing here reads a clock, does input or output, or depends on the order in which host processes answer. The state
+may be read from outside, and is changed through `handle` only.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypervisor.abi.records import Event, EventKind, ExitKind, Resume
+from hypervisor.abi.status import Status, to_word
+from hypervisor.abi.time import NEVER
+from hypervisor.core import effects as do
+from hypervisor.core import events as on
+from hypervisor.core.bus import Bus
+from hypervisor.core.calls import CALLS
+from hypervisor.core.cell import Cell, CellParams, CellState, Vcpu, VcpuState
+from hypervisor.core.costs import Costs
+from hypervisor.core.delivery import take_events
+from hypervisor.core.errors import InvariantBroken, Refused
+from hypervisor.core.frames import FrameTable
+from hypervisor.core.interrupts import InterruptController
+from hypervisor.core.ledger import Ledger
+from hypervisor.core.policies import Policy, VcpuParams
+from hypervisor.core.scheduler import Dispatch, Scheduler
+
+CONSOLE_LIMIT = 1 << 16
+"""Typed bytes that wait for one cell; what comes above is dropped, and said so in the trace."""
+
+KILLED = "killed"
+"""Why a cell died of SIGKILL, whoever sent it and whether it was planned: the trace is the same."""
+
+Handled = list[do.Effect]
+
+
+class Monitor:
+    """One board: its cells, cores, memory, interrupts and physical devices.
+
+    `quantum` and `latency` in cycles matter on several cores only: the length of a round, and the time after which what one
+    core does reaches another.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[CellParams],
+        policy: Policy,
+        *,
+        costs: Costs,
+        frames: FrameTable,
+        cores: int = 1,
+        quantum: int = NEVER,
+        latency: int = 0,
+        lines: int = 64,
+    ) -> None:
+        self.now = 0
+        self.costs = costs
+        self.cells = [Cell(i, params, Vcpu(i, params.cores)) for i, params in enumerate(cells)]
+        for cell in self.cells:
+            policy.add(_vcpu_params(cell))
+        self.scheduler = Scheduler(self.cells, cores, policy, costs.world_switch)
+        self.frames = frames
+        self.interrupts = InterruptController(lines)
+        self.ledger = Ledger()
+        self.bus = Bus()
+        self.stop_at = NEVER
+        self._quantum = quantum if cores > 1 else NEVER
+        self._latency = latency if cores > 1 else 0
+        self._effects: Handled = []
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            on.CellReady: self._on_ready,
+            on.VcpuExited: self._on_exited,
+            on.CellDied: self._on_died,
+            on.Typed: self._on_typed,
+            on.OperatorAsked: self._on_operator,
+            on.KillPlanned: self._on_kill_planned,
+            on.StopSet: self._on_stop_set,
+            on.Settled: self._on_settled,
+        }
+        self._exits: dict[int, Callable[[Cell, on.VcpuExited], None]] = {
+            ExitKind.BUDGET: self._exit_nothing,
+            ExitKind.OUTPUT: self._exit_nothing,
+            ExitKind.WAIT: self._exit_wait,
+            ExitKind.READ: self._exit_device,
+            ExitKind.WRITE: self._exit_device,
+            ExitKind.HYPERCALL: self._exit_hypercall,
+            ExitKind.FAULT: self._exit_fault,
+            ExitKind.SHUTDOWN: self._exit_shutdown,
+        }
+
+    def handle(self, event: on.Event, now: int) -> Handled:
+        """Take one event that happened at `now`; return what must be done about it. The only way to change the monitor."""
+        self.now = max(self.now, now) if self._quantum >= NEVER else now
+        self._handlers[type(event)](event)
+        effects, self._effects = self._effects, []
+        return effects
+
+    def start(self) -> Handled:
+        """The effects that bring every cell up, in order."""
+        for cell in self.cells:
+            self._start(cell, "boot")
+        effects, self._effects = self._effects, []
+        return effects
+
+    @property
+    def finished(self) -> bool:
+        """True when every cell has ended."""
+        return all(cell.ended for cell in self.cells)
+
+    # ---- what others may ask for (hypercalls, devices)
+
+    def post(self, cell: Cell, kind: EventKind, payload: bytes) -> None:
+        """Let something happen to a cell's vCPU: now on one core, a cross-core latency later on several."""
+        vcpu, time = cell.vcpu, self.now + self._latency
+        vcpu.events.append(Event(time, kind, payload))
+        if vcpu.state is VcpuState.BLOCKED:
+            vcpu.wake = min(vcpu.wake, time)
+
+    def set_line(self, line: int, level: bool) -> None:
+        """A physical device drives its line: the controller decides, the owner's controller is told."""
+        self.interrupts.set_level(line, level)
+        self.tell_level(line, level)
+
+    def tell_level(self, line: int, level: bool) -> None:
+        """Hand a line's level on to the interrupt controller of the cell that owns the device behind it."""
+        for entry in self.bus.devices:
+            if entry.line == line and entry.owner is not None and not self.cells[entry.owner].ended:
+                cell = self.cells[entry.owner]
+                number = line if entry.cell_line is None else entry.cell_line
+                self.post(cell, EventKind.LINE, struct.pack("<IB", number, level))
+                self.ledger.charge(cell.name, "virq", self.costs.virq)
+                self._trace("irq", cell, line=line, level=int(level), cause=entry.name)
+
+    def shut_down(self, cell: Cell, status: int) -> None:
+        """The cell is done, by its own word."""
+        self._end(cell, CellState.SHUT_DOWN, f"status {status}", keep=False)
+
+    def refused(self, cell: Cell, what: str, why: str) -> None:
+        """Write down that a cell was refused something."""
+        self._trace("refused", cell, what=what, why=why)
+
+    # ---- events
+
+    def _on_ready(self, event: on.CellReady) -> None:
+        cell = self.cells[event.cell]
+        vcpu = cell.vcpu
+        cell.state, cell.why = CellState.RUNNING, ""
+        vcpu.time, vcpu.cycles, vcpu.insns, vcpu.interrupts, vcpu.value = self.now, 0, 0, 0, 0
+        vcpu.events.clear()
+        self.scheduler.wake(vcpu, self.now)
+        if cell.params.heartbeat:
+            cell.heartbeat_due = self.now + cell.params.heartbeat
+        self._trace("start", cell, cause="boot" if not cell.account.restarts else "restart")
+
+    def _on_exited(self, event: on.VcpuExited) -> None:
+        cell, record = self.cells[event.cell], event.exit
+        vcpu, resume = cell.vcpu, cell.vcpu.inflight
+        if resume is None or vcpu.state is not VcpuState.RUNNING:
+            raise InvariantBroken(f"{cell.name} exited without having been resumed")
+        self.scheduler.stopped(vcpu, resume.start, record.time, ExitKind(record.kind).name.lower())
+        self._account(cell, event, resume.start)
+        if record.output:
+            cell.account.output += len(record.output)
+            self._effects.append(do.ShowOutput(cell.index, record.output))
+        if cell.paused:
+            self.scheduler.block(vcpu, NEVER, self.now)
+        vcpu.value = 0
+        self._exits[record.kind](cell, event)
+
+    def _on_died(self, event: on.CellDied) -> None:
+        self._fail(self.cells[event.cell], event.why)
+
+    def _on_typed(self, event: on.Typed) -> None:
+        cell = self.cells[event.cell]
+        waiting = sum(len(e.payload) for e in cell.vcpu.events)
+        if cell.ended or waiting + len(event.data) > CONSOLE_LIMIT:
+            self._trace("dropped", cell, bytes=len(event.data), cause="console input queue")
+            return
+        self.post(cell, EventKind.CONSOLE, event.data)
+
+    def _on_operator(self, event: on.OperatorAsked) -> None:
+        cell = self.cells[event.cell]
+        {"pause": self._pause, "unpause": self._unpause, "kill": self._kill, "restart": self._restart}[event.verb](cell)
+
+    def _on_kill_planned(self, event: on.KillPlanned) -> None:
+        self.cells[event.cell].vcpu.kill_at = event.time
+
+    def _on_stop_set(self, event: on.StopSet) -> None:
+        self.stop_at = event.time
+        self.scheduler.round_end = min(self.scheduler.round_end, event.time)
+
+    # ---- exits
+
+    def _exit_nothing(self, cell: Cell, event: on.VcpuExited) -> None:
+        """The vCPU just goes on when the policy lets it."""
+
+    def _exit_wait(self, cell: Cell, event: on.VcpuExited) -> None:
+        vcpu = cell.vcpu
+        wake = min((e.time for e in vcpu.events), default=NEVER)
+        wake = min(wake, max(event.exit.deadline, event.exit.time))
+        if wake <= event.exit.time:
+            vcpu.due = wake
+        elif not cell.paused:
+            self.scheduler.block(vcpu, wake, self.now)
+        else:
+            vcpu.wake = wake
+
+    def _exit_device(self, cell: Cell, event: on.VcpuExited) -> None:
+        record, vcpu = event.exit, cell.vcpu
+        self._delay(cell, "device_exit", self.costs.device_exit)
+        try:
+            entry = self.bus.find(cell.index, record.a0)
+            if record.kind == ExitKind.READ:
+                vcpu.value = to_word(entry.device.registers.read(record.a0 - entry.base, record.a1))
+            else:
+                entry.device.registers.write(record.a0 - entry.base, record.a1, record.a2)
+        except Refused as refusal:
+            self.refused(cell, f"device at {record.a0:#x}", str(refusal))
+
+    def _exit_hypercall(self, cell: Cell, event: on.VcpuExited) -> None:
+        record = event.exit
+        self._delay(cell, "hypercall", self.costs.hypercall)
+        call = CALLS.get(record.a0)
+        try:
+            if call is None:
+                raise Refused(Status.UNKNOWN_CALL, f"hypercall {record.a0} is not known")
+            cell.vcpu.value = to_word(call(self, cell, record))
+        except Refused as refusal:
+            cell.vcpu.value = to_word(refusal.status)
+            self.refused(cell, f"hypercall {record.a0}", str(refusal))
+
+    def _exit_fault(self, cell: Cell, event: on.VcpuExited) -> None:
+        text = event.exit.data.decode("utf-8", "replace")
+        self._fail(cell, f"guest fault: {text}" if text else f"guest fault {event.exit.a0} at {event.exit.a1:#x}")
+
+    def _exit_shutdown(self, cell: Cell, event: on.VcpuExited) -> None:
+        self.shut_down(cell, event.exit.a0)
+
+    # ---- lives of a cell
+
+    def _start(self, cell: Cell, cause: str) -> None:
+        cell.state = CellState.STARTING
+        if cell.segment is None:
+            cell.segment = self.frames.allocate(cell.name, cell.params.ram, "ram").id
+        self._effects.append(do.StartCell(cell.index, cause))
+
+    def _fail(self, cell: Cell, why: str) -> None:
+        """The cell died, hung, or broke a rule: apply its policy."""
+        if cell.ended:
+            return
+        policy = cell.params.on_crash
+        if policy == "restart" and cell.account.restarts >= cell.params.max_restarts:
+            policy, why = "destroy", f"{why}; gave up after {cell.account.restarts} restarts"
+        self._trace("dead", cell, why=why, policy=policy)
+        if policy == "restart":
+            self._again(cell, why)
+        else:
+            self._end(cell, CellState.FAILED, why, keep=policy == "preserve")
+
+    def _end(self, cell: Cell, state: CellState, why: str, *, keep: bool) -> None:
+        self._take_down(cell, why, keep=keep)
+        cell.state, cell.why = state, why
+        if not keep:
+            self.frames.release(cell.name)
+            cell.segment = None
+        self._trace("end", cell, state=str(state), why=why)
+
+    def _again(self, cell: Cell, cause: str) -> None:
+        self._take_down(cell, cause, keep=False)
+        cell.account.restarts += 1
+        self._start(cell, cause)
+
+    def _take_down(self, cell: Cell, cause: str, *, keep: bool) -> None:
+        vcpu = cell.vcpu
+        self.scheduler.withdraw(vcpu, vcpu.inflight.start if vcpu.inflight else self.now)
+        vcpu.events.clear()
+        vcpu.kill_at = cell.heartbeat_due = NEVER
+        cell.paused = False
+        self._effects.append(do.KillCell(cell.index, cause, keep))
+
+    def _pause(self, cell: Cell) -> None:
+        if cell.ended or cell.paused:
+            return
+        cell.paused = True
+        if cell.vcpu.state is VcpuState.RUNNABLE:
+            self.scheduler.block(cell.vcpu, cell.vcpu.wake, self.now)
+            cell.vcpu.wake = self.now
+        self._trace("pause", cell, cause="operator")
+
+    def _unpause(self, cell: Cell) -> None:
+        if not cell.paused:
+            return
+        cell.paused = False
+        if cell.vcpu.state is VcpuState.BLOCKED and cell.vcpu.wake >= NEVER and not cell.vcpu.events:
+            cell.vcpu.wake = self.now  # it looks for itself what it was waiting for
+        cell.vcpu.time = max(cell.vcpu.time, self.now)
+        if cell.params.heartbeat:
+            cell.heartbeat_due = self.now + cell.params.heartbeat
+        self._trace("unpause", cell, cause="operator")
+
+    def _kill(self, cell: Cell) -> None:
+        if not cell.ended:
+            self._fail(cell, KILLED)
+
+    def _restart(self, cell: Cell) -> None:
+        self._trace("restart", cell, cause="operator")
+        self._again(cell, "restarted by the operator")
+
+    # ---- who runs next
+
+    def _on_settled(self, event: on.Settled) -> None:
+        if self.finished and not self.scheduler.running:
+            self._effects.append(do.Rest(self.scheduler.time(), "finished"))
+            return
+        while True:
+            for dispatch in self.scheduler.fill():
+                self._resume(dispatch)
+            if self.scheduler.running or not self._next_round():
+                return
+
+    def _must_act(self) -> bool:
+        """A cell that is being started must say that it is ready before time goes on."""
+        return any(isinstance(effect, do.StartCell) for effect in self._effects)
+
+    def _next_round(self) -> bool:
+        """Go on to the next stretch of time; False when there is nothing more to run for now."""
+        reached = self.scheduler.round_end if self.scheduler.round_end < NEVER else self.scheduler.time()
+        start = max(reached, min(self.scheduler.next_wake(), self._next_timer()))
+        if self.finished or start >= min(self.stop_at, NEVER):
+            return self._rest(start, reached)
+        self._fire_timers(start)
+        if self._must_act():
+            return False
+        end = min(start + self._quantum, self.stop_at, self._next_timer())
+        self.scheduler.open_round(start, max(end, start + 1))
+        return True
+
+    def _rest(self, start: int, reached: int) -> bool:
+        if self.finished:
+            why, time = "finished", self.scheduler.time()
+        elif self.stop_at < NEVER and start >= self.stop_at:
+            why, time = "reached", max(self.stop_at, reached)
+            self.scheduler.open_round(self.stop_at, self.stop_at)
+        else:
+            why, time = "asleep", self.scheduler.time()
+        self._effects.append(do.Rest(time, why))
+        return False
+
+    def _next_timer(self) -> int:
+        kills = min((c.vcpu.kill_at for c in self.cells if c.vcpu.state is not VcpuState.RUNNING), default=NEVER)
+        beats = min((c.heartbeat_due for c in self.cells if not c.paused), default=NEVER)
+        return min(self.bus.deadline(), beats, kills)
+
+    def _fire_timers(self, now: int) -> None:
+        self.now = max(self.now, now)
+        self.bus.advance()
+        for cell in self.cells:
+            if cell.heartbeat_due <= now and not cell.paused:
+                self._fail(cell, "heartbeat missed")
+            elif cell.vcpu.kill_at <= now and cell.vcpu.state is not VcpuState.RUNNING:
+                self._fail(cell, KILLED)
+
+    def _resume(self, dispatch: Dispatch) -> None:
+        cell, core, start, until, horizon, before = dispatch
+        vcpu = cell.vcpu
+        if before != cell.index:
+            cell.account.switches += 1
+            came_from = "" if before is None else self.cells[before].name
+            fields: dict[str, int | str] = {"core": core, "from": came_from, "cause": self.scheduler.cores[core].left}
+            self._effects.append(do.TraceRecord(start, "switch", cell.name, fields))
+            self.ledger.charge(cell.name, "world_switch", self.costs.world_switch)
+        vcpu.seq += 1
+        until = min(until, max(vcpu.kill_at, start + 1))
+        events = take_events(vcpu.events)
+        vcpu.inflight = Resume(vcpu.seq, start, until, min(horizon, until), vcpu.value, events)
+        if vcpu.kill_at <= start:
+            self._effects.append(do.StrikeVcpu(cell.index, core, vcpu.inflight))
+            return
+        if vcpu.due is not None:
+            cell.account.latencies[start - vcpu.due] += 1
+            vcpu.due = None
+        self._effects.append(do.ResumeVcpu(cell.index, core, vcpu.inflight))
+
+    # ---- accounts
+
+    def _account(self, cell: Cell, event: on.VcpuExited, start: int) -> None:
+        """Add what the vCPU says it did, bounded by the time that it had."""
+        record, vcpu, account = event.exit, cell.vcpu, cell.account
+        had = record.time - start
+        ran = min(max(record.cycles - vcpu.cycles, 0), had)
+        account.ran += ran
+        account.insns += min(max(record.insns - vcpu.insns, 0), had)
+        account.interrupts += min(max(record.interrupts - vcpu.interrupts, 0), had)
+        account.exits[ExitKind(record.kind).name.lower()] += 1
+        vcpu.cycles, vcpu.insns, vcpu.interrupts = record.cycles, record.insns, record.interrupts
+        self.ledger.charge(cell.name, "guest", ran)
+
+    def _delay(self, cell: Cell, cause: str, cycles: int) -> None:
+        """Let a mechanism's cost pass on the cell's core."""
+        if cycles:
+            core = self.scheduler.cores[cell.vcpu.core]
+            core.time += cycles
+            core.busy += cycles
+            cell.vcpu.time = core.time
+            self.ledger.charge(cell.name, cause, cycles)
+
+    def _trace(self, kind: str, cell: Cell, **fields: int | str) -> None:
+        self._effects.append(do.TraceRecord(self.now, kind, cell.name, fields))
+
+    def check_invariants(self) -> None:
+        """Look at everything that must always hold.
+
+        Raises:
+            InvariantBroken: with the story of what does not.
+        """
+        self.scheduler.check_invariants()
+        self.frames.check_invariants()
+        self.interrupts.check_invariants()
+        for cell in self.cells:
+            vcpu = cell.vcpu
+            if (vcpu.inflight is not None) != (vcpu.state is VcpuState.RUNNING):
+                raise InvariantBroken(f"{cell.name} is {vcpu.state} with inflight {vcpu.inflight}")
+            if cell.ended and (vcpu.state is not VcpuState.ABSENT or vcpu.events):
+                raise InvariantBroken(f"{cell.name} has ended and still has a vCPU")
+            if cell.state is CellState.SHUT_DOWN and cell.segment is not None:
+                raise InvariantBroken(f"{cell.name} has shut down and still owns memory")
+
+
+def _vcpu_params(cell: Cell) -> VcpuParams:
+    params = cell.params
+    return VcpuParams(cell.index, params.name, params.priority, params.budget, params.period, params.cores)

@@ -1,0 +1,224 @@
+"""Cores and who runs on them.
+
+Theory: a *round* is a stretch of virtual time up to `round_end`. Within a round each core goes its own way: it picks a vCPU,
+lets it run to a time that the policy, the round and the next wake-up of a more urgent vCPU bound, charges it, and picks
+again. Cores touch each other only between rounds. A board with one core has one endless round, cut by timers and stops; on
+several cores a round is the board's quantum, which is no longer than the latency with which one core can reach another, so
+nothing that happens inside a round could have been seen by another core anyway.
+
+A policy (policies/) says who is next; this file knows time, blocking, affinity and latency, and no policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hypervisor.abi.time import NEVER
+from hypervisor.core.cell import Cell, Vcpu, VcpuState
+from hypervisor.core.errors import InvariantBroken
+from hypervisor.core.policies import Policy, Run
+
+
+class Dispatch(NamedTuple):
+    """A decision: `cell` gets `core` from `start` until `until`; `before`: the index of the core's last cell, None at first."""
+
+    cell: Cell
+    core: int
+    start: int
+    until: int
+    horizon: int
+    before: int | None
+
+
+@dataclass(slots=True)
+class Core:
+    """A modelled core. Times in cycles; `last` and `running` are cell indices."""
+
+    index: int
+    time: int = 0
+    running: int | None = None
+    last: int | None = None
+    busy: int = 0
+    idle: int = 0
+    switches: int = 0
+    switch_cycles: int = 0
+    left: str = "boot"
+    """Why its last vCPU left it."""
+
+
+class Scheduler:
+    """Places vCPUs on cores. The monitor is its only caller."""
+
+    def __init__(self, cells: Sequence[Cell], cores: int, policy: Policy, switch_cost: int) -> None:
+        self.cores = [Core(index) for index in range(cores)]
+        self.round_end = 0
+        self._cells = cells
+        self._policy = policy
+        self._switch_cost = switch_cost
+
+    @property
+    def running(self) -> bool:
+        """True while any core runs a vCPU."""
+        return any(core.running is not None for core in self.cores)
+
+    def time(self) -> int:
+        """The time that every core has reached."""
+        return min(core.time for core in self.cores)
+
+    # ---- what happens to a vCPU
+
+    def wake(self, vcpu: Vcpu, now: int) -> None:
+        """A blocked or absent vCPU wants a core."""
+        vcpu.state, vcpu.wake = VcpuState.RUNNABLE, NEVER
+        self._policy.wake(vcpu.index, now)
+
+    def block(self, vcpu: Vcpu, wake: int, now: int) -> None:
+        """The vCPU waits until `wake`."""
+        vcpu.state, vcpu.wake = VcpuState.BLOCKED, wake
+        self._policy.block(vcpu.index, now)
+
+    def withdraw(self, vcpu: Vcpu, now: int) -> None:
+        """The vCPU is gone: its cell died or ended. A core that it had is free from `now`."""
+        if vcpu.state is VcpuState.RUNNING:
+            core = self.cores[vcpu.core]
+            core.running, core.time = None, max(core.time, now)
+        for core in self.cores:
+            if core.last == vcpu.index:
+                core.left = "dead"
+        vcpu.state, vcpu.wake, vcpu.due, vcpu.inflight = VcpuState.ABSENT, NEVER, None, None
+        self._policy.block(vcpu.index, now)
+
+    def stopped(self, vcpu: Vcpu, start: int, now: int, why: str) -> None:
+        """The vCPU stopped at `now` for `why`, having had its core since `start`."""
+        core = self.cores[vcpu.core]
+        core.left = why
+        core.running, core.time, vcpu.time = None, now, now
+        core.busy += now - start
+        vcpu.state, vcpu.inflight = VcpuState.RUNNABLE, None
+        self._policy.charge(vcpu.index, core.index, start, now)
+
+    def give_way(self, vcpu: Vcpu, now: int) -> None:
+        """The vCPU gives up the rest of its slice."""
+        self._policy.yield_(vcpu.index, now)
+
+    # ---- rounds
+
+    def next_wake(self) -> int:
+        """When the next blocked vCPU wakes by itself; the present if one is runnable."""
+        times = [
+            self.time() if cell.vcpu.state is VcpuState.RUNNABLE and not cell.paused else cell.vcpu.wake
+            for cell in self._cells
+        ]
+        return min(times, default=NEVER)
+
+    def open_round(self, start: int, end: int) -> None:
+        """All cores go on from `start` to `end`; what a core slept through counts as idle."""
+        for core in self.cores:
+            if core.time < start:
+                core.idle += start - core.time
+                core.time = start
+        self.round_end = end
+
+    def fill(self) -> list[Dispatch]:
+        """A vCPU for every core that is free and still inside the round."""
+        dispatches = []
+        for core in self.cores:
+            dispatch = self._fill_core(core) if core.running is None else None
+            if dispatch is not None:
+                dispatches.append(dispatch)
+        return dispatches
+
+    def _fill_core(self, core: Core) -> Dispatch | None:
+        while core.time < self.round_end:
+            self._wake_due(core)
+            choice = self._policy.pick(core.index, core.time, self._busy())
+            if isinstance(choice, Run):
+                return self._dispatch(core, self._cells[choice.vcpu], choice.until)
+            until = min(choice.until, self._next_wake_on(core), self.round_end)
+            if until >= NEVER:
+                return None
+            core.idle += until - core.time
+            core.time = until
+        return None
+
+    def _busy(self) -> frozenset[int]:
+        if len(self.cores) == 1:
+            return frozenset()
+        return frozenset(core.running for core in self.cores if core.running is not None)
+
+    def _wake_due(self, core: Core) -> None:
+        for cell in self._cells:
+            vcpu = cell.vcpu
+            if (
+                vcpu.wake <= core.time
+                and vcpu.state is VcpuState.BLOCKED
+                and not cell.paused
+                and core.index in vcpu.cores
+            ):
+                vcpu.due = vcpu.wake
+                self.wake(vcpu, max(vcpu.wake, vcpu.time))
+
+    def _next_wake_on(self, core: Core) -> int:
+        return min((cell.vcpu.wake for cell in self._sleepers(core)), default=NEVER)
+
+    def _sleepers(self, core: Core) -> list[Cell]:
+        return [
+            cell
+            for cell in self._cells
+            if cell.vcpu.wake < NEVER
+            and cell.vcpu.state is VcpuState.BLOCKED
+            and not cell.paused
+            and core.index in cell.vcpu.cores
+        ]
+
+    def _dispatch(self, core: Core, cell: Cell, until: int) -> Dispatch | None:
+        vcpu = cell.vcpu
+        start = max(core.time, vcpu.time)  # it may come from a core that is ahead
+        if start >= self.round_end:
+            core.idle += self.round_end - core.time
+            core.time = self.round_end
+            return None
+        core.idle += start - core.time
+        before = core.last
+        if before != cell.index:
+            start += self._switch_cost
+            core.switch_cycles += self._switch_cost
+            core.switches += 1
+        until = self._preempted_by(core, cell, min(until, self.round_end))
+        vcpu.state, vcpu.core = VcpuState.RUNNING, core.index
+        core.running, core.last, core.time = cell.index, cell.index, start
+        until = max(until, start + 1)  # at least one block, so that every dispatch makes progress
+        return Dispatch(cell, core.index, start, until, self._horizon(core, start, until), before)
+
+    def _preempted_by(self, core: Core, running: Cell, until: int) -> int:
+        """The first time before `until` at which a more urgent vCPU wakes on this core."""
+        for cell in self._sleepers(core):
+            wake = max(cell.vcpu.wake, core.time)
+            if wake < until and self._policy.preempts(cell.index, running.index, core.index, wake):
+                until = wake
+        return until
+
+    def _horizon(self, core: Core, start: int, until: int) -> int:
+        """How far the running vCPU may skip its own idle time: until anybody else could want the core."""
+        for cell in self._cells:
+            if cell.vcpu.state is VcpuState.RUNNABLE and not cell.paused and core.index in cell.vcpu.cores:
+                return start
+        return max(start, min(until, self._next_wake_on(core)))
+
+    def check_invariants(self) -> None:
+        """Raises:
+        InvariantBroken: a core and a vCPU disagree on who runs where.
+        """
+        for core in self.cores:
+            if core.running is not None:
+                vcpu = self._cells[core.running].vcpu
+                if vcpu.state is not VcpuState.RUNNING or vcpu.core != core.index or core.index not in vcpu.cores:
+                    raise InvariantBroken(
+                        f"core {core.index} runs cell {core.running}, which is {vcpu.state} on core {vcpu.core}"
+                    )
+        running = [core.running for core in self.cores if core.running is not None]
+        claimed = [cell.index for cell in self._cells if cell.vcpu.state is VcpuState.RUNNING]
+        if sorted(running) != claimed:
+            raise InvariantBroken(f"cores run {running}, but cells {claimed} believe to run")

@@ -1,0 +1,1 @@
+"""The shell of the monitor: processes, links, files, the operator. All input and output happens here."""

@@ -1,0 +1,190 @@
+"""The account at the end of a run, for people: what was modelled first, what was measured on this host apart from it.
+
+It fits 80 columns and takes 100 where there are, and has no colour where it does not go to a terminal.
+Names of metrics and reasons come from guests, so nothing in them is obeyed, neither as markup nor by the terminal.
+
+    show_account(summary, Console())
+    show_json(summary, sys.stdout)         # for --json: this and nothing else
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hypervisor.abi.records import ExitKind
+from hypervisor.shell.human import (
+    STATE_STYLES,
+    human_bytes,
+    human_count,
+    human_energy,
+    human_percent,
+    human_seconds,
+    human_time,
+    printable,
+)
+from hypervisor.shell.summary import CellSummary, CoreSummary, Summary
+
+WIDTH = 100
+"""Wider lines are harder to read, not easier."""
+_SHORT = {"hypercall": "hcalls", "shutdown": "down"}
+"""Kinds of exit whose names are too wide for a table of 80 columns that has all of them."""
+_METRIC = 20
+"""Characters of a metric's name that are shown."""
+
+Row = list[str | Text]
+Figures = tuple[tuple[str, ...], list[Row]]
+"""Heads and rows of a table."""
+
+
+def show_json(summary: Summary, stream: TextIO) -> None:
+    """The summary for programs."""
+    stream.write(summary.to_json())
+
+
+def show_account(summary: Summary, console: Console) -> None:
+    """The summary for people."""
+    width = min(console.width, WIDTH)
+    for part in (*_modelled(summary, width), *_measured(summary, width)):
+        console.print(part, width=width)
+
+
+def sandbox_line(cells: Iterable[tuple[str, tuple[str, ...]]]) -> str:
+    """What the sandboxes of cells lack, in one line.
+
+    >>> sandbox_line([("linux", ("landlock",)), ("brew", ("landlock",)), ("rt", ())])
+    'sandbox: linux, brew without landlock; the others full'
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, lacks in cells:
+        groups.setdefault(lacks, []).append(name)
+    full = groups.pop((), [])
+    if not groups:
+        return "sandbox: full"
+    lines = [f"{', '.join(names)} without {', '.join(lacks)}" for lacks, names in groups.items()]
+    return "sandbox: " + "; ".join(lines + ["the others full"] * bool(full))
+
+
+def _modelled(summary: Summary, width: int) -> Iterable[Text | Table]:
+    """What is equal whenever the run is done again."""
+    yield Text(printable(f"{summary.name}: {summary.flavour} on {summary.board}, seed {summary.seed}"), style="bold")
+    yield Text("modelled (the same in every run)", style="bold")
+    yield Text(f"virtual time {human_time(summary.time, summary.hz)}, ended: {printable(summary.ended)}")
+    yield Text(f"trace sha256 {summary.trace_sha256}")
+    for heads, rows in (_cells(summary), _exits(summary), _latencies(summary), _metrics(summary)):
+        if rows:
+            yield Text()
+            yield _table(width, heads, rows)
+    yield Text()
+    yield from (_remark(name, cell) for name, cell in summary.cells.items() if cell.why or cell.restarts)
+    yield from (_core(number, core, summary) for number, core in enumerate(summary.cores))
+    yield _energy(summary)
+
+
+def _measured(summary: Summary, width: int) -> Iterable[Text | Table]:
+    """What this host took for it."""
+    host = summary.host
+    cells_cpu = sum(cell.cpu_seconds for cell in host.cells.values())
+    yield Text()
+    yield Text("measured on this host (differs from run to run)", style="bold")
+    yield Text(
+        f"{human_seconds(host.seconds)} for {human_time(summary.time, summary.hz)} of virtual time, "
+        f"{host.mips:.1f} MIPS, link {host.transport}"
+    )
+    yield Text(f"CPU: monitor {human_seconds(host.monitor_cpu_seconds)}, cells {human_seconds(cells_cpu)}")
+    rows: list[Row] = [
+        [name, human_seconds(cell.cpu_seconds), human_bytes(cell.peak_memory)] for name, cell in host.cells.items()
+    ]
+    if rows:
+        yield _table(width, ("process", "CPU", "peak memory"), rows)
+        yield Text(sandbox_line((name, cell.sandbox_lacks) for name, cell in host.cells.items()))
+
+
+def _cells(summary: Summary) -> Figures:
+    """A line for each cell."""
+    rows: list[Row] = [
+        [
+            name,
+            Text(cell.state, STATE_STYLES.get(cell.state, "")),
+            human_time(cell.ran, summary.hz),
+            human_percent(cell.share_percent),
+            *(human_count(n) for n in (cell.switches, cell.interrupts, sum(cell.exits.values()), cell.instructions)),
+            human_energy(cell.energy_uj),
+        ]
+        for name, cell in summary.cells.items()
+    ]
+    return ("cell", "state", "ran", "share", "switches", "irqs", "exits", "instr.", "energy"), rows
+
+
+def _exits(summary: Summary) -> Figures:
+    """Exits by kind: a column for each kind that occurred, known ones in their order; and bytes on the console."""
+    seen = {kind for cell in summary.cells.values() for kind, count in cell.exits.items() if count}
+    known = [kind.name.lower() for kind in ExitKind]
+    kinds = [kind for kind in known if kind in seen] + sorted(seen.difference(known))
+    rows: list[Row] = [
+        [name, *(human_count(cell.exits.get(kind, 0)) for kind in kinds), human_bytes(cell.console_bytes)]
+        for name, cell in summary.cells.items()
+    ]
+    return ("exits", *(_SHORT.get(kind, kind) for kind in kinds), "console"), rows if kinds else []
+
+
+def _latencies(summary: Summary) -> Figures:
+    """From due to running."""
+    rows: list[Row] = []
+    for name, cell in summary.cells.items():
+        wake = cell.wake_latency
+        if wake.count:
+            spans = (wake.min, wake.p50, wake.p99, wake.max)
+            rows.append([name, human_count(wake.count), *(human_time(span, summary.hz) for span in spans)])
+    return ("wake-up latency", "count", "min", "p50", "p99", "max"), rows
+
+
+def _metrics(summary: Summary) -> Figures:
+    """What guests reported: their figures, in units of their own, exact."""
+    rows: list[Row] = []
+    for name, cell in summary.cells.items():
+        for metric, figure in cell.metrics.items():
+            numbers = (str(n) for n in (figure.last, figure.min, figure.max))
+            rows.append([name, Text(_clip(printable(metric), _METRIC)), *numbers, human_count(figure.count)])
+    return ("reported", "metric", "last", "min", "max", "count"), rows
+
+
+def _remark(name: str, cell: CellSummary) -> Text:
+    """What is said of a cell in words: why it is as it is."""
+    restarts = f"restarted {cell.restarts} time{'s' if cell.restarts > 1 else ''}" if cell.restarts else ""
+    return Text(f"{name}: {'; '.join(part for part in (printable(cell.why), restarts) if part)}")
+
+
+def _core(number: int, core: CoreSummary, summary: Summary) -> Text:
+    share = human_percent(100 * core.busy / (core.busy + core.idle) if core.busy + core.idle else 0.0)
+    busy, idle = human_time(core.busy, summary.hz), human_time(core.idle, summary.hz)
+    return Text(f"core {number}: busy {busy} ({share}), idle {idle}")
+
+
+def _energy(summary: Summary) -> Text:
+    cells = human_energy(sum(cell.energy_uj for cell in summary.cells.values()))
+    assumed = " (the board's figures of power are assumed)" if summary.energy_assumed else ""
+    return Text(f"energy: cells {cells}, board while idle {human_energy(summary.board_idle_uj)}{assumed}")
+
+
+def _table(width: int, heads: Sequence[str], rows: Sequence[Row]) -> Table:
+    """A table without lines: texts left, numbers right. Only the first column gives way: a name is cut, no number."""
+    gap = 2 if width >= WIDTH else 1
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    others = sum(gap + max(cell_len(str(item)) for item in column) for column in zip(heads, *rows, strict=True))
+    others -= max(cell_len(str(item)) for item in (heads[0], *(row[0] for row in rows)))
+    for index, head in enumerate(heads):
+        text = index == 0 or isinstance(rows[0][index], Text)
+        table.add_column(head, justify="left" if text else "right", no_wrap=True)
+    for name, *rest in rows:
+        table.add_row(_clip(str(name), max(width - others, 8)), *rest)
+    return table
+
+
+def _clip(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 2] + ".."

@@ -1,0 +1,267 @@
+"""One cell on the host: its process, its memory segment and its link, through all its lives."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import psutil
+
+from cells.order import CellOrder
+from cells.sandbox import SandboxPolicy
+from hypervisor.abi.messages import BadMessage, unpack
+from hypervisor.abi.records import BadRecord, Exit, ExitKind, Resume
+from hypervisor.core.monitor import KILLED
+from hypervisor.shell.links import Link, PeerDied
+from hypervisor.shell.links.shm import ShmLink
+from hypervisor.shell.links.zmq import ZmqHub, ZmqLink
+from hypervisor.shell.loop import HostTrouble
+from hypervisor.shell.processes import CellProcess, ExitStatus, Zygote, ZygoteError
+
+WAIT_NS = 20_000_000
+"""How long one wait for an exit lasts before the host side of the cell is looked at."""
+BACKSTOP_S = 10.0
+"""CPU time that a cell may spend, or wall time that it may sleep, within one resume: far above any honest slice."""
+HELLO_S = 60.0
+"""Wall time within which a new cell must be ready."""
+
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """How to make a cell's process: everything that stays the same over its lives.
+
+    `segments`: (offset in RAM, bytes) to load before each start. `ram_size`: 0 for a cell without memory of its own.
+    """
+
+    index: int
+    name: str
+    settings: dict[str, Any]
+    guest: bytes
+    sandbox: SandboxPolicy
+    ram_size: int = 0
+    segments: Sequence[tuple[int, bytes]] = ()
+    transport: str = "shm"
+
+
+@dataclass(slots=True)
+class HostFigures:
+    """What was measured of a cell on the host, over all its lives."""
+
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    memory_at_start: int = 0
+    lacking: tuple[str, ...] = field(default=())
+
+
+class Greeting(NamedTuple):
+    """What a cell says first: layers of the sandbox that its host lacks, and its own memory in bytes (0: not measured)."""
+
+    lacking: tuple[str, ...]
+    memory: int
+
+
+def greeting(record: Exit) -> Greeting:
+    """What a new cell's first exit says.
+
+    Raises:
+        HostTrouble: it is no greeting.
+    """
+    try:
+        said = unpack(record.data) if record.kind == ExitKind.HELLO else {}
+        return Greeting(tuple(str(layer) for layer in said["lacking"]), int(said["memory"]))
+    except (BadMessage, TypeError, KeyError, ValueError):
+        raise HostTrouble("protocol: no hello") from None
+
+
+class CellHost:
+    """Starts, resumes, waits for and ends one local cell."""
+
+    def __init__(self, plan: CellPlan, zygote: Zygote, hub: Callable[[], ZmqHub]) -> None:
+        self.plan = plan
+        self.figures = HostFigures()
+        self.process: CellProcess | None = None
+        self._zygote, self._hub = zygote, hub
+        self._link: Link | None = None
+        self._ram = -1
+        self._watched_from = (0.0, 0.0)
+        self._measured = False
+
+    # ---- life
+
+    def start(self) -> None:
+        """Make the process and wait until it is ready.
+
+        Raises:
+            HostTrouble: it did not become ready.
+        """
+        plan = self.plan
+        settings = {**plan.settings, "link": {"transport": plan.transport}}
+        fds = self._load_ram()
+        link: ShmLink | ZmqLink
+        if plan.transport == "shm":
+            link = ShmLink()
+            fds["page"] = link.fd
+        else:
+            hub = self._hub()
+            public, secret = hub.admit(plan.name)
+            address = {
+                "endpoint": hub.endpoint,
+                "server_key": hub.public_key,
+                "public_key": public,
+                "secret_key": secret,
+            }
+            settings["link"]["address"] = address
+            link = ZmqLink(hub, plan.name)
+        self._link, self._measured = link, False
+        order = CellOrder(plan.name, plan.index, settings, plan.guest, plan.sandbox)
+        try:
+            self.process = self._zygote.spawn(order, fds)
+        except ZygoteError as error:
+            raise HostTrouble(str(error)) from None
+        if isinstance(link, ShmLink):
+            link.attach(self.process.pidfd)
+        else:
+            self._hub().watch(plan.name, self.process.pidfd)
+
+    def await_hello(self) -> None:
+        """Wait until the new process says that it is ready.
+
+        Raises:
+            HostTrouble: it died, or said nothing for too long.
+        """
+        end = time.monotonic() + HELLO_S
+        while time.monotonic() < end:
+            record = self._poll(WAIT_NS)
+            if record is not None:
+                said = greeting(record)
+                self.figures.lacking, self.figures.memory_at_start = said.lacking, said.memory
+                return
+        raise HostTrouble("did not become ready")
+
+    def _load_ram(self) -> dict[str, int]:
+        if not self.plan.ram_size:
+            return {}
+        self._drop_ram()
+        self._ram = os.memfd_create(f"cellvisor-{self.plan.name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self._ram, self.plan.ram_size)
+        fcntl.fcntl(self._ram, fcntl.F_ADD_SEALS, _SEALS)
+        for offset, content in self.plan.segments:
+            os.pwrite(self._ram, content, offset)
+        return {"ram": self._ram}
+
+    def end(self, *, keep: bool) -> None:
+        """End the process, whatever it does; forget its memory unless it is kept."""
+        if self.process is not None:
+            if not self._measured:
+                self.measure()
+            self.process.kill()
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        if self.process is not None:
+            self.process.close()
+            self.process = None
+        if not keep:
+            self._drop_ram()
+
+    def _drop_ram(self) -> None:
+        if self._ram >= 0:
+            used = os.fstat(self._ram).st_blocks * 512
+            self.figures.peak_memory = max(self.figures.peak_memory, used)
+            os.close(self._ram)
+            self._ram = -1
+
+    def memory(self) -> mmap.mmap | None:
+        """The cell's RAM, for inspection; None if it has none."""
+        return mmap.mmap(self._ram, self.plan.ram_size) if self._ram >= 0 else None
+
+    # ---- the world switch
+
+    def resume(self, record: Resume) -> None:
+        """Let the vCPU run."""
+        assert self._link is not None
+        self._watched_from = (-1.0, 0.0)
+        self._link.resume(record)
+
+    def wait(self) -> Exit:
+        """The vCPU's exit.
+
+        Raises:
+            HostTrouble: there will be none.
+        """
+        while True:
+            record = self._poll(WAIT_NS)
+            if record is not None:
+                return record
+            self._watch()
+
+    def _poll(self, timeout_ns: int) -> Exit | None:
+        assert self._link is not None
+        try:
+            return self._link.wait(timeout_ns)
+        except PeerDied:
+            raise HostTrouble(self.how_it_ended()) from None
+        except BadRecord as error:
+            raise HostTrouble(f"protocol: {error}") from None
+
+    def _watch(self) -> None:
+        """No exit yet: is the cell stopped, spinning outside of the engine, or asleep?"""
+        assert self.process is not None
+        try:
+            host = psutil.Process(self.process.pid)
+            state, used, now = host.status(), sum(host.cpu_times()[:2]), time.monotonic()
+        except psutil.Error:
+            return  # it is just ending; the link will tell
+        if self._watched_from[0] < 0:
+            self._watched_from = (used, now)
+        if state == psutil.STATUS_STOPPED:
+            raise HostTrouble("backstop: stopped on the host")
+        if used - self._watched_from[0] > BACKSTOP_S:
+            raise HostTrouble("backstop: spins without end")
+        if (
+            state == psutil.STATUS_SLEEPING
+            and used == self._watched_from[0]
+            and now - self._watched_from[1] > BACKSTOP_S
+        ):
+            raise HostTrouble("backstop: sleeps without end")
+
+    # ---- what the host says
+
+    def ended(self) -> bool:
+        """True once the process has ended by itself."""
+        if self.process is None:
+            return False
+        poller = select.poll()
+        poller.register(self.process.pidfd, select.POLLIN)
+        return bool(poller.poll(0))
+
+    def how_it_ended(self) -> str:
+        """Why the process is gone, in the words of the trace."""
+        return describe_end(self.process.wait(1.0) if self.process is not None else None)
+
+    def measure(self) -> None:
+        """Add what this life has cost the host so far; call it once, before its end."""
+        self._measured = True
+        if self.process is not None:
+            try:
+                self.figures.cpu_seconds += sum(psutil.Process(self.process.pid).cpu_times()[:2])
+            except psutil.Error:
+                return
+        if self._ram >= 0:
+            self.figures.peak_memory = max(self.figures.peak_memory, os.fstat(self._ram).st_blocks * 512)
+
+
+def describe_end(status: ExitStatus | None) -> str:
+    """A process's end. SIGKILL says "killed", as a planned kill does: the trace must not tell them apart."""
+    if status is None:
+        return "ended"
+    return KILLED if status.signal == signal.SIGKILL else f"process ended: {status}"

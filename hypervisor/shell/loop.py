@@ -1,0 +1,265 @@
+"""The shell's loop: carries out the monitor's effects and feeds it what happens, in a fixed order.
+
+One turn: take what came from outside, let the monitor settle who runs, wait until every running vCPU has stopped, and hand
+over the exit with the lowest (time, cell). Since nothing is handled before all have stopped, the order does not depend on
+which host process answered first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from hypervisor.abi.records import Exit, Resume
+from hypervisor.core import effects as do
+from hypervisor.core import events as on
+from hypervisor.core.cell import Cell
+from hypervisor.core.monitor import KILLED, Monitor
+from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs
+from hypervisor.shell.trace import Trace
+
+RUNNING = b"running"
+"""What inputs.jsonl says of a death that struck a running vCPU: it is replayed at the exit, not between turns."""
+
+
+class Struck(str):
+    """The end of a cell that was planned: not an input, for the plan was one."""
+
+    __slots__ = ()
+
+
+PLANNED = (InputKind.UNTIL, InputKind.KILL_AT, InputKind.DIED)
+"""Inputs that are not in the trace by themselves: plans show when they come true, a death stands there planned or not."""
+
+
+class HostTrouble(Exception):  # noqa: N818  becomes an event, and the cell's policy decides
+    """The host side of a cell failed: it died, hung, or broke the protocol. The text is what the trace says."""
+
+
+class Host(Protocol):
+    """A cell's host side (hypervisor/shell/cellhost.py), local or remote."""
+
+    def start(self) -> None:
+        """Make the process."""
+        ...
+
+    def await_hello(self) -> None:
+        """Wait until it is ready."""
+        ...
+
+    def end(self, *, keep: bool) -> None:
+        """End it."""
+        ...
+
+    def resume(self, record: Resume) -> None:
+        """Let it run."""
+        ...
+
+    def wait(self) -> Exit:
+        """Its exit."""
+        ...
+
+    def ended(self) -> bool:
+        """True once it has ended by itself."""
+        ...
+
+    def how_it_ended(self) -> str:
+        """Why, in the words of the trace."""
+        ...
+
+
+class Loop:
+    """Runs one monitor. `show(cell, bytes)` gets console output; `poll()` returns inputs that came from outside."""
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        hosts: Sequence[Host],
+        trace: Trace,
+        log: InputLog,
+        *,
+        show: Callable[[Cell, bytes], None],
+        poll: Callable[[], list[Input]],
+        replay: ReplayInputs | None = None,
+    ) -> None:
+        self.monitor = monitor
+        self.step = 0
+        self.rest: do.Rest | None = None
+        self._hosts, self._trace, self._log = hosts, trace, log
+        self._show, self._poll, self._replay = show, poll, replay
+        self._running: dict[int, do.ResumeVcpu] = {}
+        self._stopped: list[tuple[int, int, Exit | str]] = []
+        self._answered: dict[int, do.ResumeVcpu] = {}
+        self._index = {cell.name: cell.index for cell in monitor.cells}
+        self._perform_one: dict[type, Callable[..., None]] = {
+            do.ResumeVcpu: self._resume,
+            do.StrikeVcpu: self._strike,
+            do.StartCell: self._start,
+            do.KillCell: self._kill,
+            do.ShowOutput: self._output,
+            do.TraceRecord: self._record,
+            do.Rest: self._take_rest,
+        }
+
+    # ---- driving
+
+    def boot(self) -> None:
+        """Start every cell: all processes first, then their greetings in order."""
+        starts = [effect for effect in self.monitor.start() if isinstance(effect, do.StartCell)]
+        trouble: dict[int, str] = {}
+        for effect in starts:
+            try:
+                self._hosts[effect.cell].start()
+            except HostTrouble as error:
+                trouble[effect.cell] = str(error)
+        for effect in starts:
+            self._await(effect.cell, trouble.get(effect.cell))
+
+    def run_until(self, time: int) -> do.Rest:
+        """Run to a virtual time, or to where nothing runs any more."""
+        self.take(Input(self.step, self.monitor.now, InputKind.UNTIL, "", str(time).encode()))
+        return self.run()
+
+    def run(self) -> do.Rest:
+        """Run until the monitor rests."""
+        self.rest = None
+        while True:
+            self._take_inputs()
+            self._perform(self.monitor.handle(on.Settled(), self.monitor.now))
+            rest: do.Rest | None = self.rest  # performing effects may have set it
+            if rest is not None:
+                return rest
+            if self._running or self._stopped:
+                self._collect()
+                self._next()
+
+    # ---- what comes from outside
+
+    def take(self, taken: Input) -> None:
+        """Feed one input and write it down."""
+        self._log.append(taken)
+        if taken.kind not in PLANNED:
+            self._trace.input(taken.time, str(taken.kind), taken.cell, taken.data)
+        cell = self._index.get(taken.cell, -1)
+        if taken.kind is InputKind.UNTIL:
+            self._handle(on.StopSet(int(taken.data)))
+        elif taken.kind is InputKind.KILL_AT:
+            self._handle(on.KillPlanned(cell, int(taken.data)))
+        elif taken.kind is InputKind.CONSOLE:
+            self._handle(on.Typed(cell, taken.data))
+        elif taken.kind is InputKind.DIED:
+            self._handle(on.CellDied(cell, taken.data.decode()))
+        else:
+            self._handle(on.OperatorAsked(str(taken.kind), cell))
+
+    def _take_inputs(self) -> None:
+        if self._replay is not None:
+            self._take_recorded(self._replay)
+            return
+        for taken in self._poll():
+            self.take(taken._replace(step=self.step, time=self.monitor.now))
+
+    def _take_recorded(self, replay: ReplayInputs) -> None:
+        while (following := replay.peek()) is not None and following.step <= self.step:
+            if following.kind is InputKind.DIED and following.data.startswith(RUNNING):
+                return
+            for taken in replay.due(self.step, self.monitor.now):
+                self.take(taken)
+
+    # ---- effects
+
+    def _perform(self, effects: Sequence[do.Effect]) -> None:
+        for effect in effects:
+            self._perform_one[type(effect)](effect)
+
+    def _handle(self, event: on.Event, now: int | None = None) -> None:
+        self.step += 1
+        self._perform(self.monitor.handle(event, self.monitor.now if now is None else now))
+
+    def _resume(self, effect: do.ResumeVcpu) -> None:
+        self._running[effect.cell] = effect
+        self._hosts[effect.cell].resume(effect.record)
+
+    def _strike(self, effect: do.StrikeVcpu) -> None:
+        """A planned death takes its place among the exits, where an unplanned one would stand."""
+        self._answered[effect.cell] = do.ResumeVcpu(effect.cell, effect.core, effect.record)
+        heapq.heappush(self._stopped, (effect.record.start, effect.cell, Struck(KILLED)))
+
+    def _start(self, effect: do.StartCell) -> None:
+        try:
+            self._hosts[effect.cell].start()
+        except HostTrouble as error:
+            self._await(effect.cell, str(error))
+        else:
+            self._await(effect.cell, None)
+
+    def _await(self, cell: int, trouble: str | None) -> None:
+        try:
+            if trouble is not None:
+                raise HostTrouble(trouble)
+            self._hosts[cell].await_hello()
+        except HostTrouble as error:
+            self._handle(on.CellDied(cell, str(error)))
+        else:
+            self._handle(on.CellReady(cell))
+
+    def _kill(self, effect: do.KillCell) -> None:
+        self._running.pop(effect.cell, None)
+        self._stopped = [entry for entry in self._stopped if entry[1] != effect.cell]
+        heapq.heapify(self._stopped)
+        self._hosts[effect.cell].end(keep=effect.keep)
+
+    def _output(self, effect: do.ShowOutput) -> None:
+        self._show(self.monitor.cells[effect.cell], effect.data)
+
+    def _record(self, effect: do.TraceRecord) -> None:
+        self._trace.record(effect.time, effect.kind, effect.cell, effect.fields)
+
+    def _take_rest(self, effect: do.Rest) -> None:
+        self.rest = effect
+
+    # ---- exits
+
+    def _collect(self) -> None:
+        """Wait until no vCPU runs."""
+        for cell, effect in self._running.items():
+            try:
+                stopped: Exit | str = self._hosts[cell].wait()
+            except HostTrouble as error:
+                stopped = str(error)
+            time = stopped.time if isinstance(stopped, Exit) else effect.record.start
+            heapq.heappush(self._stopped, (time, cell, stopped))
+            self._answered[cell] = effect
+        self._running.clear()
+
+    def _next(self) -> None:
+        """Hand over the earliest exit or death."""
+        if self._replay is not None and self._recorded_death(self._replay):
+            return
+        time, cell, stopped = heapq.heappop(self._stopped)
+        effect = self._answered.pop(cell)
+        if isinstance(stopped, Exit):
+            self._trace.exit(self.monitor.cells[cell].name, effect.core, effect.record, stopped)
+            self._handle(on.VcpuExited(cell, stopped), time)
+        else:
+            self._death(cell, stopped, time)
+
+    def _death(self, cell: int, why: str, time: int) -> None:
+        if not isinstance(why, Struck):
+            name = self.monitor.cells[cell].name
+            self._log.append(Input(self.step, time, InputKind.DIED, name, RUNNING + b": " + why.encode()))
+        self._handle(on.CellDied(cell, why), time)
+
+    def _recorded_death(self, replay: ReplayInputs) -> bool:
+        following = replay.peek()
+        if following is None or following.step != self.step or following.kind is not InputKind.DIED:
+            return False
+        (taken,) = replay.due(self.step)
+        why = taken.data.removeprefix(RUNNING + b": ").decode()
+        self._log.append(taken)
+        with contextlib.suppress(KeyError):
+            del self._answered[self._index[taken.cell]]
+        self._handle(on.CellDied(self._index[taken.cell], why), taken.time)
+        return True

@@ -1,0 +1,216 @@
+"""From a cell's table to its `CellSpec`: what runs in it, whether that exists, and its figures in cycles and bytes.
+
+Cells with `count = N` are judged once and then copied, as name0 to nameN-1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from boards import Board
+from hypervisor.abi.info_page import ARGS_LIMIT
+from hypervisor.abi.time import parse_size, parse_time
+from hypervisor.shell.topology import programs, sources
+from hypervisor.shell.topology.problems import Report
+from hypervisor.shell.topology.schema import Cell
+from hypervisor.shell.topology.spec import CellSpec, Kind
+
+KINDS = ("guest", "image", "kernel", "personality", "domain")
+LATER = {
+    "personality": "personalities are not part of this version (use guest, image or kernel)",
+    "domain": "driver domains are not part of this version (use guest, image or kernel)",
+}
+"""Words that the file knows and this version does not run."""
+
+BELONGS = {
+    "initrd": ("kernel",),
+    "append": ("kernel",),
+    "args": ("guest", "image"),
+    "preload": ("guest",),
+    "root": ("personality",),
+    "run": ("personality",),
+}
+"""Keys that mean something for some kinds of guest only."""
+
+DEFAULT_RAM = {"guest": "1MiB", "image": "1MiB", "kernel": "64MiB"}
+KERNEL_RAM = 32 << 20
+"""Below this a Debian kernel with its initramfs does not come up."""
+FROM_CALLER = "python"
+"""`guest = "python"`: the function is passed by the Python program that loads the topology."""
+
+_NAME = re.compile(r"[a-z0-9_]{1,32}")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What judging a cell needs. `hashes` gathers the SHA-256 of every program by its key."""
+
+    report: Report
+    board: Board | None
+    hz: int
+    directory: Path | None
+    guests: Mapping[str, Callable[..., Any]]
+    hashes: dict[str, str] = field(default_factory=dict)
+
+    def cycles(self, key: str, text: str | None) -> int:
+        """A time in cycles, 0 for none."""
+        if text is None:
+            return 0
+        cycles = parse_time(text, self.hz)
+        if cycles == 0:
+            self.report.add(key, f'"{text}" is less than one cycle of the board\'s clock ({self.hz} Hz)')
+        return cycles
+
+
+def resolve_cells(cells: Mapping[str, Cell], context: Context) -> list[CellSpec]:
+    """Every cell of the file, copies included; with problems in the report they serve for further checks only."""
+    specs: list[CellSpec] = []
+    for name, cell in cells.items():
+        spec = _resolve(name, cell, context)
+        for copy in _copies(spec, cell, context):
+            if any(other.name == copy.name for other in specs):
+                context.report.add(f"cells.{name}", f'makes a second cell "{copy.name}" (rename one, or change count)')
+            specs.append(copy)
+    _check_callers(specs, context)
+    return specs
+
+
+def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
+    """One table as the spec of its first copy."""
+    at = f"cells.{name}"
+    kind = _kind(at, name, cell, context)
+    _check_belonging(at, kind, cell, context.report)
+    path, initrd_path = _programs(at, kind, name, cell, context)
+    known_kind = cast(Kind, kind if kind in DEFAULT_RAM else "guest")
+    given = known_kind == "guest" and _passed(name, cell, context)
+    return CellSpec(
+        name=name,
+        group=name,
+        kind=known_kind,
+        source=FROM_CALLER if given else getattr(cell, known_kind) or "",
+        path=path,
+        ram=parse_size(cell.ram or DEFAULT_RAM[known_kind]),
+        priority=cell.priority,
+        budget=context.cycles(f"{at}.budget", cell.budget),
+        period=context.cycles(f"{at}.period", cell.period),
+        on_crash=cast(Literal["destroy", "restart", "preserve"], cell.on_crash),
+        max_restarts=cell.max_restarts,
+        heartbeat=context.cycles(f"{at}.heartbeat", cell.heartbeat),
+        cores=cell.cores if cell.cores is not None else tuple(range(context.board.cores if context.board else 1)),
+        preload=cell.preload,
+        initrd=cell.initrd,
+        initrd_path=initrd_path,
+        append=cell.append or "",
+        args=cell.args or (() if known_kind == "guest" else ""),
+        devices=cell.devices,
+        label=cell.label,
+    )
+
+
+def _kind(at: str, name: str, cell: Cell, context: Context) -> str:
+    """Which of the five kinds the cell says; "" if that is a problem."""
+    report = context.report
+    given = [kind for kind in KINDS if getattr(cell, kind) is not None]
+    if _passed(name, cell, context) and "guest" not in given:
+        given.append("guest")
+    for kind in given:
+        if kind in LATER:
+            report.add(f"{at}.{kind}", LATER[kind])
+    if len(given) == 1:
+        return given[0]
+    if given:
+        report.add(at, f"has {' and '.join(given)} (keep one: exactly one says what runs in the cell)")
+    elif not report.spoiled(at):
+        report.add(at, f"says nothing to run (give exactly one of {', '.join(KINDS)})")
+    return ""
+
+
+def _check_belonging(at: str, kind: str, cell: Cell, report: Report) -> None:
+    for key, kinds in BELONGS.items():
+        if kind and kind not in kinds and key in cell.model_fields_set and getattr(cell, key):
+            report.add(f"{at}.{key}", f"means nothing beside {kind}; it belongs to {' or '.join(kinds)} (remove it)")
+
+
+def _programs(at: str, kind: str, name: str, cell: Cell, context: Context) -> tuple[Path | None, Path | None]:
+    """The files behind the cell, found and looked into."""
+    if kind == "guest":
+        return _guest(at, name, cell, context), None
+    if kind == "image" and cell.image is not None:
+        _check_args(at, cell, context.report)
+        return _found(f"{at}.image", sources.find_image, cell.image, context), None
+    if kind == "kernel" and cell.kernel is not None:
+        find = partial(programs.find_fetched, board=context.board)
+        kernel = _found(f"{at}.kernel", find, cell.kernel, context)
+        return kernel, _found(f"{at}.initrd", find, cell.initrd, context) if cell.initrd else None
+    return None, None
+
+
+def _guest(at: str, name: str, cell: Cell, context: Context) -> Path | None:
+    for module in cell.preload:
+        if not sources.module_exists(module, context.directory):
+            context.report.add(
+                f"{at}.preload", f'there is no module "{module}" (on Python\'s path or beside the topology)'
+            )
+    if isinstance(cell.args, str) and cell.args:
+        context.report.add(f"{at}.args", 'must be a list for a Python guest (write for example ["fast", 3])')
+    if _passed(name, cell, context):
+        return None
+    if cell.guest == FROM_CALLER:
+        context.report.add(f"{at}.guest", f"is passed from Python only: load(..., guests={{{name!r}: function}})")
+        return None
+    return _found(f"{at}.guest", sources.check_guest, cell.guest or "", context)
+
+
+def _found(key: str, find: Callable[[str, Path | None], Path | None], text: str, context: Context) -> Path | None:
+    """What `find` makes of the text; its refusal becomes a problem, its file's hash part of the account."""
+    try:
+        path = find(text, context.directory)
+        if path is not None:
+            context.hashes[key] = sources.sha256(path)
+    except ValueError as error:
+        context.report.add(key, str(error))
+        return None
+    except OSError as error:
+        context.report.add(key, f'"{text}" cannot be read: {error.strerror}')
+        return None
+    return path
+
+
+def _check_args(at: str, cell: Cell, report: Report) -> None:
+    """An image gets its arguments as text in the info page."""
+    if not isinstance(cell.args, str):
+        report.add(f"{at}.args", "must be a text for an image, not a list")
+    elif not cell.args.isascii() or "\0" in cell.args or len(cell.args) > ARGS_LIMIT:
+        report.add(f"{at}.args", f"must be ASCII text without NUL, of at most {ARGS_LIMIT} characters")
+
+
+def _copies(spec: CellSpec, cell: Cell, context: Context) -> Iterator[CellSpec]:
+    """The cells that one table stands for, each with the function that the caller passed for it."""
+    names = [spec.name] if cell.count is None else [f"{spec.name}{number}" for number in range(cell.count)]
+    for name in names:
+        function = context.guests.get(name, context.guests.get(spec.group))
+        yield dataclasses.replace(spec, name=name, function=function)
+    if not all(_NAME.fullmatch(name) for name in names):
+        why = "is no cell's name (small letters, digits and _, at most 32 characters"
+        context.report.add(f"cells.{spec.group}", why + (", the number of the copy included)" if cell.count else ")"))
+
+
+def _passed(name: str, cell: Cell, context: Context) -> bool:
+    """Whether the caller passed a function for this cell or for each of its copies."""
+    if name in context.guests:
+        return True
+    return cell.count is not None and all(f"{name}{number}" in context.guests for number in range(cell.count))
+
+
+def _check_callers(specs: list[CellSpec], context: Context) -> None:
+    """Functions for cells that the file does not have."""
+    names = {spec.name for spec in specs} | {spec.group for spec in specs}
+    for name in context.guests:
+        if name not in names:
+            context.report.add("cells", f'guests= has a function for "{name}", but there is no such cell')

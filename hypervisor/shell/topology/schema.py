@@ -1,0 +1,251 @@
+"""The file as users write it: one frozen model per section, each key with its form.
+
+A key that is wrong in itself (unknown, of a wrong type, not a time, out of range) is reported here and dropped; what
+remains always has the shape of `File`, so that the checks across keys run over everything else in the same pass. Times
+stay texts until the board, and with it the length of a cycle, is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from hypervisor.abi.time import parse_size, parse_time
+from hypervisor.shell.topology.problems import Report, nearest
+
+PAGE = 4096
+"""Bytes of a frame, the grain in which memory has owners."""
+MOST_COPIES = 256
+"""Bound of `count`: a slip of the finger must not start thousands of processes."""
+
+POLICIES = ("fixed_priority", "round_robin", "reservation", "partition")
+LATER_POLICIES = {"credit": "the credit scheduler comes with the xen flavour, which is not part of this version"}
+PERSONALITIES = ("linux", "brew", "rtos")
+CHANNEL_CLASSES = ("block", "net", "console", "display", "input", "message")
+
+
+def _time(value: object) -> str:
+    if parse_time(str(value), 10**9) <= 0:
+        raise ValueError(f'"{value}" is no time at all; it must be longer than zero')
+    return str(value)
+
+
+def _size(value: object) -> str:
+    if parse_size(str(value)) <= 0:
+        raise ValueError(f'"{value}" is no memory at all; it must be larger than zero')
+    return str(value)
+
+
+def _ram(value: object) -> str:
+    size = parse_size(_size(value))
+    if size % PAGE:
+        raise ValueError(f'"{value}" is not a multiple of 4096 bytes; write for example "{size // PAGE * 4 + 4}KiB"')
+    return str(value)
+
+
+def _within(low: int, high: int) -> Callable[[int], int]:
+    def check(value: int) -> int:
+        if not low <= value <= high:
+            raise ValueError(f"must be {low}..{high}, not {value}")
+        return value
+
+    return check
+
+
+def _one_of(known: tuple[str, ...], later: Mapping[str, str] | None = None) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if later and value in later:
+            raise ValueError(later[value])
+        if value not in known:
+            raise ValueError(f'"{value}" is not known; {nearest(value, known)}')
+        return value
+
+    return check
+
+
+def _scalars(value: object) -> object:
+    """Text, or a list of texts, numbers and truth values."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value):
+        return tuple(value)
+    raise ValueError("must be a text (for an image) or a list of texts and numbers (for a Python guest)")
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("is empty")
+    return value
+
+
+def _board(value: object) -> object:
+    if not isinstance(value, Mapping):
+        return value
+    raise ValueError("must be a board's name or file (change a key of the board by --set board.KEY=VALUE)")
+
+
+Time = Annotated[str, BeforeValidator(_time)]
+Size = Annotated[str, BeforeValidator(_size)]
+Ram = Annotated[str, BeforeValidator(_ram)]
+Text = Annotated[str, AfterValidator(_filled)]
+Texts = Annotated[tuple[Text, ...], Field(strict=False)]
+Args = Annotated[Any, BeforeValidator(_scalars)]
+Window = Annotated[tuple[Text, Time], Field(strict=False)]
+
+
+class Section(BaseModel):
+    """A table of the file: no key but the declared ones, no silent conversion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Scheduler(Section):
+    """Who runs when."""
+
+    policy: Annotated[str, AfterValidator(_one_of(POLICIES, LATER_POLICIES))] = "fixed_priority"
+    slice: Time | None = None
+    quantum: Time | None = None
+    windows: Annotated[tuple[Window, ...] | None, Field(strict=False)] = None
+
+
+class Cell(Section):
+    """One cell. Exactly one of guest, image, kernel, personality and domain says what runs in it."""
+
+    guest: Text | None = None
+    image: Text | None = None
+    kernel: Text | None = None
+    personality: Annotated[str, AfterValidator(_one_of(PERSONALITIES))] | None = None
+    domain: Text | None = None
+    count: Annotated[int, AfterValidator(_within(1, MOST_COPIES))] | None = None
+    ram: Ram | None = None
+    priority: Annotated[int, AfterValidator(_within(0, 255))] = 0
+    budget: Time | None = None
+    period: Time | None = None
+    on_crash: Annotated[str, AfterValidator(_one_of(("destroy", "restart", "preserve")))] = "destroy"
+    max_restarts: Annotated[int, AfterValidator(_within(0, 1_000_000))] = 3
+    heartbeat: Time | None = None
+    cores: Annotated[tuple[int, ...] | None, Field(strict=False)] = None
+    preload: Texts = ()
+    label: str = ""
+    initrd: Text | None = None
+    append: str | None = None
+    args: Args = ""
+    devices: Texts = ()
+    root: Text | None = None
+    run: Texts = ()
+
+
+class Channel(Section):
+    """Who may talk to whom. Read, and refused until channels are there."""
+
+    between: Texts
+    class_: Annotated[str, AfterValidator(_one_of(CHANNEL_CLASSES))] = Field(alias="class")
+    transport: Annotated[str, AfterValidator(_one_of(("zmq", "shm")))] = "zmq"
+    rights: dict[str, str] = Field(default_factory=dict)
+
+
+class Shared(Section):
+    """Memory of several cells. Read, and refused until grants are there."""
+
+    name: Text
+    size: Size
+    cells: dict[str, str]
+
+
+class File(Section):
+    """A whole topology."""
+
+    name: Text | None = None
+    description: str = ""
+    board: Annotated[Text | None, BeforeValidator(_board)] = None
+    flavour: Text | None = None
+    seed: Annotated[int, AfterValidator(_within(0, 2**64 - 1))] = 1
+    policy: Text | None = None
+    for_: Time | None = Field(default=None, alias="for")
+    console: Text | None = None
+    scheduler: Scheduler = Scheduler()
+    cells: dict[str, Cell] = Field(default_factory=dict)
+    channels: Annotated[tuple[Channel, ...], Field(strict=False)] = ()
+    shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
+
+
+SECTIONS: dict[str, type[Section]] = {"scheduler": Scheduler, "cells": Cell, "channels": Channel, "shared": Shared}
+"""What a table under this top-level key is made of."""
+
+
+def keys_of(section: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of a table, as users write them."""
+    return tuple(field.alias or name for name, field in section.model_fields.items())
+
+
+def parse(data: Mapping[str, Any], report: Report) -> File:
+    """The file's content; what is wrong in it goes to the report and is left out."""
+    rest = _copy(dict(data))
+    while True:
+        try:
+            return File.model_validate(rest)
+        except ValidationError as error:
+            for detail in error.errors():
+                _note(detail, report)
+                _drop(rest, detail)
+
+
+def _copy(value: Any) -> Any:
+    """Tables and lists copied, so that dropping a bad key leaves the caller's data alone."""
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _note(detail: ErrorDetails, report: Report) -> None:
+    key = place(detail["loc"])
+    report.add(key, explain(detail))
+    report.spoil(key)
+
+
+def place(loc: tuple[int | str, ...]) -> str:
+    """`cells.a.cores[0]` from the parts of a place."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc if part != "[key]")
+    return text.removeprefix(".")
+
+
+_FORMS = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+}
+
+
+def explain(detail: ErrorDetails) -> str:
+    """A problem of form in our words."""
+    kind, loc, value = detail["type"], detail["loc"], detail["input"]
+    if kind == "extra_forbidden":
+        section = File if len(loc) == 1 else SECTIONS[str(loc[0])]
+        return f"unknown key; {nearest(str(loc[-1]), keys_of(section))}"
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    if kind in ("too_long", "too_short") or (kind == "missing" and isinstance(loc[-1], int)):
+        return 'must be a pair, for example ["rt", "2ms"]'
+    if kind == "missing":
+        return "missing; it has to be given"
+    return f"{_FORMS.get(kind, detail['msg'])}, not {value!r}"
+
+
+def _drop(data: Any, detail: ErrorDetails) -> None:
+    """Take the bad value out: the key of a table, but the whole of a list (a shortened list means something else)."""
+    path = list(detail["loc"])
+    if detail["type"] == "missing":
+        path.pop()
+    cut = next((at for at, part in enumerate(path) if isinstance(part, int)), len(path))
+    for part in path[: cut - 1]:
+        if part not in data:
+            return
+        data = data[part]
+    data.pop(path[cut - 1], None)

@@ -1,0 +1,155 @@
+"""Inputs from outside: what is logged is what a replay hands out, and a log that is wrong says where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hypervisor.abi.time import NEVER
+from hypervisor.shell.files import RunDirError
+from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayError, ReplayInputs
+
+TYPED = Input(3, 500, InputKind.CONSOLE, "linux", b"ls\n")
+PAUSED = Input(3, 500, InputKind.PAUSE, "")
+KILLED = Input(9, 800, InputKind.KILL, "brew")
+
+
+def logged(path: Path, *inputs: Input) -> Path:
+    log = InputLog(path)
+    for taken in inputs:
+        log.append(taken)
+    log.close()
+    return path
+
+
+def test_a_line_is_readable(tmp_path: Path) -> None:
+    logged(tmp_path / "i", TYPED)
+    text = '{"step": 3, "t": 500, "kind": "console", "cell": "linux", "data": "ls\\n"}\n'
+    assert (tmp_path / "i").read_text() == text
+
+
+def test_an_input_is_in_the_file_before_the_run_goes_on(tmp_path: Path) -> None:
+    log = InputLog(tmp_path / "i")
+    log.append(TYPED)
+    assert ReplayInputs(tmp_path / "i").peek() == TYPED
+    log.close()
+
+
+def test_a_log_without_a_file_takes_inputs_and_keeps_none() -> None:
+    log = InputLog(None)
+    log.append(TYPED)
+    log.close()
+    log.close()
+
+
+def test_a_replay_hands_out_each_input_once_at_its_step(tmp_path: Path) -> None:
+    replay = ReplayInputs(logged(tmp_path / "i", TYPED, PAUSED, KILLED))
+    assert replay.due(2) == []
+    assert replay.due(3, now=500) == [TYPED, PAUSED]
+    assert replay.due(3) == []
+    assert replay.peek() == KILLED
+    assert replay.due(9, now=800) == [KILLED]
+    assert replay.peek() is None
+    assert replay.due(10_000) == []
+
+
+def test_a_replay_at_another_time_is_not_the_same_run(tmp_path: Path) -> None:
+    replay = ReplayInputs(logged(tmp_path / "i", TYPED))
+    message = r"/i: line 1: step 3 was at cycle 500 in the recorded run and is at 501 in this one$"
+    with pytest.raises(ReplayError, match=message):
+        replay.due(3, now=501)
+
+
+def test_a_replay_that_passed_a_step_is_not_the_same_run(tmp_path: Path) -> None:
+    replay = ReplayInputs(logged(tmp_path / "i", TYPED, KILLED))
+    replay.due(3)
+    with pytest.raises(ReplayError, match=r"/i: line 2: step 9 has passed, the run is at step 10$"):
+        replay.due(10)
+
+
+cells = st.from_regex(r"[a-z0-9_]{1,8}", fullmatch=True)
+inputs = st.builds(
+    Input,
+    st.integers(0, 50),
+    st.integers(0, NEVER - 1),
+    st.sampled_from(InputKind),
+    cells,
+    st.binary(max_size=40),
+)
+
+
+@settings(max_examples=25)
+@given(st.lists(inputs, max_size=20).map(lambda taken: sorted(taken, key=lambda one: one.step)))
+def test_what_was_logged_is_what_is_replayed(tmp_path_factory: pytest.TempPathFactory, taken: list[Input]) -> None:
+    path = logged(tmp_path_factory.getbasetemp() / "inputs", *taken)
+    replay = ReplayInputs(path)
+    replayed = [one for step in range(51) for one in replay.due(step)]
+    assert replayed == taken
+    assert path.read_bytes() == logged(path.with_name("again"), *replayed).read_bytes()
+
+
+def line(**change: Any) -> str:
+    return json.dumps({"step": 3, "t": 500, "kind": "console", "cell": "linux", "data": "ls"} | change)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("", "is not JSON"),
+        ("nonsense", "is not JSON"),
+        ("\udcff", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "must be an object with the keys step, t, kind, cell, data"),
+        ('{"step": 3}', "must be an object with the keys step, t, kind, cell, data"),
+        (line(more=1), "must be an object with the keys step, t, kind, cell, data"),
+        (line()[:-1] + ', "t": 500}', "must be an object with the keys step, t, kind, cell, data"),
+        (line(step=-1), '"step" must be a number from 0'),
+        (line(step=True), '"step" must be a number from 0'),
+        (line(t=1.5), '"t" must be a number from 0'),
+        (line(t=NEVER), '"t" must be a number from 0'),
+        (line(step=2), "comes before the line above it"),
+        (line(kind="reboot"), '"kind" must be one of console, pause, unpause, kill, restart, died, until, kill_at'),
+        (line(kind=["console"]), '"kind" must be one of console, pause, unpause, kill, restart, died, until, kill_at'),
+        (line(cell="../x"), '"cell" must be the name of a cell'),
+        (line(cell=""), '"cell" must be the name of a cell'),
+        (line(cell=None), '"cell" must be the name of a cell'),
+        (line(data=7), '"data" must be a text of characters up to \\u00ff, one for each byte'),
+        (line(data="\u20ac"), '"data" must be a text of characters up to \\u00ff, one for each byte'),
+    ],
+)
+def test_a_wrong_line_is_named_with_the_reason(tmp_path: Path, wrong: str, why: str) -> None:
+    path = tmp_path / "i"
+    path.write_bytes(f"{line()}\n{wrong}\n".encode("utf-8", "surrogateescape"))
+    with pytest.raises(RunDirError) as caught:
+        ReplayInputs(path)
+    assert str(caught.value) == f"{path}: line 2: {why}"
+
+
+def test_only_what_concerns_the_whole_board_may_name_no_cell(tmp_path: Path) -> None:
+    for kind in InputKind:
+        (tmp_path / "i").write_text(line(kind=kind, cell="") + "\n")
+        if kind in (InputKind.PAUSE, InputKind.UNPAUSE, InputKind.UNTIL):
+            assert ReplayInputs(tmp_path / "i").due(3)[0].cell == ""
+        else:
+            with pytest.raises(RunDirError, match="must be the name of a cell"):
+                ReplayInputs(tmp_path / "i")
+
+
+def test_a_line_that_was_cut_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "i").write_text(line() + "\n" + line()[:20])
+    with pytest.raises(RunDirError, match=r"line 2: is cut short; remove it to replay what came before$"):
+        ReplayInputs(tmp_path / "i")
+
+
+def test_an_empty_log_is_a_run_without_inputs(tmp_path: Path) -> None:
+    assert ReplayInputs(logged(tmp_path / "i")).peek() is None
+
+
+def test_a_log_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(RunDirError, match=r"/i: no such file or directory; is this a run directory\?$"):
+        ReplayInputs(tmp_path / "i")
