@@ -9,6 +9,9 @@ from __future__ import annotations
 import mmap
 from typing import Any, Protocol
 
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
 from cells.engines.native._native import ffi, lib
 from hypervisor.abi import page
 from hypervisor.abi.messages import pack, unpack
@@ -16,6 +19,10 @@ from hypervisor.abi.records import EXIT, EXIT_PLAIN, RESUME, Event, Exit, Resume
 
 SPIN_US = 20
 """How long to spin for a peer on another host CPU before sleeping (HOST.md section 1)."""
+
+
+HANDSHAKE_MS = 10_000
+HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_DISCONNECTED
 
 
 class Link(Protocol):
@@ -59,7 +66,7 @@ class ShmLink:
 _new = tuple.__new__  # a third of the time of the class's own constructor, on the hottest path of all
 
 
-class MonitorGone(Exception):  # noqa: N818  an event
+class MonitorGone(BaseException):  # noqa: N818  an event, and no guest's `except Exception` is meant to take it
     """The monitor has ended this cell, or has ended itself."""
 
 
@@ -70,8 +77,6 @@ class ZmqLink:
     """
 
     def __init__(self, socket: Any, *, watch: bool = False) -> None:
-        import zmq
-
         self._socket = socket
         self._poller = zmq.Poller() if watch else None
         if self._poller is not None:
@@ -106,12 +111,22 @@ class ZmqLink:
 
 
 def connect(endpoint: str, server_key: bytes, public_key: bytes, secret_key: bytes) -> Any:
-    """A connected DEALER. Make it before the sandbox closes: afterwards zmq could not create its threads and sockets."""
-    import zmq
+    """A connected DEALER. Make it before the sandbox closes: afterwards zmq could not create its threads and sockets.
 
+    Raises:
+        ConnectionError: nobody answers there, or the key opens nothing.
+    """
     context = zmq.Context()
     socket = context.socket(zmq.DEALER)
     socket.linger = 0
+    socket.reconnect_ivl = -1  # it could not make a new connection anyway
     socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = server_key, public_key, secret_key
+    # libzmq connects in the background: the sandbox must not close on it halfway.
+    handshake = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | HANDSHAKE_FAILED)
     socket.connect(endpoint)
+    if not handshake.poll(HANDSHAKE_MS):
+        raise ConnectionError(f"{endpoint} does not answer")
+    if recv_monitor_message(handshake)["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED:
+        raise ConnectionError(f"{endpoint} does not accept this cell's key")
+    socket.disable_monitor()
     return socket

@@ -6,7 +6,7 @@ It has channels and messages and no page in common with anybody. It ends when th
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from cells.links import MonitorGone, ZmqLink, connect
@@ -17,33 +17,18 @@ from cells.sandbox import SandboxPolicy
 from hypervisor.abi.ticket import JOIN, Ticket, assemble
 
 
-def join(endpoint: str, path: Path, *, sandbox: bool) -> int:
-    """Be the ticket's cell until it ends; the exit status for the command.
-
-    Raises:
-        OSError: the ticket cannot be read.
-    """
-    try:
-        ticket = Ticket.from_json(path.read_text())
-    except ValueError as error:
-        print(f"cellvisor: {path}: {error}", file=sys.stderr)
-        return 2
+def remote_main(local: CellOrder, fds: Mapping[str, int]) -> None:
+    """The entry of a remote cell's process. The local order says where to connect; the real one comes from there."""
+    endpoint, ticket = str(local.settings["endpoint"]), Ticket.from_json(str(local.settings["ticket"]))
     keys = (key.encode() for key in (ticket.server_key, ticket.public_key, ticket.secret_key))
-    link = ZmqLink(connect(endpoint, *keys), watch=True)
-    link.send(JOIN)
     try:
+        link = ZmqLink(connect(endpoint, *keys), watch=True)
+        link.send(JOIN)
         order: dict[str, Any] = assemble(link.receive)
-        cell = CellOrder(
-            order["name"],
-            order["index"],
-            order["settings"],
-            order["guest"],
-            SandboxPolicy(enabled=sandbox and order["sandbox"]),
-        )
+        policy = SandboxPolicy(enabled=local.sandbox.enabled and order["sandbox"])
+        cell = CellOrder(order["name"], order["index"], order["settings"], order["guest"], policy)
         serve(cell, build_guest(cell, None), Lockstep(link))
     except MonitorGone:
-        return 0
-    except ValueError as error:
-        print(f"cellvisor: {endpoint}: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return
+    except (ConnectionError, ValueError) as error:
+        sys.exit(f"{endpoint}: {error}")

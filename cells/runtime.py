@@ -94,7 +94,7 @@ def _python_program(order: CellOrder) -> PythonProgram:
         main = unpickle_guest(order.guest)
     else:
         if settings.get("directory"):
-            sys.path.insert(0, settings["directory"])
+            sys.path.append(settings["directory"])
         module, _, function = settings["program"].partition(":")
         main = getattr(importlib.import_module(module), function)
     return PythonProgram(main, settings["args"], name=order.name, hz=settings["hz"], seed=settings["seed"])

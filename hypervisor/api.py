@@ -294,8 +294,6 @@ class Run:
             unpin(self._affinity)
 
     def _finish(self) -> None:
-        for host in self.hosts:
-            host.measure()
         summary = self.summary() if self.directory else None
         for host in self.hosts:
             host.end(keep=False)

@@ -126,8 +126,8 @@ class Monitor:
 
     def set_line(self, line: int, level: bool) -> None:
         """A physical device drives its line: the controller decides, the owner's controller is told."""
-        self.interrupts.set_level(line, level)
-        self.tell_level(line, level)
+        if self.interrupts.set_level(line, level) or not level:  # a masked line rises unheard
+            self.tell_level(line, level)
 
     def tell_level(self, line: int, level: bool) -> None:
         """Hand a line's level on to the interrupt controller of the cell that owns the device behind it."""
@@ -176,7 +176,12 @@ class Monitor:
         self._exits[record.kind](cell, event)
 
     def _on_died(self, event: on.CellDied) -> None:
-        self._fail(self.cells[event.cell], event.why)
+        cell = self.cells[event.cell]
+        if self.scheduler.running and cell.vcpu.state in (VcpuState.BLOCKED, VcpuState.RUNNABLE):
+            # Others are in the middle of a round: its death shows at the end of it, as a planned one's would.
+            cell.vcpu.kill_at = min(cell.vcpu.kill_at, self.scheduler.round_end)
+            return
+        self._fail(cell, event.why)
 
     def _on_typed(self, event: on.Typed) -> None:
         cell = self.cells[event.cell]
@@ -317,10 +322,10 @@ class Monitor:
     # ---- who runs next
 
     def _on_settled(self, event: on.Settled) -> None:
-        if self.finished and not self.scheduler.running:
-            self._effects.append(do.Rest(self.scheduler.time(), "finished"))
-            return
         while True:
+            if self.finished:
+                self._effects.append(do.Rest(self.scheduler.time(), "finished"))
+                return
             for dispatch in self.scheduler.fill():
                 self._resume(dispatch)
             if self.scheduler.running or not self._next_round():
@@ -334,7 +339,7 @@ class Monitor:
         """Go on to the next stretch of time; False when there is nothing more to run for now."""
         reached = self.scheduler.round_end if self.scheduler.round_end < NEVER else self.scheduler.time()
         start = max(reached, min(self.scheduler.next_wake(), self._next_timer()))
-        if self.finished or start >= min(self.stop_at, NEVER):
+        if start >= min(self.stop_at, NEVER):
             return self._rest(start, reached)
         self._fire_timers(start)
         if self._must_act():
@@ -344,20 +349,20 @@ class Monitor:
         return True
 
     def _rest(self, start: int, reached: int) -> bool:
-        if self.finished:
-            why, time = "finished", self.scheduler.time()
-        elif self.stop_at < NEVER and start >= self.stop_at:
-            why, time = "reached", max(self.stop_at, reached)
+        if self.stop_at < NEVER:
             self.scheduler.open_round(self.stop_at, self.stop_at)
+            self._effects.append(do.Rest(max(self.stop_at, reached), "reached"))
         else:
-            why, time = "asleep", self.scheduler.time()
-        self._effects.append(do.Rest(time, why))
+            self._effects.append(do.Rest(self.scheduler.time(), "asleep"))
         return False
 
     def _next_timer(self) -> int:
-        kills = min((c.vcpu.kill_at for c in self.cells if c.vcpu.state is not VcpuState.RUNNING), default=NEVER)
         beats = min((c.heartbeat_due for c in self.cells if not c.paused), default=NEVER)
-        return min(self.bus.deadline(), beats, kills)
+        timer = min(self.bus.deadline(), beats)
+        if len(self.scheduler.cores) == 1:  # several cores look at planned deaths when a round begins, not to cut it
+            kills = min((c.vcpu.kill_at for c in self.cells if c.vcpu.state is not VcpuState.RUNNING), default=NEVER)
+            timer = min(timer, kills)
+        return timer
 
     def _fire_timers(self, now: int) -> None:
         self.now = max(self.now, now)
@@ -406,10 +411,7 @@ class Monitor:
     def _delay(self, cell: Cell, cause: str, cycles: int) -> None:
         """Let a mechanism's cost pass on the cell's core."""
         if cycles:
-            core = self.scheduler.cores[cell.vcpu.core]
-            core.time += cycles
-            core.busy += cycles
-            cell.vcpu.time = core.time
+            self.scheduler.delay(cell.vcpu, cycles)
             self.ledger.charge(cell.name, cause, cycles)
 
     def _trace(self, kind: str, cell: Cell, **fields: int | str) -> None:

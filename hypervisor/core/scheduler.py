@@ -99,6 +99,14 @@ class Scheduler:
         vcpu.state, vcpu.inflight = VcpuState.RUNNABLE, None
         self._policy.charge(vcpu.index, core.index, start, now)
 
+    def delay(self, vcpu: Vcpu, cycles: int) -> None:
+        """What was done for the vCPU took its core so long; it counts as its own time."""
+        core = self.cores[vcpu.core]
+        self._policy.charge(vcpu.index, core.index, core.time, core.time + cycles)
+        core.time += cycles
+        core.busy += cycles
+        vcpu.time = core.time
+
     def give_way(self, vcpu: Vcpu, now: int) -> None:
         """The vCPU gives up the rest of its slice."""
         self._policy.yield_(vcpu.index, now)
@@ -135,7 +143,10 @@ class Scheduler:
             self._wake_due(core)
             choice = self._policy.pick(core.index, core.time, self._busy())
             if isinstance(choice, Run):
-                return self._dispatch(core, self._cells[choice.vcpu], choice.until)
+                dispatch = self._dispatch(core, self._cells[choice.vcpu], choice.until)
+                if dispatch is not None:
+                    return dispatch
+                continue
             until = min(choice.until, self._next_wake_on(core), self.round_end)
             if until >= NEVER:
                 return None
@@ -174,18 +185,23 @@ class Scheduler:
         ]
 
     def _dispatch(self, core: Core, cell: Cell, until: int) -> Dispatch | None:
-        vcpu = cell.vcpu
-        start = max(core.time, vcpu.time)  # it may come from a core that is ahead
-        if start >= self.round_end:
-            core.idle += self.round_end - core.time
-            core.time = self.round_end
+        """Give the core to the cell; None if too little time is left for that."""
+        vcpu, before = cell.vcpu, core.last
+        ready = max(core.time, vcpu.time)  # it may come from a core that is ahead
+        cost = self._switch_cost if before != cell.index else 0
+        if ready >= self.round_end or ready + cost >= until:
+            end = min(self.round_end, until)
+            if end == until:  # a rest of a slice that is shorter than the switch is spent, or it would never end
+                self._policy.charge(cell.index, core.index, core.time, end)
+            core.idle += end - core.time
+            core.time = end
             return None
-        core.idle += start - core.time
-        before = core.last
-        if before != cell.index:
-            start += self._switch_cost
-            core.switch_cycles += self._switch_cost
-            core.switches += 1
+        core.idle += ready - core.time
+        start = ready + cost
+        if cost:
+            self._policy.charge(cell.index, core.index, ready, start)
+            core.switch_cycles += cost
+        core.switches += before != cell.index
         until = self._preempted_by(core, cell, min(until, self.round_end))
         vcpu.state, vcpu.core = VcpuState.RUNNING, core.index
         core.running, core.last, core.time = cell.index, cell.index, start

@@ -9,6 +9,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -93,7 +94,7 @@ class CellHost:
         self._link: Link | None = None
         self._ram = -1
         self._watched_from = (0.0, 0.0)
-        self._measured = False
+        self._earlier = 0.0
 
     # ---- life
 
@@ -121,7 +122,7 @@ class CellHost:
             }
             settings["link"]["address"] = address
             link = ZmqLink(hub, plan.name)
-        self._link, self._measured = link, False
+        self._link = link
         order = CellOrder(plan.name, plan.index, settings, plan.guest, plan.sandbox)
         try:
             self.process = self._zygote.spawn(order, fds)
@@ -161,8 +162,8 @@ class CellHost:
     def end(self, *, keep: bool) -> None:
         """End the process, whatever it does; forget its memory unless it is kept."""
         if self.process is not None:
-            if not self._measured:
-                self.measure()
+            self.measure()
+            self._earlier = self.figures.cpu_seconds
             self.process.kill()
         if self._link is not None:
             self._link.close()
@@ -249,13 +250,11 @@ class CellHost:
         return describe_end(self.process.wait(1.0) if self.process is not None else None)
 
     def measure(self) -> None:
-        """Add what this life has cost the host so far; call it once, before its end."""
-        self._measured = True
+        """Bring the figures up to now."""
         if self.process is not None:
-            try:
-                self.figures.cpu_seconds += sum(psutil.Process(self.process.pid).cpu_times()[:2])
-            except psutil.Error:
-                return
+            with suppress(psutil.Error):
+                spent = psutil.Process(self.process.pid).cpu_times()
+                self.figures.cpu_seconds = self._earlier + spent.user + spent.system
         if self._ram >= 0:
             self.figures.peak_memory = max(self.figures.peak_memory, os.fstat(self._ram).st_blocks * 512)
 

@@ -289,6 +289,9 @@ def replay(directory: Path, link: str, as_json: bool) -> int:
 
 def join(endpoint: str, ticket: Path, *, sandbox: bool) -> int:
     """Be a remote cell."""
-    from cells.remote import join as be_cell
+    from hypervisor.shell.join import join as be_cell
 
-    return be_cell(endpoint, ticket, sandbox=sandbox)
+    status, said = be_cell(endpoint, ticket, sandbox=sandbox)
+    if status:
+        print(f"cellvisor: {said}", file=sys.stderr)
+    return 1 if status else 0

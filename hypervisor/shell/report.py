@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 def summarise(run: Run) -> Summary:
     """Everything that can be said of a run so far."""
+    for host in run.hosts:
+        host.measure()
     topology, monitor = run.topology, run.monitor
     board, time = topology.board, monitor.scheduler.time()
     power = Power(active_mw=board.power.active_mw, idle_mw=board.power.idle_mw, hz=board.clock_hz)

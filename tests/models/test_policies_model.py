@@ -22,19 +22,13 @@ from hypothesis.stateful import (
 
 from hypervisor.abi.time import NEVER
 from hypervisor.core.policies import Idle, Partition, Policy, Run, VcpuParams, make_policy
-from tests.support.reference_policies import (
-    FixedPriorityReference,
-    PartitionReference,
-    Reference,
-    ReservationReference,
-    Table,
-)
+from tests.support import reference_policies as plain
 
 CORES = (0, 1)
 CELLS = ("a", "b", "c")
 AFFINITIES = st.sampled_from([(), (0,), (1,), (0, 1)])
 RESERVATIONS = st.sampled_from([(0, 0), (3, 10), (5, 10), (4, 7), (7, 7), (1, 25)])
-TABLE: Table = [("a", 7), ("b", 3), ("a", 2), ("c", 9), ("nobody", 4)]
+TABLE: plain.Table = [("a", 7), ("b", 3), ("a", 2), ("c", 9), ("nobody", 4)]
 
 
 class PolicyMachine(RuleBasedStateMachine):
@@ -42,7 +36,7 @@ class PolicyMachine(RuleBasedStateMachine):
 
     NAME: ClassVar[str]
     policy: Policy
-    reference: Reference
+    reference: plain.Reference
 
     @initialize(slice_cycles=st.integers(1, 20))
     def build(self, slice_cycles: int) -> None:
@@ -52,8 +46,8 @@ class PolicyMachine(RuleBasedStateMachine):
         self.next_vcpu = 0
         self.running: dict[int, tuple[int, int]] = {}  # core -> vcpu, since
 
-    def make_reference(self, slice_cycles: int) -> Reference:
-        return Reference(slice_cycles)
+    def make_reference(self, slice_cycles: int) -> plain.Reference:
+        return plain.Reference(slice_cycles)
 
     def busy(self, core: int) -> frozenset[int]:
         return frozenset(vcpu for other, (vcpu, _) in self.running.items() if other != core)
@@ -67,7 +61,7 @@ class PolicyMachine(RuleBasedStateMachine):
         self.reference.charge(vcpu, since, self.now)
 
     def stop_vcpu(self, vcpu: int) -> None:
-        for core in [core for core, (running, _) in self.running.items() if running == vcpu]:
+        for core in [core for core in self.running if self.running[core][0] == vcpu]:
             self.stop(core)
 
     @precondition(lambda self: len(self.reference.known) < 6)
@@ -160,8 +154,8 @@ class PolicyMachine(RuleBasedStateMachine):
 class FixedPriorityMachine(PolicyMachine):
     NAME = "fixed_priority"
 
-    def make_reference(self, slice_cycles: int) -> Reference:
-        return FixedPriorityReference(slice_cycles)
+    def make_reference(self, slice_cycles: int) -> plain.Reference:
+        return plain.FixedPriorityReference(slice_cycles)
 
 
 class RoundRobinMachine(PolicyMachine):
@@ -171,22 +165,22 @@ class RoundRobinMachine(PolicyMachine):
 class ReservationMachine(PolicyMachine):
     NAME = "reservation"
 
-    def make_reference(self, slice_cycles: int) -> Reference:
-        return ReservationReference(slice_cycles)
+    def make_reference(self, slice_cycles: int) -> plain.Reference:
+        return plain.ReservationReference(slice_cycles)
 
 
 class PartitionMachine(PolicyMachine):
     NAME = "partition"
 
-    def make_reference(self, slice_cycles: int) -> Reference:
-        return PartitionReference(slice_cycles, TABLE)
+    def make_reference(self, slice_cycles: int) -> plain.Reference:
+        return plain.PartitionReference(slice_cycles, TABLE)
 
     @invariant()
     def lateness_is_on_record(self) -> None:
         if self.next_vcpu != len(self.reference.known):
             return  # the account of a cell outlives its vCPUs, the reference's log does not
         assert isinstance(self.policy, Partition)
-        assert isinstance(self.reference, PartitionReference)
+        assert isinstance(self.reference, plain.PartitionReference)
         late = [(p.cell, *self.reference.outside(p.vcpu)) for p in self.reference.known.values()]
         for cell, record in self.policy.overruns.items():
             expected = [(count, cycles) for other, count, cycles in late if other == cell]

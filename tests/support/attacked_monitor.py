@@ -120,9 +120,11 @@ def main(options: dict[str, Any]) -> dict[str, Any]:
     policy = SandboxPolicy(enabled=options["sandbox"], memory=64 * MIB, mapping=64 * MIB)
     with Lab(start_zygote(options.get("user"))) as lab, tempfile.TemporaryDirectory() as directory:
         bait = lay_bait(Path(directory))
-        victim, link = start_victim(lab, bait, policy)
-        attacks = {name: try_attack(lab, name, bait, policy, options.get("without", [])) for name in ATTACKS}
-        Path(bait["shared_memory"]).unlink()
+        try:
+            victim, link = start_victim(lab, bait, policy)
+            attacks = {name: try_attack(lab, name, bait, policy, options.get("without", [])) for name in ATTACKS}
+        finally:
+            Path(bait["shared_memory"]).unlink()
         link.send(b"?")
         return {
             "user": os.getuid(),

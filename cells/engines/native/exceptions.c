@@ -41,6 +41,11 @@ static void enter(struct engine *e, const struct vector *to, uint32_t link, uint
     reg_write(e, REG_PC, (base + to->offset) | (cpsr & CPSR_T ? 1 : 0));
     reg_write(e, REG_ESR, 0);
     e->v.cycles += e->v.cost[COST_EXCEPTION];
+    /* A vector that cannot be fetched aborts again and again without a block between. */
+    if (e->running && (e->v.cycles >= e->v.limit || e->v.lines)) {
+        e->v.stop = STOP_LIMIT;
+        unicorn.emu_stop(e->uc);
+    }
 }
 
 static void undefined(struct engine *e, uint32_t pc, uint32_t old)

@@ -109,23 +109,29 @@ void take_back(struct engine *e, uint32_t pc)
     e->v.cycles -= block->cycles - sum.cycles;
 }
 
+/* Forget the costs of all blocks that have called since the last flush. */
+static void clear_cache(struct engine *e)
+{
+    uint64_t first = e->lowest_site >> SITE_SHIFT, count = (e->highest_site >> SITE_SHIFT) - first + 1;
+    if (count > e->mask)
+        memset(e->cache, 0, (e->mask + 1) * sizeof *e->cache);
+    else
+        for (uint64_t i = 0; i < count; i++)
+            e->cache[(first + i) & e->mask].key = 0;
+    e->lowest_site = UINT64_MAX;
+    e->highest_site = 0;
+}
+
 /* Throw away all translated code and what is known of it. Not while translated code runs. */
 void flush_code(struct engine *e)
 {
-    unicorn.ctl(e->uc, CTL_TB_FLUSH);
     e->v.lines &= ~(uint32_t)LINE_FLUSH;
-    e->v.code_flushes++;
     e->block = NULL;
-    if (e->lowest_site <= e->highest_site) {
-        uint64_t first = e->lowest_site >> SITE_SHIFT, count = (e->highest_site >> SITE_SHIFT) - first + 1;
-        if (count > e->mask)
-            memset(e->cache, 0, (e->mask + 1) * sizeof *e->cache);
-        else
-            for (uint64_t i = 0; i < count; i++)
-                e->cache[(first + i) & e->mask].key = 0;
-    }
-    e->lowest_site = UINT64_MAX;
-    e->highest_site = 0;
+    if (e->lowest_site > e->highest_site)
+        return;
+    unicorn.ctl(e->uc, CTL_TB_FLUSH);
+    e->v.code_flushes++;
+    clear_cache(e);
     forget_code_pages(e);
 }
 

@@ -36,5 +36,6 @@ def ack(monitor: Monitor, cell: Cell, record: Exit) -> int:
 
 def eoi(monitor: Monitor, cell: Cell, record: Exit) -> int:
     """IRQ_EOI: the active line is done; a level that is still high pends again."""
-    monitor.interrupts.eoi(cell.index, record.a1)
+    if cell.index in monitor.interrupts.eoi(cell.index, record.a1):
+        monitor.tell_level(record.a1, True)
     return Status.OK

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hypervisor.abi.time import NEVER
 from hypervisor.core.errors import InvariantBroken
 from hypervisor.core.policies import Idle, Reservation, Run, VcpuParams
 from tests.support.invariants import Watch
-from tests.support.one_core import Happening, run_one_core, used
 
 FREE: frozenset[int] = frozenset()
 A = VcpuParams(0, "a", budget=30, period=100)
@@ -152,15 +150,6 @@ def test_one_without_budget_leaves_alone_who_stops_before_its_release_anyway(pol
     assert not policy.preempts(waker=0, running=1, core=0, now=50), "at 90 the budget of 1 ends, 0 is released at 100"
 
 
-def test_a_spent_budget_comes_back_on_time_although_its_owner_slept_meanwhile(watch: Watch) -> None:
-    policy = watch(Reservation(1_000))
-    policy.add(A)
-    policy.add(VcpuParams(1, "background"))
-    script = [Happening(0, "wake", 0), Happening(0, "wake", 1), Happening(30, "block", 0), Happening(60, "wake", 0)]
-    stretches = run_one_core(policy, script, 1_000)
-    assert [used(stretches, 0, start, start + 100) for start in range(0, 1_000, 100)] == [30] * 10
-
-
 def test_preempts_asks_only_and_changes_nothing(policy: Reservation) -> None:
     policy.wake(1, 0)
     policy.preempts(waker=0, running=1, core=0, now=99)
@@ -181,6 +170,12 @@ def test_a_core_that_is_behind_gives_no_old_budget(policy: Reservation) -> None:
     assert policy.pick(0, 95, FREE) == Idle(200)
 
 
+def test_a_core_that_is_behind_gives_no_budget_of_the_next_period(policy: Reservation) -> None:
+    policy.wake(0, 0)
+    policy.charge(0, 1, 70, 100)
+    assert policy.pick(0, 95, FREE) == Idle(100)
+
+
 def test_a_removed_vcpu_takes_its_server_with_it(policy: Reservation) -> None:
     policy.wake(0, 0)
     policy.charge(0, 0, 0, 30)
@@ -188,31 +183,6 @@ def test_a_removed_vcpu_takes_its_server_with_it(policy: Reservation) -> None:
     policy.add(A)
     policy.wake(0, 40)
     assert policy.pick(0, 40, FREE) == Run(0, 58)
-
-
-def test_a_flooding_neighbour_cannot_take_what_is_reserved(watch: Watch) -> None:
-    policy = watch(Reservation(1_000))
-    policy.add(VcpuParams(0, "victim", budget=20, period=100))
-    policy.add(VcpuParams(1, "flood", budget=80, period=100))
-    wakes = [Happening(time, "wake", 1) for time in range(0, 5_000, 7)]
-    naps = [Happening(time + 3, "block", 1) for time in range(0, 5_000, 7)]
-    stretches = run_one_core(policy, [Happening(0, "wake", 0), *wakes, *naps], 5_000)
-    assert [used(stretches, 0, start, start + 100) for start in range(0, 5_000, 100)] == [20] * 50
-
-
-def test_without_the_rule_for_late_risers_a_neighbour_would_lose(watch: Watch) -> None:
-    """b sleeps until just before its deadline, then has two budgets in a row; a is runnable throughout."""
-    policy = watch(Reservation(1_000))
-    policy.add(VcpuParams(0, "a", budget=15, period=30))
-    policy.add(VcpuParams(1, "b", budget=10, period=20))
-    script = [Happening(0, "wake", 0), Happening(30, "wake", 1)]
-    stretches = run_one_core(policy, script, 60)
-    assert used(stretches, 0, 30, 60) == 15
-    assert used(stretches, 1, 30, 40) == 5
-
-
-def test_nobody_reserved_and_nobody_runnable_is_idle_for_ever(policy: Reservation) -> None:
-    assert policy.pick(0, 0, FREE) == Idle(NEVER)
 
 
 def test_a_budget_that_was_forged_is_found(policy: Reservation) -> None:

@@ -6,16 +6,7 @@ import pytest
 
 from hypervisor.abi.time import NEVER
 from hypervisor.core.errors import InvariantBroken
-from hypervisor.core.policies import (
-    POLICIES,
-    FixedPriority,
-    Idle,
-    Policy,
-    RoundRobin,
-    Run,
-    VcpuParams,
-    make_policy,
-)
+from hypervisor.core.policies import FixedPriority, Idle, Policy, RoundRobin, Run, VcpuParams
 from tests.support.invariants import Watch
 from tests.support.one_core import Happening, run_one_core, used
 
@@ -170,29 +161,6 @@ def test_adding_twice_and_running_backwards_are_mistakes_of_the_caller(fixed: Fi
         fixed.add(VcpuParams(0, "a"))
     with pytest.raises(InvariantBroken, match=r"^policy: vCPU 0 ran backwards on core 1, from 5 to 4$"):
         fixed.charge(0, 1, 5, 4)
-
-
-@pytest.mark.parametrize(("budget", "period"), [(1, 0), (0, 1), (11, 10), (-1, 10)])
-def test_a_budget_needs_a_period_that_holds_it(budget: int, period: int) -> None:
-    with pytest.raises(ValueError, match=f'^vCPU 0 of "a": a budget of {budget} in a period of {period} cycles'):
-        VcpuParams(0, "a", budget=budget, period=period)
-
-
-def test_every_policy_can_be_had_by_name() -> None:
-    for name in POLICIES:
-        policy = make_policy(name, slice_cycles=SLICE, windows=[("a", 50)])
-        filled(policy, VcpuParams(0, "a"))
-        assert policy.pick(0, 0, FREE) == Run(0, 50 if name == "partition" else 100)
-        policy.check_invariants()
-
-
-def test_what_cannot_work_is_refused_with_what_there_is() -> None:
-    with pytest.raises(ValueError, match=r'^there is no scheduling policy "fair"; there are: fixed_priority, '):
-        make_policy("fair", slice_cycles=SLICE)
-    with pytest.raises(ValueError, match=r"^a slice must be positive, not 0 cycles$"):
-        make_policy("round_robin", slice_cycles=0)
-    with pytest.raises(ValueError, match=r"^a partition table needs windows of positive length, not \[\]$"):
-        make_policy("partition", slice_cycles=SLICE)
 
 
 def test_an_inconsistent_queue_tells_its_story(robin: RoundRobin) -> None:

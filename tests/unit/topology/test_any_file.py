@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hypervisor.shell.topology import check
 from hypervisor.shell.topology.schema import SECTIONS, File, keys_of
+
+pytestmark = pytest.mark.slow
 
 GOOD: dict[str, Any] = {
     "board": "arm926",
