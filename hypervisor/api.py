@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from hypervisor.abi.time import NEVER, parse_time
 from hypervisor.core.cell import Cell, CellState
@@ -53,8 +53,19 @@ POLL_S = 0.002
 PACE_STEP_S = 0.02
 """Virtual seconds between two looks at the wall clock when a run is paced."""
 
-Poll = Callable[[float], list[Input]]
-"""Where inputs come from (an operator's socket, a terminal): gets a time to wait in host seconds, returns what came."""
+
+class Source(Protocol):
+    """Where inputs come from: an operator's sockets, a terminal. All sources are waited for at once."""
+
+    @property
+    def handles(self) -> Sequence[Any]:
+        """What becomes readable when there is something: descriptors and ZeroMQ sockets."""
+        ...
+
+    def poll(self) -> list[Input]:
+        """What has come; does not wait."""
+        ...
+
 
 
 def launch(
@@ -120,7 +131,7 @@ class Run:
         self.link = options.link
         self.zygote = zygote
         self.on_output: list[Callable[[str, bytes], None]] = []
-        self.polls: list[Poll] = []
+        self.sources: list[Source] = []
         self.ticks: list[Callable[[], None]] = []
         self.interrupted = False
         self.host_seconds = 0.0
