@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from cells import sandbox
+from cells import kernel, sandbox
 from cells.engines.python_program import PythonProgram
 from cells.fault import GuestFault
 from cells.links import Link, ShmLink, ZmqLink, connect
@@ -41,6 +41,8 @@ def cell_main(order: CellOrder, fds: Mapping[str, int]) -> None:
     `fds`: "page" for the shm transport, "ram" for a machine's memory.
     """
     settings: Mapping[str, Any] = order.settings
+    if settings.get("small"):
+        kernel.prctl(kernel.PR_SET_THP_DISABLE, 1)  # a huge page here and there would double what a small cell takes
     guest = build_guest(order, fds.get("ram"))
     link: Link
     if settings["link"]["transport"] == "shm":

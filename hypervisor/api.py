@@ -18,12 +18,17 @@ process and gives everything back.
 
 from __future__ import annotations
 
+import shutil
+import secrets
 import time as host_time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+import zmq
 
 from hypervisor.abi.time import NEVER, parse_time
 from hypervisor.core.cell import Cell, CellState
@@ -31,7 +36,7 @@ from hypervisor.core.effects import Rest
 from hypervisor.core.monitor import Monitor
 from hypervisor.shell.board_devices import attach_devices
 from hypervisor.shell.cellhost import CellHost, CellPlan
-from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs
+from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayError, ReplayInputs
 from hypervisor.shell.links.zmq import ZmqHub
 from hypervisor.shell.loop import Loop
 from hypervisor.shell.pinning import pin_to_one_cpu, unpin
@@ -42,13 +47,20 @@ from hypervisor.shell.remotehost import RemoteHost
 from hypervisor.shell.report import describe_binaries, summarise
 from hypervisor.shell.rundir import RunDirectory
 from hypervisor.shell.summary import Summary
-from hypervisor.shell.topology import Topology, load
+from hypervisor.shell.topology import Problem, Topology, TopologyError, load
+from hypervisor.shell.topology.problems import nearest
 from hypervisor.shell.trace import Trace
 
 BACKLOG = 1 << 20
 """Console bytes per cell that a run keeps for those who look later; a run directory keeps all."""
 POLL_S = 0.002
 """How often the world outside is listened to while a run is busy, in host seconds."""
+
+HELD_S = 0.1
+"""How long one wait lasts while every cell is paused."""
+
+LATE_S = 1.0
+"""A host that falls back further than this does not race to catch up afterwards."""
 
 PACE_STEP_S = 0.02
 """Virtual seconds between two looks at the wall clock when a run is paced."""
@@ -65,7 +77,6 @@ class Source(Protocol):
     def poll(self) -> list[Input]:
         """What has come; does not wait."""
         ...
-
 
 
 def launch(
@@ -140,26 +151,46 @@ class Run:
         self._closed = False
         self._consoles = {cell.name: bytearray() for cell in topology.cells}
         self._polled = 0.0
-        recorded = (
-            ReplayInputs(options.replay) if options.replay else None
-        )  # before a directory of that name is cleared
-        self.directory = RunDirectory.create(Path(options.out), topology) if options.out is not None else None
+        with ExitStack() as undo:
+            self._bring_up(undo)
+            undo.pop_all()
+
+    def _bring_up(self, undo: ExitStack) -> None:
+        """Make everything and start every cell; `undo` gets what must be given back should that fail."""
+        options, topology = self._options, self.topology
+        # The recorded inputs are read before a directory of that name is cleared.
+        recorded = ReplayInputs(options.replay) if options.replay else None
+        self.directory = self._make_directory(undo)
         self.monitor: Monitor = build_monitor(topology)
         attach_devices(self.monitor, topology, lambda _device, owner, data: self._show(owner, data))
+        undo.callback(self._close_hub)
         self.hosts = self._make_hosts()
+        undo.callback(self._end_hosts)
         self.trace = Trace(self.directory.trace if self.directory else None)
+        undo.callback(self.trace.close)
         self.inputs = InputLog(self.directory.inputs if self.directory else None)
+        undo.callback(self.inputs.close)
         self.loop = Loop(
             self.monitor, self.hosts, self.trace, self.inputs, show=self._show, poll=self._poll, replay=recorded
         )
-        self._affinity = pin_to_one_cpu(zygote.pid) if topology.board.cores == 1 else None
+        self._affinity = pin_to_one_cpu(self.zygote.pid) if topology.board.cores == 1 else None
+        undo.callback(unpin, self._affinity)
         self.loop.boot()
+
+    def _make_directory(self, undo: ExitStack) -> RunDirectory | None:
+        if self._options.out is None:
+            return None
+        path = Path(self._options.out)
+        if not path.exists():
+            undo.callback(shutil.rmtree, path, ignore_errors=True)
+        directory = RunDirectory.create(path, self.topology)
+        undo.callback(directory.close)
+        return directory
 
     def _make_hosts(self) -> list[CellHost | RemoteHost]:
         options = self._options
         plans = plan_cells(self.topology, link=options.link, sandbox=options.sandbox, measure=options.measure)
-        for name in options.remote:
-            self.topology.cell(name)
+        self._check_remote()
         endpoint = self._make_hub().listen(options.listen) if options.remote else ""
         return [
             self._make_remote(plan, endpoint)
@@ -167,6 +198,16 @@ class Run:
             else CellHost(plan, self.zygote, self._make_hub)
             for plan in plans
         ]
+
+    def _check_remote(self) -> None:
+        names = list(self._consoles)
+        problems = [
+            Problem("", "remote", f'no cell is called "{name}"; {nearest(name, names)}', "--remote")
+            for name in self._options.remote
+            if name not in names
+        ]
+        if problems:
+            raise TopologyError(problems)
 
     def _make_remote(self, plan: CellPlan, endpoint: str) -> RemoteHost:
         several = len(self._options.remote) > 1
@@ -187,13 +228,34 @@ class Run:
         return time if isinstance(time, int) else parse_time(time, self.topology.board.clock_hz)
 
     def until(self, time: str | int) -> Rest:
-        """Run to a virtual time ("1s" or cycles since the start), or until nothing runs any more."""
+        """Run to a virtual time ("1s" or cycles since the start), or until nothing runs any more.
+
+        In a replay the recorded stops count, and what the operator's methods below order is left out: the same script
+        gives the same run.
+        """
         return self._timed(lambda: self.loop.run_until(self.cycles(time)))
 
     def run(self) -> Rest:
         """Run to the topology's own end, or until nothing runs any more."""
+        if self._options.replay is not None:
+            return self.replay()
         duration = self.topology.duration
         return self.until(duration if duration is not None else NEVER)
+
+    def replay(self) -> Rest:
+        """Do a recorded run again, to the end of what was recorded: each of its stops is one more stretch.
+
+        Raises:
+            ReplayError: it goes another way than the recorded one.
+        """
+        while True:
+            rest = self._timed(self.loop.run)
+            following = self.loop.replay.peek() if self.loop.replay else None
+            if following is None or self.interrupted:
+                return rest
+            if following.step > self.loop.step:
+                why = f"nothing more happens after step {self.loop.step}; the recorded run went on to {following.step}"
+                raise ReplayError(why)
 
     def until_paced(self, time: str | int, pace: float = 1.0) -> Rest:
         """As `until`, but no faster than `pace` virtual seconds per second of the wall clock: for people who watch.
@@ -206,13 +268,25 @@ class Run:
             now = self.monitor.scheduler.time()
             rest = self.until(min(end, now + int(PACE_STEP_S * hz)))
             reached = self.monitor.scheduler.time()
-            if rest.why == "finished" or reached >= end:
+            if rest.why == "finished" or reached >= end or self.interrupted:
                 return rest
-            ahead = (reached - base) / hz / pace - (host_time.monotonic() - began)
-            if ahead < -1.0:  # the host cannot keep up: do not race to catch up afterwards
+            due = began + (reached - base) / hz / pace
+            if host_time.monotonic() - due > LATE_S:
                 began, base = host_time.monotonic(), reached
-            for taken in self.listen(max(ahead, 0.0)):
-                self.loop.take(taken._replace(step=self.loop.step, time=self.monitor.now))
+            self._wait_until(due)
+
+    def _wait_until(self, due: float) -> None:
+        """Let the wall clock catch up, or an input come: it is answered at once."""
+        while not self.interrupted:
+            left = due - host_time.monotonic()
+            taken = self.listen(max(left, 0.0))
+            self.loop.feed(taken)
+            if taken or left <= 0:
+                return
+
+    def interrupt(self) -> None:
+        """End the drive that is under way at its next turn. The stop is an input: a replay ends there too."""
+        self.interrupted = True
 
     def _timed(self, drive: Callable[[], Rest]) -> Rest:
         began = host_time.monotonic()
@@ -249,7 +323,8 @@ class Run:
 
     def _order(self, kind: InputKind, cell: str, data: bytes = b"") -> None:
         self.cell(cell)
-        self.loop.take(Input(self.loop.step, self.monitor.now, kind, cell, data))
+        if self._options.replay is None:
+            self.loop.take(Input(self.loop.step, self.monitor.now, kind, cell, data))
 
     # ---- looking
 
@@ -300,18 +375,24 @@ class Run:
             self._finish()
         finally:
             self.zygote.stop()
-            if self._hub is not None:
-                self._hub.close()
+            self._close_hub()
             unpin(self._affinity)
 
     def _finish(self) -> None:
         summary = self.summary() if self.directory else None
-        for host in self.hosts:
-            host.end(keep=False)
+        self._end_hosts()
         self.trace.close()
         self.inputs.close()
         if self.directory is not None and summary is not None:
             self.directory.finish(summary)
+
+    def _end_hosts(self) -> None:
+        for host in self.hosts:
+            host.end(keep=False)
+
+    def _close_hub(self) -> None:
+        if self._hub is not None:
+            self._hub.close()
 
     def __enter__(self) -> Self:
         return self
@@ -325,7 +406,7 @@ class Run:
 
     def _make_hub(self) -> ZmqHub:
         if self._hub is None:
-            self._hub = ZmqHub("ipc://*")
+            self._hub = ZmqHub(f"ipc://@cellvisor-{secrets.token_hex(16)}")  # abstract: no file to leave behind
         return self._hub
 
     def _show(self, cell: Cell, data: bytes) -> None:
@@ -346,13 +427,35 @@ class Run:
         self._polled = now
         for tick in self.ticks:
             tick()
-        return self.listen(0.0)
+        taken = [] if self._options.replay else self.listen(0.0)
+        while self._held() and not taken and not self.interrupted:
+            taken = self.listen(HELD_S)
+        if any(one.kind is InputKind.PAUSE for one in taken):
+            self._polled = 0.0  # look again before time goes on: it may have been the last cell
+        if self.interrupted:
+            taken.append(Input(0, 0, InputKind.UNTIL, "", str(self.monitor.now).encode()))
+        return taken
+
+    def _held(self) -> bool:
+        """True while every cell that lives is paused and somebody can change that: virtual time then stands still."""
+        cells = [cell for cell in self.monitor.cells if not cell.ended]
+        return bool(cells and self.sources) and all(cell.paused for cell in cells)
 
     def listen(self, seconds: float) -> list[Input]:
-        """Wait up to so many host seconds for the world outside."""
+        """What came from outside: deaths first, then what people did. Waits up to so many host seconds for the first."""
+        taken = self._come()
+        if not taken and seconds > 0:
+            poller = zmq.Poller()
+            for handle in (self.zygote.fileno(), *(handle for source in self.sources for handle in source.handles)):
+                poller.register(handle, zmq.POLLIN)
+            poller.poll(int(seconds * 1000) + 1)
+            taken = self._come()
+        return taken
+
+    def _come(self) -> list[Input]:
         taken = self._deaths()
-        for poll in self.polls:
-            taken += poll(0.0 if taken else seconds)
+        for source in self.sources:
+            taken += source.poll()
         return taken
 
     def _deaths(self) -> list[Input]:
@@ -365,6 +468,6 @@ class Run:
         deaths = []
         for cell, host in zip(self.monitor.cells, self.hosts, strict=True):
             gone = host.process in ended if isinstance(host, CellHost) else host.ended()
-            if gone and not cell.ended and cell.vcpu.inflight is None:  # else its exit tells
+            if gone and not cell.ended:
                 deaths.append(Input(0, 0, InputKind.DIED, cell.name, host.how_it_ended().encode()))
         return deaths

@@ -1,9 +1,13 @@
-"""The `cellvisor` command. Thin: it reads options, calls the Python interface, and prints."""
+"""The `cellvisor` command. Thin: it reads options, calls the Python interface, and prints.
+
+What a command needs is imported when it runs: `cellvisor kill` is done before `cellvisor run` has loaded its engine.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
+import traceback
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -11,17 +15,16 @@ from typing import Annotated, Any
 
 import typer
 
-from hypervisor.shell import commands
-from hypervisor.shell.problems import UserError
-
 app = typer.Typer(
     name="cellvisor",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="An embedded device split into isolated cells, in deterministic virtual time.\n\n"
-    "Try: cellvisor run hello | cellvisor run ticker --for 3s | cellvisor boot debian:marvell",
+    help="An embedded device split into isolated cells, in deterministic virtual time.",
+    epilog="Try: [bold]cellvisor run hello[/], [bold]cellvisor run ticker --for 3s[/], "
+    "[bold]cellvisor boot debian:marvell[/]",
 )
 
 
@@ -32,24 +35,33 @@ class Link(StrEnum):
     zmq = "zmq"
 
 
-Topology = Annotated[str, typer.Argument(help="A built-in topology's name or a TOML file.")]
+START, OPERATE, AGAIN = "Start", "Act on a running topology", "Look again"
+"""Panels of the help."""
+
+Topology = Annotated[str, typer.Argument(metavar="TOPOLOGY", help="A built-in topology's name or a TOML file.")]
 CellName = Annotated[str, typer.Argument(metavar="CELL", help="The cell's name.")]
 RunName = Annotated[
-    str | None, typer.Option("--run", "-r", help="Which run, by name or process number, if several are running.")
+    str | None,
+    typer.Option("--run", "-r", metavar="RUN", help="Which run, by name or process number, if several are running."),
 ]
+Flavour = Annotated[str | None, typer.Option(metavar="NAME", help="native or okl4; wins over the topology's.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the topology; may be repeated.")
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change a key of the topology, or board.KEY of its board; repeatable."
+    ),
 ]
 Duration = Annotated[
     str | None, typer.Option("--for", metavar="TIME", help='How long to run, in virtual time: "2s", "500ms".')
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed of everything random.")]
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Write a run directory: summary, trace, consoles, timeline.")
 ]
 LinkOption = Annotated[Link, typer.Option(help="Transport of the world switch; the trace does not depend on it.")]
 Pace = Annotated[
-    float | None, typer.Option(help="Virtual seconds per second of the wall clock; 1.0 on a terminal with a console.")
+    float | None,
+    typer.Option(metavar="X", help="Virtual seconds per second of the wall clock; 1.0 on a terminal with a console."),
 ]
 NoSandbox = Annotated[
     bool, typer.Option("--no-sandbox", help="Run cells without walls around them. For debugging only.")
@@ -60,10 +72,23 @@ Json = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 
-@app.command()
+def _examples(*lines: str) -> str:
+    """The end of a help text."""
+    return "Examples:\n\n" + "\n\n".join(f"  [bold]cellvisor {line}[/]" for line in lines)
+
+
+@app.command(
+    rich_help_panel=START,
+    epilog=_examples(
+        "run hello",
+        "run ticker --for 5s --out runs/1",
+        "run rtos_and_linux --set board.cores=2 --for 10s",
+        "run mine.toml --set cells.rt.priority=3 --json | jq .cells.rt.wake_latency",
+    ),
+)
 def run(
     topology: Topology,
-    flavour: Annotated[str | None, typer.Option(help="native or okl4.")] = None,
+    flavour: Flavour = None,
     set_: Set = None,
     for_: Duration = None,
     seed: Seed = None,
@@ -73,33 +98,52 @@ def run(
     no_sandbox: NoSandbox = False,
     remote: Annotated[
         list[str] | None,
-        typer.Option(metavar="CELL", help="This cell joins from elsewhere, by `cellvisor cell`; may be repeated."),
+        typer.Option(metavar="CELL", help="This cell joins from elsewhere, by `cellvisor cell`; repeatable."),
     ] = None,
-    listen: Annotated[str, typer.Option(help="Where remote cells connect.")] = "tcp://127.0.0.1:*",
-    ticket: Annotated[Path | None, typer.Option(help="Where to write what a remote cell needs to join.")] = None,
+    listen: Annotated[str, typer.Option(metavar="ENDPOINT", help="Where remote cells connect.")] = "tcp://127.0.0.1:*",
+    ticket: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write what a remote cell needs to join.")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Run a topology and print its account.
 
-    Examples: cellvisor run hello | cellvisor run ticker --for 5s --out runs/1 | cellvisor run rtos_and_linux --set board.cores=2
+    If the topology names a console and this is a terminal, it is that console, and the
+    run keeps the wall clock's pace; Ctrl-] leaves.
+
+    Exit status: 0 done, 1 a cell failed, 2 bad input, 130 Ctrl-C.
     """
-    options = commands.RunOptions(
-        topology, flavour, tuple(set_ or ()), for_, seed, out, link.value, pace, not no_sandbox, as_json,
-        tuple(remote or ()), listen, ticket,
-    )  # fmt: skip
-    _guarded(lambda: commands.run(options), debug)
+
+    def start() -> int:
+        from hypervisor.shell import commands
+
+        options = commands.RunOptions(
+            topology, flavour, tuple(set_ or ()), for_, seed, out, link.value, pace, not no_sandbox, as_json,
+            tuple(remote or ()), listen, ticket,
+        )  # fmt: skip
+        return commands.run(options)
+
+    _guarded(start, debug)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=START,
+    epilog=_examples("boot debian:marvell", "boot zImage --board beagle --initrd root.cpio --append quiet"),
+)
 def boot(
-    kernel: Annotated[str, typer.Argument(help='A zImage, or "debian:marvell", "debian:rpi", "debian:armmp".')],
-    board: Annotated[str | None, typer.Option(help="The board; for a Debian kernel its own is the default.")] = None,
-    initrd: Annotated[
-        str | None, typer.Option(help='An initial RAM disk; "debian:busybox" beside a Debian kernel.')
+    kernel: Annotated[
+        str, typer.Argument(metavar="KERNEL", help='A zImage, or "debian:marvell", "debian:rpi", "debian:armmp".')
+    ],
+    board: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The board; for a Debian kernel its own is the default.")
     ] = None,
-    append: Annotated[str, typer.Option(help="Words for the kernel's command line.")] = "",
-    ram: Annotated[str, typer.Option(help="The cell's memory.")] = "128MiB",
+    initrd: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help='An initial RAM disk; "debian:busybox" is the default of a Debian kernel.'),
+    ] = None,
+    append: Annotated[str, typer.Option(metavar="WORDS", help="Words for the kernel's command line.")] = "",
+    ram: Annotated[str, typer.Option(metavar="SIZE", help="The cell's memory.")] = "128MiB",
     for_: Duration = None,
     seed: Seed = None,
     out: Out = None,
@@ -109,121 +153,209 @@ def boot(
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Boot an unmodified kernel in a cell, with this terminal as its console (Ctrl-] leaves).
+    """Boot an unmodified kernel in a cell, with this terminal as its console (Ctrl-] leaves)."""
 
-    Examples: cellvisor boot debian:marvell | cellvisor boot zImage --board beagle --initrd root.cpio --append quiet
-    """
-    options = commands.BootOptions(kernel, board, initrd, append, ram)
-    shared = commands.RunOptions("boot", None, (), for_, seed, out, link.value, pace, not no_sandbox, as_json)
-    _guarded(lambda: commands.boot(options, shared), debug)
+    def start() -> int:
+        from hypervisor.shell import commands
+
+        options = commands.BootOptions(kernel, board, initrd, append, ram)
+        shared = commands.RunOptions("boot", None, (), for_, seed, out, link.value, pace, not no_sandbox, as_json)
+        return commands.boot(options, shared)
+
+    _guarded(start, debug)
 
 
-@app.command()
+@app.command(rich_help_panel=START, epilog=_examples("check mine.toml", "check ticker --set board=beagle"))
 def check(
-    topology: Topology, flavour: str | None = None, set_: Set = None, as_json: Json = False, debug: Debug = False
+    topology: Topology, flavour: Flavour = None, set_: Set = None, as_json: Json = False, debug: Debug = False
 ) -> None:
     """Say everything that is wrong with a topology: file, key and reason; exit status 2 if there is anything."""
-    _guarded(lambda: commands.check(topology, flavour, tuple(set_ or ()), as_json), debug)
+
+    def start() -> int:
+        from hypervisor.shell import commands
+
+        return commands.check(topology, flavour, tuple(set_ or ()), as_json)
+
+    _guarded(start, debug)
 
 
-@app.command(name="list")
+@app.command(rich_help_panel=START, epilog=_examples("cell --connect tcp://192.0.2.7:5555 --ticket ui.ticket"))
+def cell(
+    connect: Annotated[str, typer.Option(metavar="ENDPOINT", help="Where the monitor listens: tcp://HOST:PORT.")],
+    ticket: Annotated[Path, typer.Option(metavar="FILE", help="The ticket that `cellvisor run --remote` wrote.")],
+    no_sandbox: NoSandbox = False,
+    debug: Debug = False,
+) -> None:
+    """Be a cell of a topology whose monitor runs elsewhere."""
+
+    def start() -> int:
+        from hypervisor.shell import commands
+
+        return commands.join(connect, ticket, sandbox=not no_sandbox)
+
+    _guarded(start, debug)
+
+
+# ---- on a running topology
+
+
+@app.command(name="list", rich_help_panel=OPERATE)
 def list_(as_json: Json = False, debug: Debug = False) -> None:
     """The topologies that are running, with their cells."""
-    _guarded(lambda: commands.list_runs(as_json), debug)
+
+    def start() -> int:
+        from hypervisor.shell import operating
+
+        return operating.list_runs(as_json)
+
+    _guarded(start, debug)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def top(
-    run: RunName = None, once: Annotated[bool, typer.Option(help="Print once and leave.")] = False, debug: Debug = False
+    run: RunName = None,
+    once: Annotated[bool, typer.Option("--once", help="Print once and leave.")] = False,
+    debug: Debug = False,
 ) -> None:
-    """Watch a running topology: virtual time, shares, switches, and what its processes cost the host."""
-    _guarded(lambda: commands.top(run, once), debug)
+    """Watch a running topology: shares in virtual time, and what its processes cost the host (Ctrl-C leaves)."""
+
+    def start() -> int:
+        from hypervisor.shell import operating
+
+        return operating.top(run, once)
+
+    _guarded(start, debug, interrupted=0)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE, epilog=_examples("console linux"))
 def console(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
     """Be a cell's console (Ctrl-] leaves; the cell goes on)."""
-    _guarded(lambda: commands.console(cell, run), debug)
+
+    def start() -> int:
+        from hypervisor.shell import operating
+
+        return operating.console(cell, run)
+
+    _guarded(start, debug)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def pause(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
-    """Hold a cell; the others go on."""
-    _guarded(lambda: commands.order("pause", cell, run), debug)
+    """Hold a cell; the others go on. Virtual time stands still while all are held."""
+    _order("pause", cell, run, debug)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def unpause(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
     """Let a held cell run again."""
-    _guarded(lambda: commands.order("unpause", cell, run), debug)
+    _order("unpause", cell, run, debug)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def kill(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
     """Kill a cell; its `on_crash` policy decides what follows."""
-    _guarded(lambda: commands.order("kill", cell, run), debug)
+    _order("kill", cell, run, debug)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE)
 def restart(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
     """Start a cell anew, from its image."""
-    _guarded(lambda: commands.order("restart", cell, run), debug)
+    _order("restart", cell, run, debug)
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE, epilog=_examples("trace | grep switch"))
 def trace(run: RunName = None, debug: Debug = False) -> None:
-    """Follow the trace of a running topology, a JSON line per record."""
-    _guarded(lambda: commands.follow_trace(run), debug)
+    """Follow the trace of a running topology, a JSON line per record (Ctrl-C leaves)."""
+
+    def start() -> int:
+        from hypervisor.shell import operating
+
+        return operating.follow_trace(run)
+
+    _guarded(start, debug, interrupted=0)
 
 
-@app.command()
+# ---- on a recorded run
+
+
+@app.command(rich_help_panel=AGAIN, epilog=_examples("run ticker --out runs/1", "replay runs/1"))
 def replay(
     directory: Annotated[Path, typer.Argument(metavar="RUNDIR", help="A run directory.")],
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only as far as this virtual time; all of it is the default.")
+    ] = None,
+    files: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the topology's relative paths begin; here is the default."),
+    ] = None,
     link: LinkOption = Link.shm,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Do a recorded run again, with its inputs, and compare: exit status 0 if the traces are equal."""
-    _guarded(lambda: commands.replay(directory, link.value, as_json), debug)
+    """Do a recorded run again, with its inputs; exit status 0 if the trace is the same, else 1 and the first difference."""
+
+    def start() -> int:
+        from hypervisor.shell import commands
+
+        return commands.replay(commands.ReplayOptions(directory, until, files, link.value, as_json))
+
+    _guarded(start, debug)
 
 
-@app.command()
-def cell(
-    connect: Annotated[str, typer.Option(help="Where the monitor listens: tcp://HOST:PORT.")],
-    ticket: Annotated[Path, typer.Option(help="The ticket that `cellvisor run --remote` wrote.")],
-    no_sandbox: NoSandbox = False,
-    debug: Debug = False,
-) -> None:
-    """Be a cell of a topology whose monitor runs elsewhere.
-
-    Example: cellvisor cell --connect tcp://192.0.2.7:5555 --ticket ui.ticket
-    """
-    _guarded(lambda: commands.join(connect, ticket, sandbox=not no_sandbox), debug)
+# ---- how commands end
 
 
-def _guarded(command: Callable[[], int], debug: bool) -> None:
-    """Run a command: bad input is one clear line per problem and exit status 2, Ctrl-C is 130."""
+def _order(verb: str, cell: str, run: str | None, debug: bool) -> None:
+    def start() -> int:
+        from hypervisor.shell import operating
+
+        return operating.order(verb, cell, run)
+
+    _guarded(start, debug)
+
+
+def _guarded(command: Callable[[], int], debug: bool, *, interrupted: int = 130) -> None:
+    """Run a command to its exit status. `interrupted`: the one after Ctrl-C."""
     try:
         status = command()
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        status = 130
-    except UserError.ALL as error:
-        if debug:
-            raise
-        for line in str(error).splitlines():
-            print(f"cellvisor: {line}", file=sys.stderr)
-        status = 2
+        status = interrupted
+    except BrokenPipeError:
+        # Who read our output has had enough, as `head` has. What is left of it must not be written at the end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except Exception as error:
+        status = _told(error, debug)
     raise typer.Exit(status)
 
 
-def print_json(value: Any) -> None:
-    """JSON on standard output."""
-    print(json.dumps(value, indent=2))
+def _told(error: Exception, debug: bool) -> int:
+    """Say what is wrong: a clear line per problem of the user's (2), and something of ours without its details (1)."""
+    from hypervisor.shell.problems import lines_of
+
+    lines = lines_of(error)
+    if debug:
+        traceback.print_exception(error)
+    for line in lines or [f"{type(error).__name__}: {error} (this is a mistake of cellvisor's; --debug shows where)"]:
+        print(f"cellvisor: {line}", file=sys.stderr)
+    return 2 if lines else 1
 
 
 def main() -> None:
-    """The command's entry."""
-    app()
+    """The command's entry: `app`, with a wrong use of it told as one line too."""
+    try:
+        status: Any = app(prog_name="cellvisor", standalone_mode=False)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)
+        if usage is None:
+            raise
+        where = getattr(getattr(error, "ctx", None), "command_path", "cellvisor")
+        why = usage().replace("Value error, ", "")
+        if why:  # else the help was shown
+            print(f"cellvisor: {why} (see {where} --help)", file=sys.stderr)
+        status = 2
+    sys.exit(status or 0)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import unicorn.arm_const
@@ -35,7 +36,7 @@ SMALL_CODE_BUFFER = 32 << 20
 """Bytes of translated code for bare-metal images and programs."""
 KERNEL_CODE_BUFFER = 128 << 20
 """For kernels: a Debian kernel's boot to a shell fills about 60 MiB."""
-MINIMUM_CODE_BUFFER = 1 << 20
+_CODE_BUFFER_RANGE = (1 << 20, 1 << 30)
 
 COST_CLASSES = (
     "alu",
@@ -66,6 +67,9 @@ class Stop(IntEnum):
     FAULT = lib.STOP_FAULT
 
 
+_STOP = {int(stop): stop for stop in Stop}
+
+
 class Fault(NamedTuple):
     """What the CPU could not go on from."""
 
@@ -79,44 +83,32 @@ class EngineError(Exception):
     """The engine cannot do what was asked of it."""
 
 
-@ffi.def_extern()  # type: ignore[untyped-decorator]
+class _Device(NamedTuple):
+    """What C hands back to us with each access. The engine owns this through C, where the garbage collector does not see."""
+
+    read: Read
+    write: Write
+    engine: weakref.ref[ArmEngine]
+
+
+def _failed(_kind: type[BaseException], error: BaseException, traceback: TracebackType) -> None:
+    """A callback raised: keep it for the end of the run, which it brings about."""
+    device: _Device = ffi.from_handle(traceback.tb_frame.f_locals["handle"])
+    engine = device.engine()
+    if engine is not None:
+        engine._fail(error)
+
+
+@ffi.def_extern(error=0, onerror=_failed)  # type: ignore[untyped-decorator]
 def device_read(_engine: Any, offset: int, size: int, handle: Any) -> int:
     """A guest's load from a device."""
-    return ffi.from_handle(handle).read(offset, size)  # type: ignore[no-any-return]
+    return ffi.from_handle(handle)[0](offset, size) & 0xFFFF_FFFF_FFFF_FFFF  # type: ignore[no-any-return]
 
 
-@ffi.def_extern()  # type: ignore[untyped-decorator]
+@ffi.def_extern(onerror=_failed)  # type: ignore[untyped-decorator]
 def device_write(_engine: Any, offset: int, size: int, value: int, handle: Any) -> None:
     """A guest's store to a device."""
-    ffi.from_handle(handle).write(offset, size, value)
-
-
-class _Device:
-    """One mapped device; what its callbacks raise ends the run and comes out of it.
-
-    The engine is held weakly: it owns this object through C, where the garbage collector does not see.
-    """
-
-    def __init__(self, engine: ArmEngine, read: Read, write: Write) -> None:
-        self._engine, self._read, self._write = weakref.ref(engine), read, write
-
-    def read(self, offset: int, size: int) -> int:
-        try:
-            return self._read(offset, size) & 0xFFFF_FFFF_FFFF_FFFF
-        except BaseException as error:
-            self._fail(error)
-            return 0
-
-    def write(self, offset: int, size: int, value: int) -> None:
-        try:
-            self._write(offset, size, value)
-        except BaseException as error:
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        engine = self._engine()
-        if engine is not None:
-            engine._fail(error)
+    ffi.from_handle(handle)[1](offset, size, value)
 
 
 class ArmEngine:
@@ -126,7 +118,8 @@ class ArmEngine:
     `COST_CLASSES`. `vcpu` is the C structure of native.h; the owner reads its counters and sets `limit` and `offset`.
 
     Raises:
-        EngineError: no such model, a cost that is missing or not between 1 and 65535, or Unicorn refuses.
+        EngineError: no such model, a cost that is missing or not between 1 and 65535, a code buffer of a size
+            that Unicorn does not take, or Unicorn refuses.
     """
 
     def __init__(self, unicorn_model: str, cycles: Mapping[str, int], *, code_buffer: int = SMALL_CODE_BUFFER) -> None:
@@ -135,8 +128,10 @@ class ArmEngine:
         self._kept: list[Any] = []
         _load()
         error = ffi.new("int *")
-        size = max(code_buffer, MINIMUM_CODE_BUFFER)
-        opened = lib.vcpu_open(_model_number(unicorn_model), size, _costs(cycles), error)
+        least, most = _CODE_BUFFER_RANGE
+        if not least <= code_buffer <= most:
+            raise EngineError(f"code buffer of {code_buffer} bytes: it takes {least} to {most}")
+        opened = lib.vcpu_open(_model_number(unicorn_model), code_buffer, _costs(cycles), error)
         if opened == ffi.NULL:
             raise EngineError(f"Unicorn refuses a CPU {unicorn_model}: {_text(error[0])}")
         self.vcpu: Any = ffi.gc(opened, lib.vcpu_close)
@@ -153,7 +148,7 @@ class ArmEngine:
 
     def map_device(self, base: int, size: int, read: Read, write: Write) -> None:
         """Have loads and stores in this range of whole pages call `read(offset, size)`, `write(offset, size, value)`."""
-        handle = ffi.new_handle(_Device(self, read, write))
+        handle = ffi.new_handle(_Device(read, write, weakref.ref(self)))
         self._kept.append(handle)
         mapped = lib.vcpu_map_device(self.vcpu, base, size, lib.device_read, lib.device_write, handle)
         self._check(mapped, f"device at {base:#x}, {size:#x} bytes")
@@ -182,7 +177,7 @@ class ArmEngine:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
-        return Stop(reason)
+        return _STOP[reason]
 
     def set_irq(self, level: bool) -> None:
         """Drive the IRQ input."""

@@ -29,8 +29,8 @@ INPUTS = 0b11
 class MachineSpec:
     """What a machine is made of: plain data from the board and the topology.
 
-    `private`: devices in the cell, as `Part`. `unmodelled`: (base, size) of ranges that read
-    as zero. `physical`: (base, size) of devices that the monitor owns and this cell may
+    `private`: devices in the cell, as `Part`. `unmodelled`: (name, base, size) of ranges that
+    read as zero. `physical`: (base, size) of devices that the monitor owns and this cell may
     reach. `registers`: r0..r2 at `entry`. `hypercall_base`: where the hypercall page lies.
     """
 
@@ -41,7 +41,7 @@ class MachineSpec:
     cycles: Mapping[str, int]
     code_buffer: int
     private: Sequence[Mapping[str, Any]]
-    unmodelled: Sequence[tuple[int, int]]
+    unmodelled: Sequence[tuple[str, int, int]]
     physical: Sequence[tuple[int, int]]
     hypercall_base: int
     entry: int
@@ -69,7 +69,9 @@ class Machine:
             transmit=self._transmit,
         )
         self._controller, self._uart = _find(self.bus, "line"), _find(self.bus, "receive")
-        for base, size in page_runs([*((e["base"], e["size"]) for e in spec.private), *spec.unmodelled]):
+        for name, base, size in spec.unmodelled:
+            self.bus.name_region(name, base, size)
+        for base, size in without(self.bus.windows(), spec.physical):
             self._map_private(base, size)
         for base, size in spec.physical:
             self._map_physical(base, size)
@@ -204,20 +206,23 @@ class Part:
     params: Mapping[str, int | str] = field(default_factory=dict)
 
 
-def page_runs(regions: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The runs of whole pages, as (base, size), that cover the regions: the engine maps pages, chips pack registers closer.
+def without(windows: Sequence[tuple[int, int]], holes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Page ranges (base, size) less others: a device of the monitor may lie amid what the board does not model.
 
-    >>> [(hex(base), hex(size)) for base, size in page_runs([(0x20200, 0x100), (0x20300, 0x20), (0x22000, 0x10)])]
-    [('0x20000', '0x1000'), ('0x22000', '0x1000')]
+    >>> without([(0x0000, 0x4000)], [(0x1000, 0x1000)])
+    [(0, 4096), (8192, 8192)]
     """
-    pages = sorted({page for base, size in regions for page in range(base // PAGE, -(-(base + size) // PAGE))})
-    runs: list[tuple[int, int]] = []
-    for page in pages:
-        if runs and sum(runs[-1]) == page * PAGE:
-            runs[-1] = (runs[-1][0], runs[-1][1] + PAGE)
-        else:
-            runs.append((page * PAGE, PAGE))
-    return runs
+    left = list(windows)
+    for hole, length in holes:
+        left = [part for window in left for part in _around(*window, hole, length)]
+    return left
+
+
+def _around(base: int, size: int, hole: int, length: int) -> list[tuple[int, int]]:
+    """What is left of one range before and behind a hole."""
+    before = (base, min(size, max(hole - base, 0)))
+    behind = max(hole + length, base)
+    return [part for part in (before, (behind, base + size - behind)) if part[1] > 0]
 
 
 def _find(bus: Any, ability: str) -> Any:

@@ -101,8 +101,6 @@ EVENT = struct.Struct("<QII")
 """time, kind, payload length."""
 EXIT = struct.Struct("<11Q2I")
 """The eleven numbers of `Exit`, then the lengths of output and data."""
-EXIT_PLAIN = struct.Struct("<11Q0s0s8x")
-"""The same layout for an exit without payloads: unpacks to the thirteen fields of `Exit`."""
 
 
 def pack_events(events: tuple[Event, ...]) -> bytes:

@@ -15,9 +15,9 @@ NEVER = 1 << 62
 """A time that does not come: no deadline, no end."""
 
 _UNITS = {"s": Fraction(1), "ms": Fraction(1, 1_000), "us": Fraction(1, 1_000_000), "ns": Fraction(1, 1_000_000_000)}
-_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|ms|us|ns|cycles)")
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|ms|us|ns|cycles)", re.ASCII)
 _SIZES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)")
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)", re.ASCII)
 
 
 def parse_time(text: str, hz: int) -> int:

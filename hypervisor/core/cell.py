@@ -32,7 +32,10 @@ class VcpuState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellParams:
-    """How a topology describes a cell. Times in cycles, `ram` in bytes, `heartbeat` 0 for none."""
+    """How a topology describes a cell. Times in cycles, `ram` in bytes, `heartbeat` 0 for none.
+
+    `digest`: what its programs are known by in the trace, so that no two programs share one.
+    """
 
     name: str
     ram: int
@@ -43,6 +46,7 @@ class CellParams:
     on_crash: str = "destroy"
     max_restarts: int = 3
     heartbeat: int = 0
+    digest: str = ""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class Vcpu:
     events: list[Event] = field(default_factory=list)
     inflight: Resume | None = None
     kill_at: int = NEVER
+    kill_why: str = ""
     cycles: int = 0
     insns: int = 0
     interrupts: int = 0

@@ -48,10 +48,11 @@ class OperatorAsked:
 
 @dataclass(frozen=True, slots=True)
 class KillPlanned:
-    """The cell is to die when it reaches `time`."""
+    """The cell is to die, with the reason `why`, when it reaches `time`."""
 
     cell: int
     time: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ mix with them. The causes are a table: a flavour with mechanisms of its own give
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TypedDict
 
@@ -47,8 +47,8 @@ class Ledger:
 
     def __init__(self, causes: Mapping[str, str] = CAUSES) -> None:
         self.causes = dict(causes)
-        self._cycles: dict[str, Counter[str]] = {}
-        self._counts: dict[str, Counter[str]] = {}
+        self._cycles: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._time: Counter[str] = Counter()
 
     def charge(self, cell: str, cause: str, cycles: int) -> None:
@@ -61,7 +61,7 @@ class Ledger:
             raise ValueError(f'no cause is called "{cause}"; there are: {", ".join(self.causes)}')
         if cycles < 0:
             raise ValueError(f'a negative charge: {cycles} cycles of {cause} to "{cell}"')
-        self._cycles.setdefault(cell, Counter())[cause] += cycles
+        self._cycles[cell][cause] += cycles
         self._time[cell] += cycles
 
     def count(self, cell: str, name: str, n: int = 1) -> None:
@@ -72,7 +72,7 @@ class Ledger:
         """
         if n < 0:
             raise ValueError(f'a negative count: {n} {name} of "{cell}"')
-        self._counts.setdefault(cell, Counter())[name] += n
+        self._counts[cell][name] += n
 
     def cycles(self, cell: str, cause: str) -> int:
         """What `cell` has used because of `cause`."""

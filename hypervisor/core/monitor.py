@@ -39,6 +39,8 @@ CONSOLE_LIMIT = 1 << 16
 KILLED = "killed"
 """Why a cell died of SIGKILL, whoever sent it and whether it was planned: the trace is the same."""
 
+_KINDS = tuple(kind.name.lower() for kind in ExitKind)
+
 Handled = list[do.Effect]
 
 
@@ -72,6 +74,10 @@ class Monitor:
         self.ledger = Ledger()
         self.bus = Bus()
         self.stop_at = NEVER
+        self.between_rounds = True
+        self.round_began = 0
+        self._killing = False
+        self._several = cores > 1
         self._quantum = quantum if cores > 1 else NEVER
         self._latency = latency if cores > 1 else 0
         self._effects: Handled = []
@@ -98,10 +104,14 @@ class Monitor:
 
     def handle(self, event: on.Event, now: int) -> Handled:
         """Take one event that happened at `now`; return what must be done about it. The only way to change the monitor."""
-        self.now = max(self.now, now) if self._quantum >= NEVER else now
+        self._set_clock(now)
         self._handlers[type(event)](event)
         effects, self._effects = self._effects, []
         return effects
+
+    def _set_clock(self, now: int) -> None:
+        """Cores of one round are at different times, so that on several of them the clock may step back."""
+        self.now = now if self._several else max(self.now, now)
 
     def start(self) -> Handled:
         """The effects that bring every cell up, in order."""
@@ -158,14 +168,15 @@ class Monitor:
         self.scheduler.wake(vcpu, self.now)
         if cell.params.heartbeat:
             cell.heartbeat_due = self.now + cell.params.heartbeat
-        self._trace("start", cell, cause="boot" if not cell.account.restarts else "restart")
+        cause = "boot" if not cell.account.restarts else "restart"
+        self._trace("start", cell, cause=cause, **({"image": cell.params.digest} if cell.params.digest else {}))
 
     def _on_exited(self, event: on.VcpuExited) -> None:
         cell, record = self.cells[event.cell], event.exit
         vcpu, resume = cell.vcpu, cell.vcpu.inflight
         if resume is None or vcpu.state is not VcpuState.RUNNING:
             raise InvariantBroken(f"{cell.name} exited without having been resumed")
-        self.scheduler.stopped(vcpu, resume.start, record.time, ExitKind(record.kind).name.lower())
+        self.scheduler.stopped(vcpu, resume.start, record.time, _KINDS[record.kind])
         self._account(cell, event, resume.start)
         if record.output:
             cell.account.output += len(record.output)
@@ -176,12 +187,7 @@ class Monitor:
         self._exits[record.kind](cell, event)
 
     def _on_died(self, event: on.CellDied) -> None:
-        cell = self.cells[event.cell]
-        if self.scheduler.running and cell.vcpu.state in (VcpuState.BLOCKED, VcpuState.RUNNABLE):
-            # Others are in the middle of a round: its death shows at the end of it, as a planned one's would.
-            cell.vcpu.kill_at = min(cell.vcpu.kill_at, self.scheduler.round_end)
-            return
-        self._fail(cell, event.why)
+        self._fail(self.cells[event.cell], event.why)
 
     def _on_typed(self, event: on.Typed) -> None:
         cell = self.cells[event.cell]
@@ -196,7 +202,11 @@ class Monitor:
         {"pause": self._pause, "unpause": self._unpause, "kill": self._kill, "restart": self._restart}[event.verb](cell)
 
     def _on_kill_planned(self, event: on.KillPlanned) -> None:
-        self.cells[event.cell].vcpu.kill_at = event.time
+        vcpu = self.cells[event.cell].vcpu
+        vcpu.kill_at, vcpu.kill_why = event.time, event.why
+        self._killing = True
+        if not self._several:
+            self.scheduler.round_end = min(self.scheduler.round_end, max(event.time, self.scheduler.time()))
 
     def _on_stop_set(self, event: on.StopSet) -> None:
         self.stop_at = event.time
@@ -328,7 +338,13 @@ class Monitor:
                 return
             for dispatch in self.scheduler.fill():
                 self._resume(dispatch)
-            if self.scheduler.running or not self._next_round():
+            if self.scheduler.running:
+                self.between_rounds = not self._several
+                return
+            if not self.between_rounds:
+                self.between_rounds = True  # the shell looks around before the next one
+                return
+            if not self._next_round():
                 return
 
     def _must_act(self) -> bool:
@@ -338,15 +354,25 @@ class Monitor:
     def _next_round(self) -> bool:
         """Go on to the next stretch of time; False when there is nothing more to run for now."""
         reached = self.scheduler.round_end if self.scheduler.round_end < NEVER else self.scheduler.time()
-        start = max(reached, min(self.scheduler.next_wake(), self._next_timer()))
+        start = max(reached, min(self._next_work(), self._next_timer()))
         if start >= min(self.stop_at, NEVER):
             return self._rest(start, reached)
         self._fire_timers(start)
         if self._must_act():
             return False
         end = min(start + self._quantum, self.stop_at, self._next_timer())
+        if not self._several:  # on several cores a planned death must not cut what the others do
+            end = min(end, self._next_kill(after=start))
+        self.round_began = start
         self.scheduler.open_round(start, max(end, start + 1))
         return True
+
+    def _next_work(self) -> int:
+        """When a vCPU wakes or dies. On several cores deaths count only while all sleep, or they would shift the rounds."""
+        wake = self.scheduler.next_wake()
+        if self._several and wake <= self.scheduler.time():
+            return wake
+        return min(wake, self._next_kill())
 
     def _rest(self, start: int, reached: int) -> bool:
         if self.stop_at < NEVER:
@@ -358,20 +384,52 @@ class Monitor:
 
     def _next_timer(self) -> int:
         beats = min((c.heartbeat_due for c in self.cells if not c.paused), default=NEVER)
-        timer = min(self.bus.deadline(), beats)
-        if len(self.scheduler.cores) == 1:  # several cores look at planned deaths when a round begins, not to cut it
-            kills = min((c.vcpu.kill_at for c in self.cells if c.vcpu.state is not VcpuState.RUNNING), default=NEVER)
-            timer = min(timer, kills)
-        return timer
+        return min(self.bus.deadline(), beats)
+
+    def _next_kill(self, after: int = -1) -> int:
+        if not self._killing:
+            return NEVER
+        vcpus = [cell.vcpu for cell in self.cells if cell.vcpu.state is not VcpuState.RUNNING]
+        return min((vcpu.kill_at for vcpu in vcpus if vcpu.kill_at > after), default=NEVER)
 
     def _fire_timers(self, now: int) -> None:
-        self.now = max(self.now, now)
+        self._set_clock(now)
         self.bus.advance()
         for cell in self.cells:
             if cell.heartbeat_due <= now and not cell.paused:
                 self._fail(cell, "heartbeat missed")
-            elif cell.vcpu.kill_at <= now and cell.vcpu.state is not VcpuState.RUNNING:
-                self._fail(cell, KILLED)
+            elif self._must_die(cell, now):
+                self._fail(cell, cell.vcpu.kill_why)
+
+    def _must_die(self, cell: Cell, now: int) -> bool:
+        """Whether a planned death is due that will not strike the vCPU where it gets a core, now or in this round."""
+        vcpu = cell.vcpu
+        if vcpu.kill_at > now or vcpu.state is VcpuState.RUNNING:
+            return False
+        return vcpu.kill_at < now or self._asleep(cell, now)
+
+    @staticmethod
+    def _asleep(cell: Cell, now: int) -> bool:
+        return cell.vcpu.state is VcpuState.BLOCKED and (cell.paused or cell.vcpu.wake > now)
+
+    def time_of_death(self, index: int, found: int) -> int:
+        """When a cell died that did not run when its process was found gone; `found`: the `round_began` of that moment.
+
+        The time is such that a death planned for it leaves the same trace. NEVER: ask again after the next round; it may
+        still be given a core, and dies there.
+        Requires: `between_rounds`.
+        """
+        cell, reached = self.cells[index], self.reached
+        if not self._several:
+            return max(reached, cell.vcpu.time)
+        if self._asleep(cell, reached):
+            return reached
+        return self.round_began if self.round_began > found else NEVER  # it has waited a whole round in vain
+
+    @property
+    def reached(self) -> int:
+        """The time that the whole board has reached. Requires: `between_rounds`."""
+        return self.scheduler.round_end if self._several else self.scheduler.time()
 
     def _resume(self, dispatch: Dispatch) -> None:
         cell, core, start, until, horizon, before = dispatch
@@ -384,6 +442,9 @@ class Monitor:
             self.ledger.charge(cell.name, "world_switch", self.costs.world_switch)
         vcpu.seq += 1
         until = min(until, max(vcpu.kill_at, start + 1))
+        if not self._several and self._next_kill() <= start:  # of one that hoped for this core
+            until = start + 1
+            self.scheduler.round_end = min(self.scheduler.round_end, until)
         events = take_events(vcpu.events)
         vcpu.inflight = Resume(vcpu.seq, start, until, min(horizon, until), vcpu.value, events)
         if vcpu.kill_at <= start:
@@ -402,9 +463,10 @@ class Monitor:
         had = record.time - start
         ran = min(max(record.cycles - vcpu.cycles, 0), had)
         account.ran += ran
+        self.scheduler.slept(vcpu, had - ran)
         account.insns += min(max(record.insns - vcpu.insns, 0), had)
         account.interrupts += min(max(record.interrupts - vcpu.interrupts, 0), had)
-        account.exits[ExitKind(record.kind).name.lower()] += 1
+        account.exits[_KINDS[record.kind]] += 1
         vcpu.cycles, vcpu.insns, vcpu.interrupts = record.cycles, record.insns, record.interrupts
         self.ledger.charge(cell.name, "guest", ran)
 

@@ -94,10 +94,17 @@ class Scheduler:
         """The vCPU stopped at `now` for `why`, having had its core since `start`."""
         core = self.cores[vcpu.core]
         core.left = why
-        core.running, core.time, vcpu.time = None, now, now
+        core.running, core.time = None, now
+        vcpu.time = max(now, start + 1)  # no two runs of it begin at one time: a time names a run
         core.busy += now - start
         vcpu.state, vcpu.inflight = VcpuState.RUNNABLE, None
         self._policy.charge(vcpu.index, core.index, start, now)
+
+    def slept(self, vcpu: Vcpu, cycles: int) -> None:
+        """The vCPU skipped so much of the time that it had just had: its core was idle then."""
+        core = self.cores[vcpu.core]
+        core.busy -= cycles
+        core.idle += cycles
 
     def delay(self, vcpu: Vcpu, cycles: int) -> None:
         """What was done for the vCPU took its core so long; it counts as its own time."""
@@ -141,7 +148,7 @@ class Scheduler:
     def _fill_core(self, core: Core) -> Dispatch | None:
         while core.time < self.round_end:
             self._wake_due(core)
-            choice = self._policy.pick(core.index, core.time, self._busy())
+            choice = self._policy.pick(core.index, core.time, self._busy(core))
             if isinstance(choice, Run):
                 dispatch = self._dispatch(core, self._cells[choice.vcpu], choice.until)
                 if dispatch is not None:
@@ -154,10 +161,24 @@ class Scheduler:
             core.time = until
         return None
 
-    def _busy(self) -> frozenset[int]:
+    def _busy(self, core: Core) -> frozenset[int]:
+        """Those that a core cannot have now: they run elsewhere, or come from a core that is ahead."""
         if len(self.cores) == 1:
             return frozenset()
-        return frozenset(core.running for core in self.cores if core.running is not None)
+        running = {other.running for other in self.cores if other.running is not None}
+        return frozenset(running.union(cell.index for cell in self._ahead(core)))
+
+    def _ahead(self, core: Core) -> list[Cell]:
+        if len(self.cores) == 1:
+            return []
+        return [
+            cell
+            for cell in self._cells
+            if cell.vcpu.time > core.time
+            and cell.vcpu.state is VcpuState.RUNNABLE
+            and not cell.paused
+            and core.index in cell.vcpu.cores
+        ]
 
     def _wake_due(self, core: Core) -> None:
         for cell in self._cells:
@@ -169,10 +190,12 @@ class Scheduler:
                 and core.index in vcpu.cores
             ):
                 vcpu.due = vcpu.wake
-                self.wake(vcpu, max(vcpu.wake, vcpu.time))
+                vcpu.time = max(vcpu.wake, vcpu.time)  # nor before that on a core that is not there yet
+                self.wake(vcpu, vcpu.time)
 
     def _next_wake_on(self, core: Core) -> int:
-        return min((cell.vcpu.wake for cell in self._sleepers(core)), default=NEVER)
+        times = [cell.vcpu.wake for cell in self._sleepers(core)] + [cell.vcpu.time for cell in self._ahead(core)]
+        return min(times, default=NEVER)
 
     def _sleepers(self, core: Core) -> list[Cell]:
         return [
@@ -210,8 +233,9 @@ class Scheduler:
 
     def _preempted_by(self, core: Core, running: Cell, until: int) -> int:
         """The first time before `until` at which a more urgent vCPU wakes on this core."""
-        for cell in self._sleepers(core):
-            wake = max(cell.vcpu.wake, core.time)
+        wakes = [(cell, max(cell.vcpu.wake, core.time)) for cell in self._sleepers(core)]
+        wakes += [(cell, cell.vcpu.time) for cell in self._ahead(core)]
+        for cell, wake in wakes:
             if wake < until and self._policy.preempts(cell.index, running.index, core.index, wake):
                 until = wake
         return until

@@ -34,6 +34,13 @@ WIDTH = 100
 """Wider lines are harder to read, not easier."""
 _SHORT = {"hypercall": "hcalls", "shutdown": "down"}
 """Kinds of exit whose names are too wide for a table of 80 columns that has all of them."""
+_ENDS = {
+    "reached": "it was to run so long",
+    "finished": "every cell has ended",
+    "asleep": "nothing was left to do",
+    "interrupted": "by its user",
+}
+"""Why a run ended, in words."""
 _METRIC = 20
 """Characters of a metric's name that are shown."""
 
@@ -74,7 +81,8 @@ def _modelled(summary: Summary, width: int) -> Iterable[Text | Table]:
     """What is equal whenever the run is done again."""
     yield Text(printable(f"{summary.name}: {summary.flavour} on {summary.board}, seed {summary.seed}"), style="bold")
     yield Text("modelled (the same in every run)", style="bold")
-    yield Text(f"virtual time {human_time(summary.time, summary.hz)}, ended: {printable(summary.ended)}")
+    ended = _ENDS.get(summary.ended, printable(summary.ended))
+    yield Text(f"virtual time {human_time(summary.time, summary.hz)}, ended: {ended}")
     yield Text(f"trace sha256 {summary.trace_sha256}")
     for heads, rows in (_cells(summary), _exits(summary), _latencies(summary), _metrics(summary)):
         if rows:

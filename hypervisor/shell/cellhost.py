@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
@@ -23,7 +24,7 @@ from hypervisor.core.monitor import KILLED
 from hypervisor.shell.links import Link, PeerDied
 from hypervisor.shell.links.shm import ShmLink
 from hypervisor.shell.links.zmq import ZmqHub, ZmqLink
-from hypervisor.shell.loop import HostTrouble
+from hypervisor.shell.loop import HostTrouble, NoRoom
 from hypervisor.shell.processes import CellProcess, ExitStatus, Zygote, ZygoteError
 
 WAIT_NS = 20_000_000
@@ -32,6 +33,15 @@ BACKSTOP_S = 10.0
 """CPU time that a cell may spend, or wall time that it may sleep, within one resume: far above any honest slice."""
 HELLO_S = 60.0
 """Wall time within which a new cell must be ready."""
+
+_ADVICE = {
+    errno.EFBIG: "raise the limit of file sizes, ulimit -f, or give the cell less ram",
+    errno.EMFILE: "raise the limit of open files, ulimit -n, or run fewer cells",
+    errno.ENFILE: "the host has too many files open; run fewer cells",
+    errno.ENOMEM: "give the cells less ram, or free memory on this host",
+    errno.ENOSPC: "give the cells less ram, or free memory on this host",
+}
+"""What to do when the host has no shared memory."""
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
@@ -102,8 +112,20 @@ class CellHost:
         """Make the process and wait until it is ready.
 
         Raises:
-            HostTrouble: it did not become ready.
+            NoRoom: the host refuses memory, descriptors or a process.
         """
+        try:
+            self._start()
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            advice = _ADVICE.get(error.errno or 0, "see what limits this user has on the host")
+            raise NoRoom(
+                f"cell {self.plan.name}: no {self.plan.ram_size >> 10} KiB of shared memory: {why} ({advice})"
+            ) from None
+        except ZygoteError as error:
+            raise NoRoom(str(error)) from None
+
+    def _start(self) -> None:
         plan = self.plan
         settings = {**plan.settings, "link": {"transport": plan.transport}}
         fds = self._load_ram()
@@ -124,10 +146,7 @@ class CellHost:
             link = ZmqLink(hub, plan.name)
         self._link = link
         order = CellOrder(plan.name, plan.index, settings, plan.guest, plan.sandbox)
-        try:
-            self.process = self._zygote.spawn(order, fds)
-        except ZygoteError as error:
-            raise HostTrouble(str(error)) from None
+        self.process = self._zygote.spawn(order, fds)
         if isinstance(link, ShmLink):
             link.attach(self.process.pidfd)
         else:
@@ -156,7 +175,8 @@ class CellHost:
         os.ftruncate(self._ram, self.plan.ram_size)
         fcntl.fcntl(self._ram, fcntl.F_ADD_SEALS, _SEALS)
         for offset, content in self.plan.segments:
-            os.pwrite(self._ram, content, offset)
+            if os.pwrite(self._ram, content, offset) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return {"ram": self._ram}
 
     def end(self, *, keep: bool) -> None:

@@ -1,29 +1,32 @@
-"""What the commands do, without their options: each function returns the exit status."""
+"""What the commands do that start something, without their options: each function returns the exit status."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from hypervisor.abi.time import NEVER, format_time
+from hypervisor.abi.time import NEVER
 from hypervisor.api import Run, launch
-from hypervisor.shell import runtime_dir, topology
+from hypervisor.core.monitor import KILLED
+from hypervisor.shell import topology
 from hypervisor.shell.account import show_account, show_json
-from hypervisor.shell.operator import Client, Operator
+from hypervisor.shell.human import human_time
+from hypervisor.shell.operator import Operator
 from hypervisor.shell.problems import InputError
 from hypervisor.shell.progress import Progress
+from hypervisor.shell.signals import Signals
 from hypervisor.shell.summary import Summary
-from hypervisor.shell.terminal import Left, RawTerminal, Terminal, attach
-from hypervisor.shell.top import watch
+from hypervisor.shell.terminal import Consoles, Terminal
+from hypervisor.shell.topology import TopologyError
+from hypervisor.shell.topology.problems import nearest
 
 KERNEL_BOARDS = {"debian:marvell": "arm926", "debian:rpi": "arm1176", "debian:armmp": "beagle"}
 """The board that each Debian kernel is for."""
@@ -61,73 +64,88 @@ class BootOptions:
 
 def run(options: RunOptions, description: Mapping[str, Any] | None = None) -> int:
     """Run a topology to its end, with a terminal as console if there is one; print the account."""
-    stdout = Console(highlight=False)
-    with _interruptible(), ExitStack() as stack:
-        it = stack.enter_context(
-            launch(
-                description if description is not None else options.topology,
-                flavour=options.flavour,
-                seed=options.seed,
-                overrides=options.overrides,
-                duration=options.duration,
-                out=options.out,
-                link=options.link,
-                sandbox=options.sandbox,
-                remote=options.remote,
-                listen=options.listen,
-                ticket=options.ticket,
-            )
-        )
-        operator = Operator(it)
-        stack.callback(operator.close)
-        _drive(it, options)
-        summary = it.summary()
+    if options.pace is not None and not options.pace > 0:
+        raise InputError(f"--pace: must be more than 0, not {options.pace:g} (1.0 is real time)")
+    with Signals() as signals:
+        with _launch(options, description) as it:
+            with ExitStack() as stack:
+                operator = Operator(it)
+                stack.callback(operator.close)
+                _drive(it, options, signals)
+            summary = it.summary()
+            _tell(summary, options)
+        if options.out and not options.as_json:
+            print(f"run directory: {options.out}")
+    return signals.status or status_of(summary)
+
+
+def _launch(options: RunOptions, description: Mapping[str, Any] | None) -> Run:
+    return launch(
+        description if description is not None else options.topology,
+        flavour=options.flavour,
+        seed=options.seed,
+        overrides=options.overrides,
+        duration=options.duration,
+        out=options.out,
+        link=options.link,
+        sandbox=options.sandbox,
+        remote=options.remote,
+        listen=options.listen,
+        ticket=options.ticket,
+    )
+
+
+def _tell(summary: Summary, options: RunOptions) -> None:
     if options.as_json:
         show_json(summary, sys.stdout)
     else:
-        show_account(summary, stdout)
-        if options.out:
-            stdout.print(f"run directory: {options.out}")
-    return status_of(summary)
+        show_account(summary, Console(highlight=False))
 
 
 def status_of(summary: Summary) -> int:
-    """1 when a cell failed, else 0."""
-    return 1 if any(cell.state == "failed" and cell.why != "killed" for cell in summary.cells.values()) else 0
+    """1 when a cell failed, else 0. A cell that somebody killed did not fail."""
+    failed = [cell for cell in summary.cells.values() if cell.state == "failed" and not _was_killed(cell.why)]
+    return 1 if failed else 0
 
 
-def _drive(it: Run, options: RunOptions) -> None:
+def _was_killed(why: str) -> bool:
+    return why == KILLED or why.startswith(f"{KILLED};")  # with what its policy says of it
+
+
+def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
     """Let it run: on a terminal that is a cell's console, at the wall clock's pace and without end unless told."""
     console = it.topology.console
-    interactive = console is not None and not options.as_json and sys.stdin.isatty() and sys.stdout.isatty()
     duration = it.topology.duration
-    end = NEVER if duration is None or (interactive and options.duration is None) else duration
-    pace = options.pace or (1.0 if interactive else None)
-    if interactive and console is not None:
+    if console is not None and _is_interactive(options):
         print(f"console of {console}; Ctrl-] leaves and ends the run", file=sys.stderr)
-        with Terminal(console) as terminal:
+        end = NEVER if duration is None or options.duration is None else duration
+        with Terminal(console, it.interrupt) as terminal:
             it.on_output.append(terminal.output)
-            it.polls.append(terminal.poll)
-            _until(it, end, pace, None)
-    else:
+            it.sources.append(terminal)
+            it.ticks.append(lambda: None if it.monitor.finished else terminal.tell_end(it.cell(console)))
+            _until(it, end, options.pace or 1.0, signals)
+        return
+    end = NEVER if duration is None else duration
+    with Progress(it.topology.board.clock_hz, end, enabled=not options.as_json) as progress, ExitStack() as stack:
         if not options.as_json:
-            it.on_output.append(_Prefixed())
-        progress = Progress(it.topology.board.clock_hz, end, enabled=not options.as_json)
-        with progress:
-            _until(it, end, pace, progress)
-
-
-def _until(it: Run, end: int, pace: float | None, progress: Progress | None) -> None:
-    """To the end, or to Ctrl-C or Ctrl-]."""
-    if progress is not None:
+            consoles = Consoles(clear=progress.live and sys.stdout.isatty())
+            it.on_output.append(consoles)
+            stack.callback(consoles.close)
         it.ticks.append(lambda: _tick(it, progress))
-    try:
+        _until(it, end, options.pace, signals)
+
+
+def _is_interactive(options: RunOptions) -> bool:
+    return not options.as_json and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _until(it: Run, end: int, pace: float | None, signals: Signals) -> None:
+    """To the end, or to Ctrl-C or Ctrl-]."""
+    with signals.ending(it.interrupt):
         if pace is not None:
             it.until_paced(end, pace)
         else:
             it.until(end)
-    except (KeyboardInterrupt, Left):
-        it.interrupted = True
 
 
 def _tick(it: Run, progress: Progress) -> None:
@@ -136,47 +154,49 @@ def _tick(it: Run, progress: Progress) -> None:
     progress.tick(it.now, insns, lambda: {cell.name: str(cell.shown_state()) for cell in cells})
 
 
-class _Prefixed:
-    """Prints the consoles of all cells line by line, each with its cell's name."""
-
-    def __init__(self) -> None:
-        self._partial: dict[str, bytes] = {}
-
-    def __call__(self, cell: str, data: bytes) -> None:
-        *lines, rest = (self._partial.get(cell, b"") + data).split(b"\n")
-        self._partial[cell] = rest
-        for line in lines:
-            text = line.decode("utf-8", "replace").rstrip("\r")
-            print(f"{cell}| " + "".join(char if char.isprintable() or char == "\t" else "?" for char in text))
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a run as Ctrl-C does: with everything given back."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+# ---- boot
 
 
 def boot(options: BootOptions, shared: RunOptions) -> int:
     """Boot one kernel."""
-    board = options.board or KERNEL_BOARDS.get(options.kernel)
+    board = options.board or _board_of(options.kernel)
+    if shared.duration is None and not _is_interactive(shared):
+        raise InputError("boot: say with --for how long to run; without a terminal there is no Ctrl-] to end it")
+    initrd = options.initrd or ("debian:busybox" if options.kernel.startswith("debian:") else None)
+    cell = {"kernel": options.kernel, "append": options.append, "ram": options.ram, "initrd": initrd}
+    cell = {key: value for key, value in cell.items() if value}
+    try:
+        return run(shared, {"name": "boot", "board": board, "console": "linux", "cells": {"linux": cell}})
+    except TopologyError as error:
+        raise TopologyError(map(_as_option, error.problems)) from None
+
+
+def _board_of(kernel: str) -> str:
+    """The board of a Debian kernel."""
+    board = KERNEL_BOARDS.get(kernel)
+    if board is None and kernel.startswith("debian:"):
+        raise InputError(f"{kernel}: no such kernel; {nearest(kernel, KERNEL_BOARDS)}")
     if board is None:
-        raise InputError(f"{options.kernel}: say with --board which board it is for")
-    debian = options.kernel.startswith("debian:")
-    initrd = options.initrd or ("debian:busybox" if debian else None)
-    cell = {"kernel": options.kernel, "append": options.append, "ram": options.ram}
-    if initrd:
-        cell["initrd"] = initrd
-    description = {"name": "boot", "board": board, "console": "linux", "cells": {"linux": cell}}
-    return run(shared, description)
+        raise InputError(f"{kernel}: say with --board which board it is for (cellvisor boot --board beagle {kernel})")
+    return board
+
+
+_BOOT_OPTIONS = {
+    "board": "--board",
+    "cells.linux.kernel": "KERNEL",
+    "cells.linux.initrd": "--initrd",
+    "cells.linux.append": "--append",
+    "cells.linux.ram": "--ram",
+    "cells": "--ram",
+}
+
+
+def _as_option(problem: topology.Problem) -> topology.Problem:
+    """A problem of the topology that `boot` made up, told of the option behind it."""
+    return dataclasses.replace(problem, option=problem.option or _BOOT_OPTIONS.get(problem.key, ""))
+
+
+# ---- check, replay, cell
 
 
 def check(name: str, flavour: str | None, overrides: tuple[str, ...], as_json: bool) -> int:
@@ -192,99 +212,43 @@ def check(name: str, flavour: str | None, overrides: tuple[str, ...], as_json: b
     return 2 if problems else 0
 
 
-# ---- on a running topology
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What `replay` is told."""
+
+    directory: Path
+    until: str | None
+    files: Path | None
+    link: str
+    as_json: bool
 
 
-@contextmanager
-def client_of(which: str | None) -> Iterator[Client]:
-    """A client of the run that is meant.
-
-    Raises:
-        InputError: none is running, or several are and none is named.
-    """
-    runs = runtime_dir.running()
-    meant = [run for run in runs if which in (None, run.name, str(run.pid))]
-    if not runs:
-        raise InputError("nothing is running; start something with: cellvisor run TOPOLOGY")
-    if len(meant) != 1:
-        names = ", ".join(f"{run.name} ({run.pid})" for run in runs)
-        raise InputError(f"say with --run which one is meant; running: {names}")
-    client = Client(meant[0])
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def list_runs(as_json: bool) -> int:
-    """Every run with its cells."""
-    found = []
-    for address in runtime_dir.running():
-        client = Client(address)
-        try:
-            found.append({"pid": address.pid, **client.ask("status")})
-        finally:
-            client.close()
-    if as_json:
-        print(json.dumps(found, indent=2))
-        return 0
-    for status in found:
-        time = format_time(status["now"], status["hz"])
-        print(f"{status['name']}  process {status['pid']}  {status['flavour']} on {status['board']}  at {time}")
-        for cell in status["cells"]:
-            why = f"  ({cell['why']})" if cell["why"] else ""
-            print(f"  {cell['name']:<20} {cell['state']}{why}")
-    if not found:
-        print("nothing is running")
-    return 0
-
-
-def order(verb: str, cell: str, which: str | None) -> int:
-    """Pause, unpause, kill or restart a cell."""
-    with client_of(which) as client:
-        client.ask(verb, cell=cell)
-    return 0
-
-
-def console(cell: str, which: str | None) -> int:
-    """Be a cell's console."""
-    with client_of(which) as client, RawTerminal():
-        attach(client, cell)
-    return 0
-
-
-def follow_trace(which: str | None) -> int:
-    """Print trace records as they come."""
-    with client_of(which) as client:
-        client.follow("trace")
-        while not client.gone():
-            chunk = client.next(200)
-            if chunk is not None:
-                sys.stdout.write(chunk.decode())
-                sys.stdout.flush()
-    return 0
-
-
-def top(which: str | None, once: bool) -> int:
-    """Watch a run."""
-    with client_of(which) as client:
-        watch(client, once=once)
-    return 0
-
-
-def replay(directory: Path, link: str, as_json: bool) -> int:
+def replay(options: ReplayOptions) -> int:
     """A recorded run once more; 1 if it went another way."""
-    from hypervisor.shell.rerun import rerun
+    from hypervisor.shell.rerun import Outcome, rerun  # the rest needs none of it
 
-    recorded, again = rerun(directory, link)
-    equal = recorded == again
-    if as_json:
-        print(json.dumps({"equal": equal, "recorded": recorded, "replayed": again}, indent=2))
-    elif equal:
-        print(f"the same trace: {again}")
+    with ExitStack() as stack, Signals() as signals:
+
+        def watch(it: Run) -> None:
+            duration = it.topology.duration or NEVER
+            progress = Progress(it.topology.board.clock_hz, duration, enabled=not options.as_json)
+            stack.enter_context(progress)
+            stack.enter_context(signals.ending(it.interrupt))
+            it.ticks.append(lambda: _tick(it, progress))
+
+        outcome: Outcome = rerun(
+            options.directory, link=options.link, until=options.until, files=options.files, started=watch
+        )
+    if options.as_json:
+        print(json.dumps({"equal": outcome.difference is None, **dataclasses.asdict(outcome)}, indent=2))
+    elif (difference := outcome.difference) is not None:
+        print(f"{options.directory / 'trace.jsonl'}: line {difference.line} is the first difference")
+        print(f"recorded: {difference.recorded or 'nothing more'}")
+        print(f"replayed: {difference.replayed or 'nothing more'}")
     else:
-        print(f"another trace: recorded {recorded}, replayed {again}")
-    return 0 if equal else 1
+        part = "" if outcome.whole else ", as far as it went"
+        print(f"the same trace up to {human_time(outcome.time, outcome.hz)}{part}: sha256 {outcome.sha256}")
+    return signals.status or (0 if outcome.difference is None else 1)
 
 
 def join(endpoint: str, ticket: Path, *, sandbox: bool) -> int:

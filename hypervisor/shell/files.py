@@ -16,7 +16,6 @@ _ADVICE = {
     errno.EROFS: "choose a directory that you may write to with --out",
     errno.ENOTDIR: "choose another directory with --out",
     errno.EEXIST: "there is a file of that name; choose another directory with --out",
-    errno.ENOENT: "is this a run directory?",
 }
 
 
@@ -29,10 +28,10 @@ class RunDirError(Exception):
         self.why = why
 
     @classmethod
-    def because(cls, path: Path, error: OSError) -> RunDirError:
-        """What the operating system said about `path`, in one line."""
+    def because(cls, path: Path, error: OSError, *, missing: str = "is this a run directory?") -> RunDirError:
+        """What the operating system said about `path`, in one line. `missing`: what to do if there is nothing."""
         reason = (error.strerror or str(error)).lower()
-        advice = _ADVICE.get(error.errno or 0)
+        advice = missing if error.errno == errno.ENOENT else _ADVICE.get(error.errno or 0)
         return cls(path, f"{reason}; {advice}" if advice else reason)
 
 

@@ -26,7 +26,7 @@ def join(endpoint: str, path: Path, *, sandbox: bool) -> tuple[int, str]:
     try:
         ticket = Ticket.from_json(path.read_text())
     except OSError as error:
-        raise RunDirError.because(path, error) from error
+        raise RunDirError.because(path, error, missing="give the ticket that `cellvisor run --remote` wrote") from error
     except ValueError as error:
         raise RunDirError(path, str(error)) from None
     settings: dict[str, object] = {"endpoint": endpoint, "ticket": ticket.to_json()}

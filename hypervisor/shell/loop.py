@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from hypervisor.abi.records import Exit, Resume
+from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.cell import Cell
@@ -36,6 +37,10 @@ PLANNED = (InputKind.UNTIL, InputKind.KILL_AT, InputKind.DIED)
 
 class HostTrouble(Exception):  # noqa: N818  becomes an event, and the cell's policy decides
     """The host side of a cell failed: it died, hung, or broke the protocol. The text is what the trace says."""
+
+
+class NoRoom(HostTrouble):
+    """The host refuses what a cell needs to start. At the launch that ends the run: there is something for the user to do."""
 
 
 class Host(Protocol):
@@ -88,10 +93,11 @@ class Loop:
         self.step = 0
         self.rest: do.Rest | None = None
         self._hosts, self._trace, self._log = hosts, trace, log
-        self._show, self._poll, self._replay = show, poll, replay
+        self._show, self._poll, self.replay = show, poll, replay
         self._running: dict[int, do.ResumeVcpu] = {}
         self._stopped: list[tuple[int, int, Exit | str]] = []
         self._answered: dict[int, do.ResumeVcpu] = {}
+        self._dead: dict[int, tuple[bytes, int]] = {}
         self._index = {cell.name: cell.index for cell in monitor.cells}
         self._perform_one: dict[type, Callable[..., None]] = {
             do.ResumeVcpu: self._resume,
@@ -106,20 +112,27 @@ class Loop:
     # ---- driving
 
     def boot(self) -> None:
-        """Start every cell: all processes first, then their greetings in order."""
+        """Start every cell: all processes first, then their greetings in order.
+
+        Raises:
+            NoRoom: the host refuses what one needs.
+        """
         starts = [effect for effect in self.monitor.start() if isinstance(effect, do.StartCell)]
         trouble: dict[int, str] = {}
         for effect in starts:
             try:
                 self._hosts[effect.cell].start()
+            except NoRoom:
+                raise
             except HostTrouble as error:
                 trouble[effect.cell] = str(error)
         for effect in starts:
             self._await(effect.cell, trouble.get(effect.cell))
 
     def run_until(self, time: int) -> do.Rest:
-        """Run to a virtual time, or to where nothing runs any more."""
-        self.take(Input(self.step, self.monitor.now, InputKind.UNTIL, "", str(time).encode()))
+        """Run to a virtual time, or to where nothing runs any more; a replay to where the recorded run stopped next."""
+        if self.replay is None:
+            self.take(Input(self.step, self.monitor.now, InputKind.UNTIL, "", str(time).encode()))
         return self.run()
 
     def run(self) -> do.Rest:
@@ -127,7 +140,7 @@ class Loop:
         self.rest = None
         while True:
             self._take_inputs()
-            self._perform(self.monitor.handle(on.Settled(), self.monitor.now))
+            self._handle(on.Settled())
             rest: do.Rest | None = self.rest  # performing effects may have set it
             if rest is not None:
                 return rest
@@ -146,26 +159,43 @@ class Loop:
         if taken.kind is InputKind.UNTIL:
             self._handle(on.StopSet(int(taken.data)))
         elif taken.kind is InputKind.KILL_AT:
-            self._handle(on.KillPlanned(cell, int(taken.data)))
+            self._handle(on.KillPlanned(cell, int(taken.data), KILLED))
         elif taken.kind is InputKind.CONSOLE:
             self._handle(on.Typed(cell, taken.data))
         elif taken.kind is InputKind.DIED:
-            self._handle(on.CellDied(cell, taken.data.decode()))
+            self._handle(on.KillPlanned(cell, taken.time, taken.data.decode()))  # which is due at once
         else:
             self._handle(on.OperatorAsked(str(taken.kind), cell))
 
     def _take_inputs(self) -> None:
-        if self._replay is not None:
-            self._take_recorded(self._replay)
-            return
-        for taken in self._poll():
-            self.take(taken._replace(step=self.step, time=self.monitor.now))
+        if self.replay is not None:
+            self._take_recorded(self.replay)
+        while came := self._poll():
+            self.feed(came)
+        if self._dead and self.monitor.between_rounds:
+            self._bury()
+
+    def feed(self, inputs: Sequence[Input]) -> None:
+        """Take what came from outside just now. A death is kept until it is known when it happened."""
+        for taken in inputs:
+            if taken.kind is InputKind.DIED:
+                self._dead.setdefault(self._index[taken.cell], (taken.data, self.monitor.round_began))
+            else:
+                self.take(taken._replace(step=self.step, time=self.monitor.now))
+
+    def _bury(self) -> None:
+        for cell, (why, found) in list(self._dead.items()):
+            time = self.monitor.time_of_death(cell, found)
+            if time < NEVER:
+                del self._dead[cell]
+                self.take(Input(self.step, time, InputKind.DIED, self.monitor.cells[cell].name, why))
 
     def _take_recorded(self, replay: ReplayInputs) -> None:
         while (following := replay.peek()) is not None and following.step <= self.step:
             if following.kind is InputKind.DIED and following.data.startswith(RUNNING):
                 return
-            for taken in replay.due(self.step, self.monitor.now):
+            now = None if following.kind is InputKind.DIED else self.monitor.now
+            for taken in replay.due(self.step, now):
                 self.take(taken)
 
     # ---- effects
@@ -206,6 +236,7 @@ class Loop:
             self._handle(on.CellReady(cell))
 
     def _kill(self, effect: do.KillCell) -> None:
+        self._dead.pop(effect.cell, None)
         self._running.pop(effect.cell, None)
         self._stopped = [entry for entry in self._stopped if entry[1] != effect.cell]
         heapq.heapify(self._stopped)
@@ -236,7 +267,7 @@ class Loop:
 
     def _next(self) -> None:
         """Hand over the earliest exit or death."""
-        if self._replay is not None and self._recorded_death(self._replay):
+        if self.replay is not None and self._recorded_death(self.replay):
             return
         time, cell, stopped = heapq.heappop(self._stopped)
         effect = self._answered.pop(cell)

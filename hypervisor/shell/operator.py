@@ -1,23 +1,28 @@
-"""The operator's side door of a run: requests over a ROUTER, console and trace streams over a PUB socket.
+"""The operator's side door of a run: requests over a ROUTER, console and trace streams over an XPUB socket.
 
-A request is a msgpack map with `verb` and its arguments, the answer a map with `ok`. What changes the run becomes an `Input`
-and goes through the same door as everything else from outside; the rest is answered at once from the monitor's state.
+A request is a msgpack map with `verb`, `id` and the verb's arguments, the answer a map with the same `id` and `ok`. What
+changes the run becomes an `Input` and goes through the same door as everything else from outside, and is answered when it has
+taken effect; the rest is answered at once from the monitor's state. A message of a stream is [offset, bytes]: where in all
+that was ever said these bytes stand, so that a listener sees what it has missed. client.py is the other end.
 
 The sockets speak CURVE, and lie in a directory that only this user may enter (runtime_dir.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import psutil
 import zmq
 
 from hypervisor.abi.messages import BadMessage, pack, unpack
+from hypervisor.core.cell import Cell
 from hypervisor.shell import runtime_dir
+from hypervisor.shell.client import READY
 from hypervisor.shell.inputs import Input, InputKind
+from hypervisor.shell.topology.problems import nearest
 
 if TYPE_CHECKING:
     from hypervisor.api import Run
@@ -25,33 +30,53 @@ if TYPE_CHECKING:
 BATCH = 64
 """Requests that are taken at once; more wait for the next turn, so that a flood cannot hold up the run."""
 TYPE_LIMIT = 4096
+BACKLOG = 1 << 15
+"""Bytes of a console that somebody who begins to look is shown."""
+LINGER_MS = 200
+"""How long the last words of a run wait for a listener who does not read."""
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+ORDERS: dict[str, Callable[[Cell], str]] = {
+    "pause": lambda cell: "has ended" if cell.ended else "is paused already" if cell.paused else "",
+    "unpause": lambda cell: "" if cell.paused else f"is not paused: it is {cell.shown_state()}",
+    "kill": lambda cell: "has ended already" if cell.ended else "",
+    "restart": lambda cell: "",
+}
+"""What an operator may have done to a cell -> why that makes no sense now, "" if it does."""
+
+
+class Refusal(Exception):  # noqa: N818  an answer
+    """A request that is not served; the text says why."""
 
 
 class Operator:
-    """Serves one run. Its `poll` is one of the run's sources of inputs."""
+    """Serves one run. It is one of the run's sources of inputs."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self.directory = runtime_dir.make(run.topology.name)
+        self.directory = runtime_dir.make()
         run.zygote.janitor(self.directory)
         self._context = zmq.Context()
         public, secret = zmq.curve_keypair()
         self._requests = self._bind(zmq.ROUTER, "requests", public, secret)
-        self._observers = self._bind(zmq.PUB, "observers", public, secret)
+        self._observers = self._bind(zmq.XPUB, "observers", public, secret)
         self._taken: list[Input] = []
-        self._offsets = dict.fromkeys((cell.name for cell in run.monitor.cells), 0)
-        self._verbs: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+        self._ordered: list[tuple[bytes, int, str]] = []
+        self._offsets = dict.fromkeys((f"console/{cell.name}" for cell in run.monitor.cells), 0) | {"trace": 0}
+        self._followed: set[bytes] = set()
+        self._verbs: dict[str, Callable[[Request], Answer]] = {
             "status": self._status,
             "console": self._console,
             "type": self._type,
-            **dict.fromkeys(("pause", "unpause", "kill", "restart"), self._order),
         }
-        run.on_output.append(self._publish)
+        run.on_output.append(self._publish_console)
         run.trace.on_chunk.append(self._publish_trace)
-        run.polls.append(self.poll)
+        run.sources.append(self)
         address = runtime_dir.Address(
             name=run.topology.name,
-            pid=psutil.Process().pid,
+            pid=os.getpid(),
             requests=f"ipc://{self.directory}/requests",
             observers=f"ipc://{self.directory}/observers",
             server_key=public.decode(),
@@ -60,155 +85,147 @@ class Operator:
 
     def _bind(self, kind: int, name: str, public: bytes, secret: bytes) -> Any:
         socket = self._context.socket(kind)
-        socket.linger = 0
+        socket.linger = LINGER_MS
         socket.curve_server, socket.curve_publickey, socket.curve_secretkey = True, public, secret
         socket.maxmsgsize = 1 << 16
         socket.bind(f"ipc://{self.directory}/{name}")
         return socket
 
-    def poll(self, seconds: float) -> list[Input]:
-        """Answer requests; wait up to so long for the first. Returns what changes the run."""
-        if self._requests.poll(int(seconds * 1000)):
-            with suppress(zmq.Again):
-                for _ in range(BATCH):
-                    self._serve(self._requests.recv_multipart(zmq.NOBLOCK))
+    # ---- a source of inputs
+
+    @property
+    def handles(self) -> Sequence[Any]:
+        """See `Source`."""
+        return self._requests, self._observers
+
+    def poll(self) -> list[Input]:
+        """Answer requests and subscriptions. Returns what changes the run."""
+        self._confirm_orders()
+        self._take_subscriptions()
+        with suppress(zmq.Again):
+            for _ in range(BATCH):
+                self._serve(self._requests.recv_multipart(zmq.NOBLOCK))
+        if b"trace" in self._followed:
+            self._run.trace.flush()
         taken, self._taken = self._taken, []
         return taken
 
     def _serve(self, frames: list[bytes]) -> None:
+        route, number = frames[0], 0
         try:
             request = unpack(frames[-1])
-            answer = self._verbs[request["verb"]](request)
-        except (BadMessage, TypeError, AttributeError) as error:
+            number = int(request["id"])
+            verb = request["verb"]
+            if verb in ORDERS:
+                self._order(route, number, verb, request)
+                return
+            answer = self._verbs[verb](request)
+        except Refusal as refusal:
+            answer = {"ok": False, "why": str(refusal)}
+        except (BadMessage, TypeError, ValueError, AttributeError, LookupError) as error:
             answer = {"ok": False, "why": f"not a request: {error}"}
-        except KeyError as error:
-            answer = {"ok": False, "why": str(error.args[0])}
+        self._answer(route, number, answer)
+
+    def _answer(self, route: bytes, number: int, answer: Answer) -> None:
         with suppress(zmq.ZMQError):  # who does not wait for the answer does not get it
-            self._requests.send_multipart([frames[0], pack(answer)], zmq.NOBLOCK)
+            self._requests.send_multipart([route, pack({"id": number, **answer})], zmq.NOBLOCK)
 
     # ---- verbs
 
-    def _status(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _cell(self, request: Request) -> Cell:
+        names = [cell.name for cell in self._run.monitor.cells]
+        name = request["cell"]
+        if name not in names:
+            raise Refusal(f'no cell is called "{name}"; {nearest(str(name), names)}')
+        return self._run.monitor.cells[names.index(name)]
+
+    def _order(self, route: bytes, number: int, verb: str, request: Request) -> None:
+        cell = self._cell(request)
+        nonsense = ORDERS[verb](cell)
+        if nonsense:
+            raise Refusal(f"{cell.name} {nonsense}")
+        self._taken.append(Input(0, 0, InputKind(verb), cell.name))
+        self._ordered.append((route, number, cell.name))
+
+    def _confirm_orders(self) -> None:
+        """The inputs of the last `poll` have been taken since."""
+        ordered, self._ordered = self._ordered, []
+        for route, number, name in ordered:
+            cell = self._run.cell(name)
+            self._answer(route, number, {"ok": True, "state": str(cell.shown_state()), "why": cell.why})
+
+    def _status(self, request: Request) -> Answer:
         run = self._run
-        monitor = run.monitor
         return {
             "ok": True,
             "name": run.topology.name,
             "board": run.topology.board.name,
             "flavour": run.topology.flavour,
             "hz": run.topology.board.clock_hz,
-            "now": monitor.now,
-            "cores": [{"busy": core.busy, "idle": core.idle} for core in monitor.scheduler.cores],
-            "cells": [self._cell_status(index) for index in range(len(monitor.cells))],
+            "now": run.monitor.scheduler.time(),
+            "cores": [{"busy": core.busy, "idle": core.idle} for core in run.monitor.scheduler.cores],
+            "cells": [self._cell_status(cell) for cell in run.monitor.cells],
         }
 
-    def _cell_status(self, index: int) -> dict[str, Any]:
-        cell, host = self._run.monitor.cells[index], self._run.hosts[index]
-        account = cell.account
-        status: dict[str, Any] = {
+    def _cell_status(self, cell: Cell) -> Answer:
+        account, process = cell.account, self._run.hosts[cell.index].process
+        return {
             "name": cell.name,
             "state": str(cell.shown_state()),
             "why": cell.why,
             "ran": account.ran,
-            "insns": account.insns,
+            "instructions": account.insns,
             "switches": account.switches,
             "interrupts": account.interrupts,
             "restarts": account.restarts,
             "worst_latency": max(account.latencies, default=0),
-            "pid": host.process.pid if host.process else 0,
+            "pid": process.pid if process else 0,
         }
-        with suppress(psutil.Error):
-            if host.process:
-                process = psutil.Process(host.process.pid)
-                status["host_cpu_seconds"] = sum(process.cpu_times()[:2])
-                status["host_memory"] = process.memory_info().rss
-        return status
 
-    def _console(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        cell = self._run.cell(request["cell"]).name
-        backlog = self._run.console(cell)[-(1 << 15) :]
-        return {"ok": True, "backlog": backlog, "offset": self._offsets[cell]}
+    def _console(self, request: Request) -> Answer:
+        cell = self._cell(request).name
+        return {"ok": True, "backlog": self._run.console(cell)[-BACKLOG:], "offset": self._offsets[f"console/{cell}"]}
 
-    def _type(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        cell, data = self._run.cell(request["cell"]).name, request["data"]
+    def _type(self, request: Request) -> Answer:
+        cell, data = self._cell(request), request["data"]
         if not isinstance(data, bytes) or len(data) > TYPE_LIMIT:
-            return {"ok": False, "why": f"data must be at most {TYPE_LIMIT} bytes"}
-        self._taken.append(Input(0, 0, InputKind.CONSOLE, cell, data))
-        return {"ok": True}
-
-    def _order(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        cell = self._run.cell(request["cell"]).name
-        self._taken.append(Input(0, 0, InputKind(request["verb"]), cell))
+            raise Refusal(f"data must be at most {TYPE_LIMIT} bytes")
+        if cell.ended:
+            raise Refusal(f"{cell.name} has ended")
+        self._taken.append(Input(0, 0, InputKind.CONSOLE, cell.name, data))
         return {"ok": True}
 
     # ---- streams
 
-    def _publish(self, cell: str, data: bytes) -> None:
-        offset = self._offsets[cell]
-        self._offsets[cell] = offset + len(data)
-        self._observers.send_multipart([f"console/{cell}".encode(), pack([offset, data])])
+    def _take_subscriptions(self) -> None:
+        with suppress(zmq.Again):
+            while True:
+                message = self._observers.recv(zmq.NOBLOCK)
+                begins, topic = message[:1] == b"\x01", message[1:]
+                (self._followed.add if begins else self._followed.discard)(topic)
+                if begins and topic.startswith(READY):
+                    self._observers.send_multipart([topic, b""])
+
+    def _publish_console(self, cell: str, data: bytes) -> None:
+        self._publish(f"console/{cell}", data)
 
     def _publish_trace(self, chunk: bytes) -> None:
-        self._observers.send_multipart([b"trace", chunk])
+        self._publish("trace", chunk)
+
+    def _publish(self, topic: str, data: bytes) -> None:
+        offset = self._offsets[topic]
+        self._offsets[topic] = offset + len(data)
+        self._observers.send_multipart([topic.encode(), pack([offset, data])])
 
     def close(self) -> None:
-        """Close the sockets and remove the directory."""
+        """Say the last words, close the sockets and remove the directory."""
+        self._run.trace.flush()
+        self._confirm_orders()
+        self._run.on_output.remove(self._publish_console)
+        self._run.trace.on_chunk.remove(self._publish_trace)
+        self._run.sources.remove(self)
+        self._requests.close()
+        self._observers.close()
+        self._context.term()
         self._run.zygote.janitor(None)
-        self._requests.close(0)
-        self._observers.close(0)
-        self._context.destroy(0)
         runtime_dir.remove(self.directory)
-
-
-class OperatorError(Exception):
-    """The run said no, or does not answer."""
-
-
-class Client:
-    """Somebody else's end: asks a run, and follows its streams."""
-
-    def __init__(self, address: runtime_dir.Address) -> None:
-        self.address = address
-        self._context = zmq.Context()
-        self._keys = zmq.curve_keypair()
-        self._requests = self._connect(zmq.DEALER, address.requests)
-        self.stream: Any = None
-
-    def _connect(self, kind: int, endpoint: str) -> Any:
-        socket = self._context.socket(kind)
-        socket.linger = 0
-        socket.curve_serverkey = self.address.server_key.encode()
-        socket.curve_publickey, socket.curve_secretkey = self._keys
-        socket.connect(endpoint)
-        return socket
-
-    def ask(self, verb: str, **arguments: Any) -> dict[str, Any]:
-        """A request and its answer.
-
-        Raises:
-            OperatorError: refused, or no answer within five seconds.
-        """
-        self._requests.send(pack({"verb": verb, **arguments}))
-        if not self._requests.poll(5000):
-            raise OperatorError(f"{self.address.name} (process {self.address.pid}) does not answer")
-        answer: dict[str, Any] = unpack(self._requests.recv())
-        if not answer.get("ok"):
-            raise OperatorError(str(answer.get("why", "refused")))
-        return answer
-
-    def follow(self, topic: str) -> None:
-        """Subscribe to "console/CELL" or "trace"; then read `stream`."""
-        self.stream = self._connect(zmq.SUB, self.address.observers)
-        self.stream.subscribe(topic.encode())
-
-    def next(self, timeout_ms: int) -> bytes | None:
-        """The next message of the stream, None after the timeout."""
-        return self.stream.recv_multipart()[1] if self.stream.poll(timeout_ms) else None
-
-    def gone(self) -> bool:
-        """True once the run's process has ended."""
-        return self.address not in runtime_dir.running()
-
-    def close(self) -> None:
-        """Close everything."""
-        self._context.destroy(0)

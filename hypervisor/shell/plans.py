@@ -44,7 +44,7 @@ def build_monitor(topology: Topology) -> Monitor:
     board = topology.board
     policy = make_policy(topology.policy, slice_cycles=topology.slice, windows=topology.windows)
     return Monitor(
-        [_params(cell) for cell in topology.cells],
+        [_params(topology, cell) for cell in topology.cells],
         policy,
         costs=FLAVOURS[topology.flavour].costs,
         frames=FrameTable(board.ram_size, board.ram_base),
@@ -54,7 +54,7 @@ def build_monitor(topology: Topology) -> Monitor:
     )
 
 
-def _params(cell: CellSpec) -> CellParams:
+def _params(topology: Topology, cell: CellSpec) -> CellParams:
     return CellParams(
         name=cell.name,
         ram=cell.ram,
@@ -65,7 +65,15 @@ def _params(cell: CellSpec) -> CellParams:
         on_crash=cell.on_crash,
         max_restarts=cell.max_restarts,
         heartbeat=cell.heartbeat,
+        digest=_digest(topology, cell),
     )
+
+
+def _digest(topology: Topology, cell: CellSpec) -> str:
+    """The programs of a cell: its image, or kernel and initrd, or the module of its guest."""
+    prefix = f"cells.{cell.group}."
+    found = [f"{key} {sha256}" for key, sha256 in sorted(topology.hashes.items()) if key.startswith(prefix)]
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16] if found else ""
 
 
 def plan_cells(topology: Topology, *, link: str, sandbox: bool, measure: bool) -> list[CellPlan]:
@@ -77,7 +85,7 @@ def plan_cells(topology: Topology, *, link: str, sandbox: bool, measure: bool) -
 
 
 def _plan(topology: Topology, index: int, cell: CellSpec, link: str, sandbox: SandboxPolicy, measure: bool) -> CellPlan:
-    settings: dict[str, Any] = {"preload": list(cell.preload), "measure": measure}
+    settings: dict[str, Any] = {"preload": list(cell.preload), "measure": measure, "small": cell.kind != "kernel"}
     if cell.kind == "guest":
         settings |= _python_settings(topology, cell)
         guest = pickle_guest(cell.function) if cell.function is not None else b""
@@ -112,7 +120,7 @@ def _machine_settings(topology: Topology, cell: CellSpec, placement: Placement) 
         "cycles": board.cpu.cycles,
         "code_buffer": CODE_BUFFER[cell.kind],
         "private": [_part(spec) for spec in board.private],
-        "unmodelled": [(region.base, region.size) for region in board.regions_not_modelled],
+        "unmodelled": [(region.name, region.base, region.size) for region in board.regions_not_modelled],
         "physical": [(spec.base, spec.size) for spec in owned],
         "hypercall_base": HYPERCALL_BASE,
         "entry": placement.entry,

@@ -62,6 +62,11 @@ class Progress:
         self._next = self._seen + self._every
         self._now = self._instructions = 0
 
+    @property
+    def live(self) -> bool:
+        """Whether there is a line that stays in place."""
+        return self._live is not None
+
     def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()

@@ -14,7 +14,7 @@ from hypervisor.abi.ticket import JOIN, Ticket, pieces
 from hypervisor.shell.cellhost import WAIT_NS, CellPlan, HostFigures, greeting
 from hypervisor.shell.links import PeerDied
 from hypervisor.shell.links.zmq import ZmqHub, ZmqLink
-from hypervisor.shell.loop import HostTrouble
+from hypervisor.shell.loop import HostTrouble, NoRoom
 from hypervisor.shell.processes import CellProcess
 
 JOIN_S = 600.0
@@ -36,14 +36,19 @@ class RemoteHost:
         self._link: ZmqLink | None = None
 
     def start(self) -> None:
-        """Write the ticket and say how to join."""
+        """Write the ticket and say how to join.
+
+        Raises:
+            NoRoom: the ticket cannot be written.
+        """
         self._keys = self._hub.admit(self.plan.name, self._keys)
         public, secret = self._keys
         ticket = Ticket(self.plan.name, self._hub.public_key.decode(), public.decode(), secret.decode())
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         except OSError as error:
-            raise HostTrouble(f"ticket {self._path}: {error.strerror}") from None
+            why = (error.strerror or str(error)).lower()
+            raise NoRoom(f"--ticket {self._path}: {why} (say with --ticket where it can be written)") from None
         with os.fdopen(descriptor, "w") as file:
             file.write(ticket.to_json())
         self._link = ZmqLink(self._hub, self.plan.name)

@@ -43,7 +43,7 @@ def summarise(run: Run) -> Summary:
         seed=topology.seed,
         hz=board.clock_hz,
         time=time,
-        ended=rest.why if rest else "running",
+        ended="interrupted" if run.interrupted else rest.why if rest else "running",
         trace_sha256=run.trace_hash,
         cells={cell.name: _cell(cell, run, time, power) for cell in monitor.cells},
         cores=tuple(CoreSummary(core.busy + core.switch_cycles, core.idle) for core in monitor.scheduler.cores),

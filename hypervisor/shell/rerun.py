@@ -1,41 +1,160 @@
-"""A recorded run once more: the topology, seed and inputs of a run directory, in a monitor of its own."""
+"""A recorded run once more: the topology, seed and inputs of a run directory, in a monitor of its own.
+
+The trace is compared with the recorded one while it grows, so that a long replay ends at the first difference.
+"""
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from hypervisor.api import launch
+from hypervisor.api import Run, launch
 from hypervisor.shell.files import RunDirError
+from hypervisor.shell.inputs import ReplayError
+from hypervisor.shell.provenance import Provenance
 from hypervisor.shell.rundir import read_provenance
-from hypervisor.shell.summary import Summary
+from hypervisor.shell.topology import Topology, load
 
 
-def rerun(directory: Path, link: str = "shm") -> tuple[str, str]:
-    """The trace hashes of the recorded run and of the same run now.
+@dataclass(frozen=True)
+class Difference:
+    """Where a trace goes another way: the number of the line, and the line in both ("" where one has ended)."""
+
+    line: int
+    recorded: str
+    replayed: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a replay came to. `whole`: it went to the end of the recorded trace and not only a part of the way."""
+
+    sha256: str
+    time: int
+    hz: int
+    whole: bool
+    difference: Difference | None
+
+
+def rerun(
+    directory: Path,
+    *,
+    link: str = "shm",
+    until: str | None = None,
+    files: Path | None = None,
+    started: Callable[[Run], None] | None = None,
+) -> Outcome:
+    """Do the run of `directory` again, or its part before `until`.
+
+    `files`: where the topology's relative paths begin, by default the working directory. `started` gets the run before
+    anything has happened in it.
 
     Raises:
-        RunDirError: the directory does not hold a finished run.
+        RunDirError: the directory does not hold a run.
+        ReplayError: what it was made from has changed.
+        TopologyError: its topology cannot be run here.
     """
-    summary_path = directory / "summary.json"
-    try:
-        summary = Summary.from_json(summary_path.read_bytes())
-        source = (directory / "topology.toml").read_text()
-    except OSError as error:
-        raise RunDirError.because(summary_path, error) from error
-    except ValueError as error:
-        raise RunDirError(summary_path, str(error)) from None
     provenance = read_provenance(directory)
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "topology.toml"
-        path.write_text(source)
-        with launch(
-            path,
-            flavour=summary.flavour,
-            seed=summary.seed,
-            overrides=provenance.overrides,
-            replay=directory / "inputs.jsonl",
-            link=link,
-        ) as run:
-            run.loop.run()
-            return summary.trace_sha256, run.trace_hash
+    path = directory / "topology.toml"
+    if not path.is_file():
+        raise RunDirError(path, "is not there; the run ended before it began")
+    topology = load(
+        path,
+        flavour=provenance.flavour,
+        seed=provenance.seed,
+        duration=provenance.until or None,
+        overrides=provenance.overrides,
+        directory=files or Path.cwd(),
+    )
+    _check_same(directory, provenance, topology)
+    with _open(directory / "trace.jsonl") as recorded, _relaunch(directory, topology, link) as run:
+        # Without an account the recorded run was ended by force: its trace stops somewhere.
+        comparison = Comparison(recorded, run, cut_off=not (directory / "summary.json").is_file())
+        return _follow(run, comparison, until, started)
+
+
+def _relaunch(directory: Path, topology: Topology, link: str) -> Run:
+    return launch(topology, replay=directory / "inputs.jsonl", link=link)
+
+
+def _follow(run: Run, comparison: Comparison, until: str | None, started: Callable[[Run], None] | None) -> Outcome:
+    run.trace.on_chunk.append(comparison)
+    if until is not None:
+        end = run.cycles(until)
+        run.ticks.append(lambda: run.interrupt() if run.now >= end else None)
+    if started is not None:
+        started(run)
+    try:
+        run.replay()
+    except ReplayError:
+        run.trace.flush()
+        if comparison.difference is None:
+            raise
+    sha256 = run.trace_hash
+    whole = not run.interrupted
+    return Outcome(sha256, run.monitor.scheduler.time(), run.topology.board.clock_hz, whole, comparison.verdict(whole=whole))
+
+
+class Comparison:
+    """Reads the recorded trace beside the one that is written. A listener to the trace's chunks."""
+
+    def __init__(self, recorded: BinaryIO, run: Run, *, cut_off: bool) -> None:
+        self.difference: Difference | None = None
+        self._recorded, self._run, self._cut_off = recorded, run, cut_off
+        self._line = 1
+
+    def __call__(self, chunk: bytes) -> None:
+        """Compare; at the first difference the replay has no more use."""
+        if self.difference is not None:
+            return
+        expected = self._recorded.read(len(chunk))
+        if expected == chunk:
+            self._line += chunk.count(b"\n")
+            return
+        if self._cut_off and chunk.startswith(expected):
+            self._run.interrupt()
+            return
+        self._locate(expected + self._recorded.readline(), chunk)
+        self._run.interrupt()
+
+    def _locate(self, expected: bytes, chunk: bytes) -> None:
+        ours, theirs = chunk.split(b"\n"), expected.split(b"\n")
+        at = next((at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(theirs) - 1)
+        self._differ(self._line + at, theirs[at], ours[at])
+
+    def _differ(self, line: int, recorded: bytes, replayed: bytes) -> None:
+        self.difference = Difference(line, recorded.decode("ascii", "replace"), replayed.decode("ascii", "replace"))
+
+    def verdict(self, *, whole: bool) -> Difference | None:
+        """The first difference; a recorded trace that goes on is one, if the replay came to its end."""
+        rest = self._recorded.readline() if whole and self.difference is None else b""
+        if rest:
+            self._differ(self._line, rest.rstrip(b"\n"), b"")
+        return self.difference
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise RunDirError.because(path, error) from error
+
+
+def _check_same(directory: Path, provenance: Provenance, topology: Topology) -> None:
+    """Other programs make another run: say which, rather than where the traces part."""
+    changed = [
+        binary.name
+        for binary in provenance.binaries
+        if topology.hashes.get(binary.name, binary.sha256) != binary.sha256
+    ]
+    if changed:
+        raise ReplayError(
+            f"{directory}: {', '.join(changed)}: not the file that ran then, as its SHA-256 shows "
+            f"(bring it back, or say with --files where it lies)"
+        )
+    if provenance.digest and provenance.digest != topology.digest:
+        raise ReplayError(
+            f"{directory}: the board or the defaults are not what they were (replay with the version that ran)"
+        )

@@ -57,7 +57,7 @@ class RunDirectory:
             self._write("run.json", _MARK)
             _clear(path)
         except OSError as error:
-            raise RunDirError.because(path, error) from error
+            raise RunDirError.because(path, error, missing="choose another directory with --out") from error
 
     @classmethod
     def create(cls, path: Path, topology: Topology) -> Self:

@@ -1,8 +1,8 @@
 """Where running topologies can be found: one private directory each, gone when the run is.
 
-`$XDG_RUNTIME_DIR/cellvisor` or a directory of this user under the temporary one; in it, per run, `NAME-PID` with the operator's
-sockets and their key. Who may open the directory may operate the run; nobody else can. The zygote removes it should the
-monitor be killed; a directory whose process is gone is swept away by whoever looks next.
+`cellvisor-USER-PROCESS` in `$XDG_RUNTIME_DIR` or the temporary directory, with the operator's sockets and their key. Who may
+enter it may operate the run; nobody else can. The zygote removes it should the monitor be killed; a directory whose process
+is gone is swept away by whoever looks next. A directory of that name that somebody else has made is never looked into.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import stat
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+LONGEST = 107 - len("/observers")
+"""Bytes of a directory's path: the kernel takes 107 for a socket in it."""
 
 
 class RuntimeDirError(Exception):
@@ -31,33 +34,34 @@ class Address:
     server_key: str
 
 
-def base() -> Path:
-    """The directory of all runs of this user, made if it is not there.
+def _place() -> Path:
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()).absolute()
+
+
+def _prefix() -> str:
+    return f"cellvisor-{os.getuid()}-"
+
+
+def make() -> Path:
+    """A new directory for a run of this process.
 
     Raises:
-        RuntimeDirError: it belongs to somebody else, or others may enter it.
+        RuntimeDirError: there is no room for it, or no permission.
     """
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    path = Path(given) / "cellvisor" if given else Path(tempfile.gettempdir()) / f"cellvisor-{os.getuid()}"
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-        status = path.lstat()
-    except OSError as error:
-        raise RuntimeDirError(f"{path}: {error.strerror}; set XDG_RUNTIME_DIR to a directory of yours") from None
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise RuntimeDirError(f"{path}: must be a directory of yours that nobody else may enter (chmod 700)")
-    return path
-
-
-def make(name: str) -> Path:
-    """A new directory for this process's run."""
     serial = 0
     while True:
-        path = base() / (f"{name}-{os.getpid()}" + (f"-{serial}" if serial else ""))
+        path = _place() / (f"{_prefix()}{os.getpid()}" + (f"-{serial}" if serial else ""))
+        if len(os.fsencode(path)) > LONGEST:
+            raise RuntimeDirError(
+                f"{path}: is too long for a socket; set XDG_RUNTIME_DIR to a shorter directory of yours"
+            )
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
             serial += 1
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RuntimeDirError(f"{path}: {reason}; set XDG_RUNTIME_DIR to a directory of yours") from None
         else:
             return path
 
@@ -70,28 +74,40 @@ def publish(path: Path, address: Address) -> None:
 
 
 def remove(path: Path) -> None:
-    """The run has ended. The directory of all runs goes with the last."""
+    """The run has ended."""
     shutil.rmtree(path, ignore_errors=True)
-    try:
-        path.parent.rmdir()
-    except OSError:
-        return  # other runs are there
 
 
 def running() -> list[Address]:
-    """Every run of this user, oldest name first; directories of dead ones are swept away."""
+    """Every run of this user, by name; directories of dead ones are swept away."""
     found = []
-    for path in sorted(base().iterdir()):
-        try:
-            address = Address(**json.loads((path / "address.json").read_text()))
-        except (OSError, ValueError, TypeError):
-            address = None
-        pid = address.pid if address else int(path.name.split("-")[1]) if path.name.count("-") else 0
-        if not _alive(pid):
+    for path in _place().glob(f"{_prefix()}*"):
+        if not _is_private(path):
+            continue
+        address = _read(path)
+        if not _alive(int(path.name.removeprefix(_prefix()).split("-")[0])):
             remove(path)
         elif address is not None:
             found.append(address)
-    return found
+    return sorted(found, key=lambda address: (address.name, address.pid))
+
+
+def _is_private(path: Path) -> bool:
+    """Whether it is a directory that only this user can have made, with a name that we give."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
+    return ours and path.name.removeprefix(_prefix()).replace("-", "").isdecimal()
+
+
+def _read(path: Path) -> Address | None:
+    """The address, once it is there."""
+    try:
+        return Address(**json.loads((path / "address.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _alive(pid: int) -> bool:

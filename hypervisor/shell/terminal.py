@@ -1,29 +1,42 @@
 """A person's terminal as a cell's console: raw bytes both ways, Ctrl-] to leave.
 
-Used by `run` and `boot` in the monitor's own process (`Terminal`), and by `console` from another one (`attach`).
+Used by `run` and `boot` in the monitor's own process (`Terminal`), and by `console` from another one (`attach`). Where nobody
+sits at a console, `Consoles` prints all of them, line by line.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import termios
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from hypervisor.abi.messages import unpack
+from hypervisor.shell.human import printable
 from hypervisor.shell.inputs import Input, InputKind
-from hypervisor.shell.operator import Client
+
+if TYPE_CHECKING:
+    from hypervisor.core.cell import Cell
+    from hypervisor.shell.client import Client
 
 ESCAPE = b"\x1d"
 """Ctrl-], as in telnet and virsh."""
+TYPED = 1024
+"""Bytes that are read from the keyboard at once: a large paste comes in pieces."""
 
-
-class Left(Exception):  # noqa: N818  an event
-    """The person pressed Ctrl-]."""
+_PLAIN = b"\x1b[m\x1b[?25h"
+"""Plain letters and a cursor, whatever the guest had."""
+_LONGEST_LINE = 4096
+_CLEAR = "\r\x1b[2K"
+"""Takes away the line of progress that the cursor stands in."""
+_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])")
+"""What a terminal obeys and does not show (ECMA-48): control sequences, titles, single commands."""
+_QUERIES = re.compile(rb"\x1b\[[?>=]?[0-9;]*[nc]")
+"""What a terminal answers by typing: not to be asked again when old output is shown."""
 
 
 class RawTerminal:
@@ -31,6 +44,7 @@ class RawTerminal:
 
     def __enter__(self) -> Self:
         self._before: list[Any] | None = None
+        self._line_begins = True
         if sys.stdin.isatty():
             self._before = termios.tcgetattr(0)
             tty.setraw(0, termios.TCSANOW)
@@ -39,64 +53,129 @@ class RawTerminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before is not None:
-            termios.tcsetattr(0, termios.TCSADRAIN, self._before)
+        if self._before is None:
+            return
+        if sys.stdout.isatty():
+            self.show(_PLAIN + b"\r\n" * (not self._line_begins))
+        # Flush: what the terminal has answered to the guest's last prompt is nothing for the user's shell.
+        termios.tcsetattr(0, termios.TCSAFLUSH, self._before)
+
+    def show(self, data: bytes) -> None:
+        """Bytes to standard output, at once."""
+        self._line_begins = data.endswith(b"\n")
+        view = memoryview(data)
+        while view:
+            view = view[os.write(1, view) :]
+
+    def remark(self, text: str) -> None:
+        """Something that no guest says, in a line of its own."""
+        begin = "" if self._line_begins else "\r\n"
+        self.show(f"{begin}[{printable(text)}]\r\n".encode())
 
 
-def show(data: bytes) -> None:
-    """Bytes to standard output, at once."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(1, view) :]
+def typed() -> bytes | None:
+    """What was typed, which is something or there is an end; None to leave."""
+    try:
+        data = os.read(0, TYPED)
+    except OSError:
+        return None  # the terminal is gone
+    return None if not data or ESCAPE in data else data
 
 
 class Terminal(RawTerminal):
-    """The console of one cell of a run in this process: one of its sources of inputs."""
+    """The console of one cell of a run in this process: one of its sources of inputs. Ctrl-] calls `leave`."""
 
-    def __init__(self, cell: str) -> None:
-        self._cell = cell
+    handles: Sequence[int] = (0,)
+
+    def __init__(self, cell: str, leave: Callable[[], None]) -> None:
+        self._cell, self._leave = cell, leave
+        self._told_end = False
+        self._keyboard = select.poll()
+        self._keyboard.register(0, select.POLLIN)
 
     def output(self, cell: str, data: bytes) -> None:
         """Console bytes of any cell: ours are shown."""
         if cell == self._cell:
-            show(data)
+            self.show(data)
 
-    def poll(self, seconds: float) -> list[Input]:
-        """What was typed; waits up to so long.
+    def tell_end(self, cell: Cell) -> None:
+        """Say once that the cell has ended, for a run that goes on: nobody answers here."""
+        if cell.ended and not self._told_end:
+            self.remark(f"{cell.name}: {cell.state} ({cell.why})")
+        self._told_end = cell.ended
 
-        Raises:
-            Left: Ctrl-], or the end of input.
-        """
-        ready, _, _ = select.select([0], [], [], seconds)
-        if not ready:
+    def poll(self) -> list[Input]:
+        """See `Source`."""
+        if not self._keyboard.poll(0):
             return []
-        typed = os.read(0, 1024)
-        if not typed or ESCAPE in typed:
-            raise Left
-        return [Input(0, 0, InputKind.CONSOLE, self._cell, typed)]
+        data = typed()
+        if data is None:
+            self._leave()
+            return []
+        return [Input(0, 0, InputKind.CONSOLE, self._cell, data)]
 
 
-def attach(client: Client, cell: str, write: Callable[[bytes], None] = show) -> None:
-    """Be the console of a cell of a run elsewhere, until Ctrl-], the end of input, or the end of the run."""
+class Consoles:
+    """Prints the consoles of all cells line by line, each with its cell's name and nothing that a terminal would obey.
+
+    `clear`: a line of progress stands on the same terminal.
+    """
+
+    def __init__(self, *, clear: bool) -> None:
+        self._begin = _CLEAR if clear else ""
+        self._partial: dict[str, bytes] = {}
+
+    def __call__(self, cell: str, data: bytes) -> None:
+        """What a cell said."""
+        *lines, rest = (self._partial.get(cell, b"") + data).split(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            lines.append(rest)
+            rest = b""
+        self._partial[cell] = rest
+        for line in lines:
+            self._print(cell, line)
+
+    def _print(self, cell: str, line: bytes) -> None:
+        text = _SEQUENCE.sub("", line.decode("utf-8", "replace")).rstrip("\r")
+        print(f"{self._begin}{cell}| {printable(text.expandtabs())}", flush=bool(self._begin))
+
+    def close(self) -> None:
+        """Print what has no end of a line yet, for example a prompt."""
+        for cell, rest in self._partial.items():
+            if rest:
+                self._print(cell, rest)
+        self._partial.clear()
+
+
+def attach(client: Client, cell: str) -> None:
+    """Be the console of a cell of a run elsewhere, until Ctrl-], the end of input, or the end of the run.
+
+    Raises:
+        OperatorError: there is no such cell, or the run does not answer.
+    """
     client.follow(f"console/{cell}")
-    client.next(100)  # let the subscription settle; what is lost here is in the backlog
     answer = client.ask("console", cell=cell)
-    write(answer["backlog"])
-    seen: int = answer["offset"]
-    poller = select.poll()
-    poller.register(0, select.POLLIN)
+    print(f"console of {cell} of {client}; Ctrl-] leaves", file=sys.stderr)
+    with RawTerminal() as terminal:
+        terminal.show(_QUERIES.sub(b"", answer["backlog"]))
+        _carry(client, cell, answer["offset"], terminal)
+
+
+def _carry(client: Client, cell: str, seen: int, terminal: RawTerminal) -> None:
+    """Bytes both ways; what stands before offset `seen` has been shown."""
     while True:
-        message = client.next(20)
-        while message is not None:
-            offset, data = unpack(message)
+        ready = client.wait(None, 0)
+        for offset, data in client.news():
             if offset + len(data) > seen:
-                write(data[max(seen - offset, 0) :])
+                terminal.show(data[max(seen - offset, 0) :])
                 seen = offset + len(data)
-            message = client.next(0)
-        if client.gone():
-            return
-        if poller.poll(0):
-            typed = os.read(0, 1024)
-            if not typed or ESCAPE in typed:
+        if 0 in ready.descriptors:
+            keys = typed()
+            if keys is None:
                 return
-            client.ask("type", cell=cell, data=typed)
+            client.tell("type", cell=cell, data=keys)
+        for why in client.refusals():
+            terminal.remark(why)
+        if ready.ended:
+            terminal.remark("the run has ended")
+            return

@@ -26,7 +26,8 @@ The lines, each with "t" (cycles) and "k" (its kind) first:
 
 and through `record`, whatever the monitor has to say of a cell:
 
-    start, pause, unpause, restart     cell cause
+    start                              cell cause [image: a hash of the programs that it starts with]
+    pause, unpause, restart            cell cause
     dead      cell why policy                          end: cell state why
     irq       cell line level cause                    refused: cell what why
 """
@@ -36,6 +37,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -49,6 +51,9 @@ CHUNK = 64 << 10
 
 _quote = json.JSONEncoder().encode
 """A text as JSON: ASCII only. The encoder's own method is three times as quick as `json.dumps`."""
+
+_word = lru_cache(256)(_quote)
+"""The same for texts that come again and again: reasons, names of cells."""
 
 _WHY = tuple(kind.name.lower() for kind in ExitKind)
 
@@ -139,7 +144,7 @@ class Trace:
 
     def switch(self, time: int, core: int, before: str, after: str, why: str) -> None:
         """`core` goes from one cell to another ("" is idle)."""
-        self._put(f'{{"t":{time},"k":"switch","core":{core},"from":"{before}","to":"{after}","why":{_quote(why)}}}\n')
+        self._put(f'{{"t":{time},"k":"switch","core":{core},"from":"{before}","to":"{after}","why":{_word(why)}}}\n')
 
     def input(self, time: int, what: str, cell: str, data: bytes = b"") -> None:
         """Something came in from outside."""
@@ -150,7 +155,7 @@ class Trace:
         """Anything else that happened to a cell: `kind` and its fields, in their order, with the cause among them."""
         more = "".join(
             [
-                f',"{key}":{_quote(value) if isinstance(value, str) else format(value, "d")}'
+                f',"{key}":{_word(value) if isinstance(value, str) else format(value, "d")}'
                 for key, value in fields.items()
             ]
         )

@@ -224,6 +224,7 @@ def _make_log() -> int:
 def _run_cell(descriptors: list[int], standard: tuple[int, int, int], zygote: int) -> None:
     """What a new cell does first: become a process of its own, then what the order says."""
     die_with(zygote)
+    os.dup2(standard[2], 2)  # what goes wrong from here on is the cell's to say, not the terminal's to show
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     order, *given = descriptors
     *given, order = only_descriptors([*given, order], standard)

@@ -1,9 +1,9 @@
 """Small ARM programs on the ARM engine: an assembler, a board of nothing but RAM, and an independent count of instructions.
 
-    bench = Bench("CORTEX_A9")
-    bench.load(0x1000, "mov r0, #5; loop: subs r0, r0, #1; bne loop" + WAIT)
-    assert bench.run(0x1000) is Stop.WFI
-    assert bench.engine.insns == 12
+bench = Bench("CORTEX_A9")
+bench.load(0x1000, "mov r0, #5; loop: subs r0, r0, #1; bne loop" + WAIT)
+assert bench.run(0x1000) is Stop.WFI
+assert bench.engine.insns == 12
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import mmap
 from collections.abc import Mapping
 from typing import Any
 
+from cells.engines.native._native import ffi, lib
 from keystone import KS_ARCH_ARM, KS_MODE_ARM, KS_MODE_THUMB, Ks
 from unicorn.unicorn_py3 import unicorn as binding
 
 from cells.engines.arm import COST_CLASSES, ArmEngine, Stop
-from cells.engines.native._native import ffi, lib
 from tests.support.arm_costs import cycles_of
 
 ONE = dict.fromkeys(COST_CLASSES, 1)
@@ -26,6 +26,8 @@ ONE = dict.fromkeys(COST_CLASSES, 1)
 DISTINCT = dict(zip(COST_CLASSES, (1, 3, 5, 7, 11, 13, 17, 19, 23), strict=True))
 """Different primes: a wrong class shows in any sum."""
 NEVER = 1 << 62
+ENOUGH = 10_000_000
+"""Cycles after which a small program has run wild."""
 
 WAIT_WORD = 0xEE070F90
 """mcr p15, 0, r0, c7, c0, 4: wait for interrupt, understood before ARMv7."""
@@ -73,7 +75,7 @@ class Bench:
         self.ram[address : address + len(code)] = code
         return address + len(code)
 
-    def run(self, pc: int | None = None, *, limit: int = NEVER) -> Stop:
+    def run(self, pc: int | None = None, *, limit: int = ENOUGH) -> Stop:
         """Run from `pc` after a reset, or on from where it stopped."""
         if pc is not None:
             self.engine.reset(pc)
@@ -82,8 +84,8 @@ class Bench:
 
     def finish(self) -> None:
         """Run on to the wait at the end of the program."""
-        stop = self.run()
-        assert stop is Stop.WFI, self.engine.fault()
+        stop = self.run(limit=ENOUGH)
+        assert stop is Stop.WFI, (stop, self.engine.registers(), self.engine.fault())
 
     def step_blocks(self, pc: int, *, most: int = 100_000) -> int:
         """Run the program block by block to its wait; returns the number of runs."""

@@ -1,6 +1,6 @@
 """A second opinion on what an instruction costs: from Capstone's disassembly, by name, where the engine goes by bits.
 
-    assert cycles_of(assemble("ldm r0, {r1, r2}"), 0, DISTINCT, thumb=False) == 2 * DISTINCT["load_multiple_per_register"]
+assert cycles_of(assemble("ldm r0, {r1, r2}"), 0, DISTINCT, thumb=False) == 2 * DISTINCT["load_multiple_per_register"]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def cycles_of(code: bytes, address: int, costs: Mapping[str, int], *, thumb: boo
     return sum(costs[name] for name in classes_of(insn))
 
 
-def classes_of(insn: Any) -> list[str]:
+def classes_of(insn: Any) -> list[str]:  # noqa: PLR0911  a list of rules, the first that fits
     """The classes whose costs add up to the instruction's."""
     name = insn.insn_name()
     registers = [operand.reg for operand in insn.operands if operand.type == ARM_OP_REG]
@@ -75,7 +75,25 @@ def classes_of(insn: Any) -> list[str]:
 
 
 TO_PC = {
-    *("and", "eor", "sub", "rsb", "add", "adc", "sbc", "rsc", "orr", "mov", "bic", "mvn", "lsl", "lsr", "asr", "ror", "rrx"),
+    *(
+        "and",
+        "eor",
+        "sub",
+        "rsb",
+        "add",
+        "adc",
+        "sbc",
+        "rsc",
+        "orr",
+        "mov",
+        "bic",
+        "mvn",
+        "lsl",
+        "lsr",
+        "asr",
+        "ror",
+        "rrx",
+    ),
     *("ldr", "subs", "b", "bl", "blx", "bx", "bxj"),
 }
 _LATER = re.compile(r"lda|stl|tt|v[us]dot|[a-z]+ns$|f(ld|st)m|fconst|fmd")
@@ -118,5 +136,7 @@ def _vector(name: str, insn: Any) -> list[str]:
     if name.startswith(("vldm", "vpop", "vstm", "vpush")):
         moved = [o for o in insn.operands if o.type == ARM_OP_REG][0 if name in {"vpop", "vpush"} else 1 :]
         words = len(moved) * (2 if insn.reg_name(moved[0].reg).startswith("d") else 1)
-        return ["load_multiple_per_register" if name[1] in "lp" and name != "vpush" else "store_multiple_per_register"] * words
+        return [
+            "load_multiple_per_register" if name[1] in "lp" and name != "vpush" else "store_multiple_per_register"
+        ] * words
     return ["coprocessor"]

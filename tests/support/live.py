@@ -49,10 +49,13 @@ def until(reached: Callable[[], bool], seconds: float = SECONDS) -> bool:
     return True
 
 
-def python_cells(*names: str, board: str = "arm926", **more: Mapping[str, Any]) -> dict[str, Any]:
-    """A topology of Python guests. `more`: further keys of a cell by its name."""
-    cells = {name: {"guest": "python", **more.get(name, {})} for name in names}
-    return {"name": "test", "board": board, "cells": cells}
+def cells(**programs: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A topology of Python guests: for each cell the name of one of tests/support/guests.py, or a table with that as `guest`."""
+    tables = {name: {"guest": given} if isinstance(given, str) else dict(given) for name, given in programs.items()}
+    for table in tables.values():
+        if table["guest"].isidentifier() and table["guest"] != "python":
+            table["guest"] = f"tests.support.guests:{table['guest']}"
+    return {"name": "test", "board": "arm926", "cells": tables}
 
 
 def advance(run: Run, time: str | int) -> Rest:
@@ -110,7 +113,7 @@ class Live:
         self._runs.append(run)
         return run
 
-    def hash(self, topology: Any, time: str | int | None = None, **options: Any) -> str:
+    def hash(self, topology: Any, time: str | None = None, **options: Any) -> str:
         """The hash of a run of its own, to `time` or to the topology's end."""
         run = self(topology, **options)
         run.until(time) if time is not None else run.run()

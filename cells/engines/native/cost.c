@@ -11,21 +11,18 @@
 #define BITS(word, high, low) (((word) >> (low)) & ((2u << ((high) - (low))) - 1))
 
 /* A list of registers moved one by one; loading the PC is a branch too. */
-static uint32_t multiple(const uint32_t *cost, uint32_t list, int load)
-{
+static uint32_t multiple(const uint32_t *cost, uint32_t list, int load) {
     uint32_t count = (uint32_t)__builtin_popcount(list & 0xffff);
     uint32_t each = cost[load ? COST_LOAD_MULTIPLE : COST_STORE_MULTIPLE];
     return (count ? count : 1) * each + (load && (list & 0x8000) ? cost[COST_BRANCH] : 0);
 }
 
-static uint32_t pair(const uint32_t *cost, int load)
-{
+static uint32_t pair(const uint32_t *cost, int load) {
     return 2 * cost[load ? COST_LOAD_MULTIPLE : COST_STORE_MULTIPLE];
 }
 
 /* Coprocessor space, the same bits in both states [A5.6, A7]: LDC/STC, VFP memory, register transfers, operations. */
-static uint32_t coprocessor(const uint32_t *cost, uint32_t word)
-{
+static uint32_t coprocessor(const uint32_t *cost, uint32_t word) {
     int load = (int)BITS(word, 20, 20), vfp = BITS(word, 11, 9) == 5;
     if (BITS(word, 25, 25) || (word & 0x0fe00000) == 0x0c400000)
         return cost[COST_COPROCESSOR];
@@ -37,8 +34,7 @@ static uint32_t coprocessor(const uint32_t *cost, uint32_t word)
 }
 
 /* ARM, bits 27:25 = 000: data processing, multiplies, halfwords, swaps, exclusives, branches to registers [A5.2]. */
-static uint32_t arm_register(const uint32_t *cost, uint32_t word)
-{
+static uint32_t arm_register(const uint32_t *cost, uint32_t word) {
     uint32_t misc = BITS(word, 24, 23) == 2 && !BITS(word, 20, 20), load = BITS(word, 20, 20);
     if ((word & 0x90) == 0x90) {
         if (BITS(word, 6, 5) == 0) {
@@ -62,8 +58,7 @@ static uint32_t arm_register(const uint32_t *cost, uint32_t word)
 }
 
 /* ARM, condition field 1111 [A5.7]. */
-static uint32_t arm_unconditional(const uint32_t *cost, uint32_t word)
-{
+static uint32_t arm_unconditional(const uint32_t *cost, uint32_t word) {
     switch (BITS(word, 27, 25)) {
     case 1:
         return cost[COST_COPROCESSOR]; /* Advanced SIMD data processing */
@@ -83,8 +78,7 @@ static uint32_t arm_unconditional(const uint32_t *cost, uint32_t word)
     }
 }
 
-uint32_t native_cost_arm(const uint32_t *cost, uint32_t word)
-{
+uint32_t native_cost_arm(const uint32_t *cost, uint32_t word) {
     uint32_t load = BITS(word, 20, 20), to_pc = BITS(word, 15, 12) == 15;
     if (word >> 28 == 15)
         return arm_unconditional(cost, word);
@@ -113,8 +107,7 @@ uint32_t native_cost_arm(const uint32_t *cost, uint32_t word)
 }
 
 /* Thumb, 16 bits: what bits 15:12 do not settle is looked at below [A6.2]. */
-static uint32_t thumb_narrow(const uint32_t *cost, uint32_t half)
-{
+static uint32_t thumb_narrow(const uint32_t *cost, uint32_t half) {
     uint32_t load = BITS(half, 11, 11);
     switch (half >> 12) {
     case 4:
@@ -150,8 +143,7 @@ static uint32_t thumb_narrow(const uint32_t *cost, uint32_t half)
 }
 
 /* Thumb, 32 bits, first halfword 11101 00xx: multiples, pairs, exclusives, table branches [A6.3.5, A6.3.6]. */
-static uint32_t thumb_lists(const uint32_t *cost, uint32_t first, uint32_t second)
-{
+static uint32_t thumb_lists(const uint32_t *cost, uint32_t first, uint32_t second) {
     int load = (int)BITS(first, 4, 4);
     if (!BITS(first, 6, 6)) {
         if (BITS(first, 8, 7) == 0 || BITS(first, 8, 7) == 3)
@@ -166,8 +158,7 @@ static uint32_t thumb_lists(const uint32_t *cost, uint32_t first, uint32_t secon
 }
 
 /* Thumb, 32 bits, first halfword 11110 and bit 15 of the second set: branches and control [A6.3.4]. */
-static uint32_t thumb_control(const uint32_t *cost, uint32_t first, uint32_t second)
-{
+static uint32_t thumb_control(const uint32_t *cost, uint32_t first, uint32_t second) {
     int conditional = (second & 0x5000) == 0;
     if (conditional && BITS(first, 9, 7) == 7) {
         int leaves = (first & 0xffe0) == 0xf3c0; /* BXJ; SUBS PC, LR */
@@ -177,8 +168,7 @@ static uint32_t thumb_control(const uint32_t *cost, uint32_t first, uint32_t sec
 }
 
 /* Thumb, 32 bits, first halfword 11111 [A6.3.7 to A6.3.17]. */
-static uint32_t thumb_memory_or_data(const uint32_t *cost, uint32_t first, uint32_t second)
-{
+static uint32_t thumb_memory_or_data(const uint32_t *cost, uint32_t first, uint32_t second) {
     if (BITS(first, 10, 9) == 1)
         return cost[BITS(first, 8, 8) ? COST_MULTIPLY : COST_ALU];
     if (!BITS(first, 4, 4)) /* stores; element and structure loads have bit 8 and bit 5 */
@@ -189,8 +179,7 @@ static uint32_t thumb_memory_or_data(const uint32_t *cost, uint32_t first, uint3
     return BITS(first, 6, 5) == 2 ? cost[COST_LOAD] + cost[COST_BRANCH] : cost[COST_ALU];
 }
 
-static uint32_t thumb_wide(const uint32_t *cost, uint32_t first, uint32_t second)
-{
+static uint32_t thumb_wide(const uint32_t *cost, uint32_t first, uint32_t second) {
     if (BITS(first, 10, 10) && BITS(first, 12, 11) != 2)
         return coprocessor(cost, first << 16 | second);
     switch (BITS(first, 12, 11)) {
@@ -203,15 +192,13 @@ static uint32_t thumb_wide(const uint32_t *cost, uint32_t first, uint32_t second
     }
 }
 
-uint32_t native_cost_thumb(const uint32_t *cost, uint32_t first, uint32_t second, int wide)
-{
+uint32_t native_cost_thumb(const uint32_t *cost, uint32_t first, uint32_t second, int wide) {
     return wide ? thumb_wide(cost, first, second) : thumb_narrow(cost, first);
 }
 
 /* Bytes of the Thumb instruction that begins with `first`, as the translator sees it. Before Thumb-2 the two halves of a
  * BL or BLX are one instruction unless the page ends between them. */
-uint32_t thumb_length(const struct engine *e, uint32_t address, uint32_t first)
-{
+uint32_t thumb_length(const struct engine *e, uint32_t address, uint32_t first) {
     if (first >> 11 < 0x1d)
         return 2;
     if (e->v.features & FEATURE_V7)
@@ -221,8 +208,7 @@ uint32_t thumb_length(const struct engine *e, uint32_t address, uint32_t first)
 
 /* Counters that Unicorn drives by the host's clock, as they are read: PMCCNTR and PMXEVCNTR [B4.1.113, B4.1.122], the
  * generic timer's count and its two timer values [B8.1]. */
-static int follows_host_clock(uint32_t word)
-{
+static int follows_host_clock(uint32_t word) {
     static const uint32_t reads[][2] = {
         {0x0fff0fff, 0x0e190f1d}, {0x0fff0fff, 0x0e190f5d}, {0x0ff00f0f, 0x0c500f0e}, {0x0fff0ffe, 0x0e1e0f12}};
     for (size_t i = 0; i < sizeof reads / sizeof reads[0]; i++)
@@ -231,8 +217,7 @@ static int follows_host_clock(uint32_t word)
     return 0;
 }
 
-struct sum cost_of(const struct engine *e, const uint8_t *bytes, uint32_t size, uint32_t address, int thumb, uint64_t *clocks)
-{
+struct sum cost_of(const struct engine *e, const uint8_t *bytes, uint32_t size, uint32_t address, int thumb, uint64_t *clocks) {
     struct sum sum = {0, 0, 0};
     while (sum.length < size) {
         uint32_t word = 0, length = 4;

@@ -22,9 +22,7 @@
 #define LOAD(word) __atomic_load_n(word, __ATOMIC_SEQ_CST)
 #define STORE(word, value) __atomic_store_n(word, value, __ATOMIC_SEQ_CST)
 
-/* As in hypervisor/abi/records.py and time.py; tests/unit/abi compares them. */
-#define LAST_KIND 8
-#define PAYLOAD_LIMIT 1024
+/* As in hypervisor/abi/time.py; tests/unit/abi compares them. */
 #define NEVER (1ull << 62)
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -119,9 +117,9 @@ int link_wait(struct link *link, int64_t timeout_ns) {
         if (!spin || !spin_past(&page->response, link->seen, link->spin_us)) sleep_until_answered(link, timeout_ns);
     }
     if (LOAD(&page->response) == link->seen) return dead(page) || ended(link->pidfd) ? LINK_DEAD : LINK_TIMEOUT;
+    link->seen = LOAD(&page->response); /* an exit is taken once */
     link->copy = *(volatile struct exit_record *)link->exit;
-    if (!honest(link)) return LINK_BAD;
-    return link->copy.output || link->copy.data ? LINK_PAYLOAD : LINK_PLAIN;
+    return honest(link) ? LINK_EXIT : LINK_BAD;
 }
 
 static struct {

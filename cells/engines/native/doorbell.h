@@ -1,5 +1,15 @@
 /* The world switch over a shared page: two futex words, one per direction, a word that the kernel marks when the cell dies, and
  * the two records of hypervisor/abi/records.py. */
+#ifndef CELLVISOR_DOORBELL_H
+#define CELLVISOR_DOORBELL_H
+
+#include <stdint.h>
+
+/* As in records.py; tests/unit/abi compares them. */
+#define LAST_KIND 8
+#define PAYLOAD_LIMIT 1024
+#define EVENTS_LIMIT 3072
+#define OVERSHOOT 1048576
 
 struct doorbell {
     uint32_t request;        /* counts resumes */
@@ -33,7 +43,16 @@ struct link {
     uint64_t seq, start, latest; /* what an honest exit may claim */
 };
 
-enum link_outcome { LINK_PLAIN = 0, LINK_PAYLOAD = 1, LINK_TIMEOUT = 2, LINK_DEAD = 3, LINK_BAD = 4 };
+/* The cell's end. */
+struct cell_end {
+    struct doorbell *page;
+    struct resume_record *resume;
+    struct exit_record *exit;
+    int spin_us;
+    uint32_t seen;
+};
+
+enum link_outcome { LINK_EXIT = 0, LINK_TIMEOUT = 1, LINK_DEAD = 2, LINK_BAD = 3 };
 
 /* Hand over a resume; `events` bytes of events were put into the page before. An exit may lie up to `latest`. */
 void link_resume(struct link *link, uint64_t seq, uint64_t start, uint64_t end, uint64_t horizon, uint64_t value, uint64_t events,
@@ -45,3 +64,5 @@ int link_wait(struct link *link, int64_t timeout_ns);
 void doorbell_adopt(struct doorbell *page);
 /* Cell: hand over the exit that was packed into the page, then sleep until the next resume. */
 void doorbell_trap(struct doorbell *page, int spin_us, uint32_t *seen);
+
+#endif

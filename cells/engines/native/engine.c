@@ -10,8 +10,7 @@ enum { ARCH_ARM = 1, MODE_ARM = 0 };
 #define ESR_MARK 0xa5b6c7d8u
 #define CHECK_PAGE 0x1000
 
-static void find_features(struct engine *e)
-{
+static void find_features(struct engine *e) {
     static const struct {
         uint32_t feature;
         int crn, opc1, crm, opc2;
@@ -31,8 +30,7 @@ static void find_features(struct engine *e)
 }
 
 /* Offset of `size` bytes inside the saved context, 0 if they are not there. */
-static size_t find_in_context(struct engine *e, const void *bytes, size_t size)
-{
+static size_t find_in_context(struct engine *e, const void *bytes, size_t size) {
     const char *at;
     unicorn.context_save(e->uc, e->context);
     at = memmem(e->context, unicorn.context_size(e->uc), bytes, size);
@@ -41,8 +39,7 @@ static size_t find_in_context(struct engine *e, const void *bytes, size_t size)
 
 /* Two blocks that jump to each other must call the hook from two places, else blocks cannot be told apart by them. On the
  * way the exclusive monitor is set, to see where a context keeps it. */
-static int self_check(struct engine *e)
-{
+static int self_check(struct engine *e) {
     static const uint32_t modern[] = {0xea000000, 0, 0xe1910f9f, 0xeafffffb}; /* b 2; -; ldrex r0, [r1]; b 0 */
     static const uint32_t old[] = {0xea000000, 0, 0xe5910000, 0xeafffffb};
     const uint64_t pair[2] = {0x20, 0x5ec0de77};
@@ -70,8 +67,7 @@ static int self_check(struct engine *e)
     return error ? error : unicorn.mem_unmap(e->uc, 0, CHECK_PAGE);
 }
 
-static int add_hooks(struct engine *e)
-{
+static int add_hooks(struct engine *e) {
     size_t hook;
     int error = unicorn.hook_add(e->uc, &hook, UC_HOOK_BLOCK, (void *)block_hook, e, 1, 0);
     if (error == UC_OK)
@@ -81,8 +77,7 @@ static int add_hooks(struct engine *e)
     return error;
 }
 
-static int open_unicorn(struct engine *e, int model, uint64_t code_buffer)
-{
+static int open_unicorn(struct engine *e, int model, uint64_t code_buffer) {
     size_t page_size = 0;
     int error = unicorn.open(ARCH_ARM, MODE_ARM, &e->uc);
     if (error == UC_OK)
@@ -97,8 +92,7 @@ static int open_unicorn(struct engine *e, int model, uint64_t code_buffer)
     return error;
 }
 
-static int set_up(struct engine *e, int model, uint64_t code_buffer)
-{
+static int set_up(struct engine *e, int model, uint64_t code_buffer) {
     const uint32_t mark = ESR_MARK;
     int error = open_unicorn(e, model, code_buffer);
     if (error == UC_OK)
@@ -117,8 +111,7 @@ static int set_up(struct engine *e, int model, uint64_t code_buffer)
 }
 
 /* The cache has a place for each SITE_SHIFT bytes of translated code, so two blocks never share one. */
-static int allocate_cache(struct engine *e, uint64_t code_buffer)
-{
+static int allocate_cache(struct engine *e, uint64_t code_buffer) {
     uint64_t places = 1 << 10;
     while (places < code_buffer >> 7)
         places <<= 1;
@@ -127,8 +120,7 @@ static int allocate_cache(struct engine *e, uint64_t code_buffer)
     return e->cache ? UC_OK : UC_NOMEM;
 }
 
-struct vcpu *vcpu_open(int model, uint64_t code_buffer, const uint32_t *cost, int *error)
-{
+struct vcpu *vcpu_open(int model, uint64_t code_buffer, const uint32_t *cost, int *error) {
     struct engine *e = calloc(1, sizeof *e);
     *error = UC_NOMEM;
     if (e == NULL)
@@ -148,8 +140,7 @@ struct vcpu *vcpu_open(int model, uint64_t code_buffer, const uint32_t *cost, in
     return &e->v;
 }
 
-void vcpu_close(struct vcpu *v)
-{
+void vcpu_close(struct vcpu *v) {
     struct engine *e = (struct engine *)v;
     if (e->context)
         unicorn.context_free(e->context);
@@ -163,20 +154,17 @@ void vcpu_close(struct vcpu *v)
     free(e);
 }
 
-void *vcpu_handle(struct vcpu *v)
-{
+void *vcpu_handle(struct vcpu *v) {
     return ((struct engine *)v)->uc;
 }
 
-void vcpu_flush(struct vcpu *v)
-{
+void vcpu_flush(struct vcpu *v) {
     struct engine *e = (struct engine *)v;
     unicorn.ctl(e->uc, CTL_TLB_FLUSH);
     flush_soon(e);
 }
 
-void vcpu_reset(struct vcpu *v, uint32_t pc, uint32_t r0, uint32_t r1, uint32_t r2)
-{
+void vcpu_reset(struct vcpu *v, uint32_t pc, uint32_t r0, uint32_t r1, uint32_t r2) {
     struct engine *e = (struct engine *)v;
     unicorn.context_restore(e->uc, e->power_on);
     reg_write(e, REG_CPSR, 0x13 | CPSR_I | CPSR_F | (v->features & FEATURE_V6 ? CPSR_A : 0) | (pc & 1 ? CPSR_T : 0));
@@ -188,29 +176,24 @@ void vcpu_reset(struct vcpu *v, uint32_t pc, uint32_t r0, uint32_t r1, uint32_t 
     vcpu_flush(v);
 }
 
-int vcpu_read_register(struct vcpu *v, int number, uint64_t *value)
-{
+int vcpu_read_register(struct vcpu *v, int number, uint64_t *value) {
     *value = 0;
     return unicorn.reg_read(((struct engine *)v)->uc, number, value);
 }
 
-int vcpu_write_register(struct vcpu *v, int number, uint64_t value)
-{
+int vcpu_write_register(struct vcpu *v, int number, uint64_t value) {
     return unicorn.reg_write(((struct engine *)v)->uc, number, &value);
 }
 
-int vcpu_read_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t *value)
-{
+int vcpu_read_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t *value) {
     return cp15_read((struct engine *)v, crn, opc1, crm, opc2, value);
 }
 
-int vcpu_write_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t value)
-{
+int vcpu_write_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t value) {
     return cp15_write((struct engine *)v, crn, opc1, crm, opc2, value);
 }
 
-int vcpu_read_exclusive(struct vcpu *v, uint64_t *pair)
-{
+int vcpu_read_exclusive(struct vcpu *v, uint64_t *pair) {
     struct engine *e = (struct engine *)v;
     if (!e->exclusive_at)
         return 1;
@@ -219,8 +202,7 @@ int vcpu_read_exclusive(struct vcpu *v, uint64_t *pair)
     return 0;
 }
 
-int vcpu_write_exclusive(struct vcpu *v, const uint64_t *pair)
-{
+int vcpu_write_exclusive(struct vcpu *v, const uint64_t *pair) {
     struct engine *e = (struct engine *)v;
     if (!e->exclusive_at)
         return 1;

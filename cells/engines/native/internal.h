@@ -72,10 +72,11 @@ struct ram {
 
 struct interval {
     uint64_t base, size;
+    int hole;
 };
 
 #define RAM_LIMIT 32
-#define MAP_LIMIT 192
+#define MAP_LIMIT 512
 #define BLOCK_BYTES 4096 /* more than a block can have: 512 instructions, one page */
 
 struct engine {
@@ -91,25 +92,22 @@ struct engine {
     uint32_t probed;
     uint32_t sealed;      /* holes of the memory map are laid */
     uint32_t running;     /* inside the emulator */
-    int rams, maps, holes;
+    int rams, maps;
     struct ram ram[RAM_LIMIT];
-    struct interval map[MAP_LIMIT];
-    struct interval hole[MAP_LIMIT];
+    struct interval map[MAP_LIMIT];  /* by address */
     uc_context *power_on, *context;
     size_t exception_at, exclusive_at;  /* offsets inside a saved context; exclusive_at 0: none */
 };
 
 /* ---- Registers */
 
-static inline uint32_t reg_read(struct engine *e, int number)
-{
+static inline uint32_t reg_read(struct engine *e, int number) {
     uint32_t value = 0;
     unicorn.reg_read(e->uc, number, &value);
     return value;
 }
 
-static inline void reg_write(struct engine *e, int number, uint32_t value)
-{
+static inline void reg_write(struct engine *e, int number, uint32_t value) {
     unicorn.reg_write(e->uc, number, &value);
 }
 
@@ -119,16 +117,14 @@ struct cp_register {
     uint64_t value;
 };
 
-static inline int cp15_read(struct engine *e, int crn, int opc1, int crm, int opc2, uint32_t *value)
-{
+static inline int cp15_read(struct engine *e, int crn, int opc1, int crm, int opc2, uint32_t *value) {
     struct cp_register r = {15, 0, 0, (uint32_t)crn, (uint32_t)crm, (uint32_t)opc1, (uint32_t)opc2, 0};
     int error = unicorn.reg_read(e->uc, REG_CP, &r);
     *value = (uint32_t)r.value;
     return error;
 }
 
-static inline int cp15_write(struct engine *e, int crn, int opc1, int crm, int opc2, uint32_t value)
-{
+static inline int cp15_write(struct engine *e, int crn, int opc1, int crm, int opc2, uint32_t value) {
     struct cp_register r = {15, 0, 0, (uint32_t)crn, (uint32_t)crm, (uint32_t)opc1, (uint32_t)opc2, value};
     return unicorn.reg_write(e->uc, REG_CP, &r);
 }
@@ -164,6 +160,11 @@ void flush_soon(struct engine *e);
 void interrupt_hook(void *uc, uint32_t number, void *user);
 _Bool invalid_hook(void *uc, void *user);
 void take_line(struct engine *e, uint32_t line);
+void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address);
+void data_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address);
+enum { FSR_DEBUG = 0x02, FSR_EXTERNAL = 0x08, FSR_EXTERNAL_LATE = 0xc06 }; /* [B4.1.51]; the last: asynchronous, a write */
+
+/* nowhere.c: emu_start ended with `error` */
 int external_abort(struct engine *e, int error);
 
 /* memory.c */

@@ -10,34 +10,38 @@
 #include "internal.h"
 
 #define SPACE_END 0x100000000ull
+/* Unicorn takes time by the page to take a range away (12 ms for this), as a late mapping does to the hole that it falls in. */
+#define HOLE_LIMIT 0x08000000ull
 
-static int note(struct engine *e, uint64_t base, uint64_t size)
-{
+static int insert(struct engine *e, uint64_t base, uint64_t size, int hole) {
     int at = e->maps++;
     for (; at > 0 && e->map[at - 1].base > base; at--)
         e->map[at] = e->map[at - 1];
-    e->map[at] = (struct interval){base, size};
+    e->map[at] = (struct interval){base, size, hole};
     return UC_OK;
 }
 
-/* Room for one more mapping: take the holes up again if they are laid. */
-static int prepare(struct engine *e)
-{
-    if (e->maps == MAP_LIMIT - 1)
+/* Make room for a mapping: take up the holes that lie where it goes. */
+static int prepare(struct engine *e, uint64_t base, uint64_t size) {
+    if (e->maps >= MAP_LIMIT / 2)
         return UC_NOMEM;
-    for (; e->holes > 0; e->holes--) {
-        int error = unicorn.mem_unmap(e->uc, e->hole[e->holes - 1].base, e->hole[e->holes - 1].size);
+    for (int i = e->maps - 1; i >= 0; i--) {
+        struct interval here = e->map[i];
+        if (!here.hole || here.base >= base + size || base >= here.base + here.size)
+            continue;
+        int error = unicorn.mem_unmap(e->uc, here.base, here.size);
         if (error)
             return error;
+        e->sealed = 0;
+        e->maps--;
+        memmove(&e->map[i], &e->map[i + 1], (size_t)(e->maps - i) * sizeof e->map[0]);
     }
-    e->sealed = 0;
     return UC_OK;
 }
 
-int vcpu_map_ram(struct vcpu *v, uint64_t base, uint64_t size, void *host)
-{
+int vcpu_map_ram(struct vcpu *v, uint64_t base, uint64_t size, void *host) {
     struct engine *e = (struct engine *)v;
-    int error = e->rams == RAM_LIMIT ? UC_NOMEM : prepare(e);
+    int error = e->rams == RAM_LIMIT ? UC_NOMEM : prepare(e, base, size);
     uint8_t *code = error ? NULL : calloc((size >> 15) + 1, 1);
     if (error == UC_OK && code == NULL)
         error = UC_NOMEM;
@@ -48,50 +52,54 @@ int vcpu_map_ram(struct vcpu *v, uint64_t base, uint64_t size, void *host)
         return error;
     }
     e->ram[e->rams++] = (struct ram){base, size, host, code};
-    return note(e, base, size);
+    return insert(e, base, size, 0);
 }
 
-int vcpu_map_device(struct vcpu *v, uint64_t base, uint64_t size, device_read_t read, device_write_t write, void *handle)
-{
+int vcpu_map_device(struct vcpu *v, uint64_t base, uint64_t size, device_read_t read, device_write_t write, void *handle) {
     struct engine *e = (struct engine *)v;
-    int error = prepare(e);
+    int error = prepare(e, base, size);
     if (error == UC_OK)
         error = unicorn.mmio_map(e->uc, base, size, read, handle, write, handle);
-    return error ? error : note(e, base, size);
+    return error ? error : insert(e, base, size, 0);
 }
 
-static void hole_write(void *uc, uint64_t offset, unsigned int size, uint64_t value, void *user)
-{
+static void hole_write(void *uc, uint64_t offset, unsigned int size, uint64_t value, void *user) {
     (void)uc, (void)offset, (void)size, (void)value;
     ((struct engine *)user)->v.lines |= LINE_ABORT;
 }
 
-int lay_holes(struct engine *e)
-{
-    uint64_t from = 0;
-    for (int i = 0; i <= e->maps; i++) {
-        uint64_t to = i < e->maps ? e->map[i].base : SPACE_END;
-        if (to > from) {
-            int error = unicorn.mmio_map(e->uc, from, to - from, NULL, NULL, hole_write, e);
-            if (error)
-                return error;
-            e->hole[e->holes++] = (struct interval){from, to - from};
-        }
-        if (i < e->maps)
-            from = e->map[i].base + e->map[i].size;
+static int lay_hole(struct engine *e, uint64_t from, uint64_t to) {
+    while (from < to) {
+        uint64_t border = (from / HOLE_LIMIT + 1) * HOLE_LIMIT, end = border < to ? border : to;
+        int error = e->maps == MAP_LIMIT ? UC_NOMEM : unicorn.mmio_map(e->uc, from, end - from, NULL, NULL, hole_write, e);
+        if (error)
+            return error;
+        insert(e, from, end - from, 1);
+        from = end;
     }
-    e->sealed = 1;
     return UC_OK;
 }
 
-int vcpu_warm_up(struct vcpu *v)
-{
+int lay_holes(struct engine *e) {
+    uint64_t from = 0;
+    for (int i = 0; i < e->maps && e->map[i].base < SPACE_END; i++) {
+        int before = e->maps, error = lay_hole(e, from, e->map[i].base);
+        if (error)
+            return error;
+        i += e->maps - before;
+        from = e->map[i].base + e->map[i].size;
+    }
+    int error = lay_hole(e, from, SPACE_END);
+    e->sealed = error == UC_OK;
+    return error;
+}
+
+int vcpu_warm_up(struct vcpu *v) {
     struct engine *e = (struct engine *)v;
     return e->sealed ? UC_OK : lay_holes(e);
 }
 
-static struct ram *ram_at(struct engine *e, uint64_t address)
-{
+static struct ram *ram_at(struct engine *e, uint64_t address) {
     for (int i = 0; i < e->rams; i++)
         if (address - e->ram[i].base < e->ram[i].size)
             return &e->ram[i];
@@ -99,8 +107,7 @@ static struct ram *ram_at(struct engine *e, uint64_t address)
 }
 
 /* Copy guest code as the CPU fetches it, and remember that these pages hold code. 0, or 1 if it is not in RAM. */
-int read_code(struct engine *e, uint32_t address, uint8_t *bytes, uint32_t size)
-{
+int read_code(struct engine *e, uint32_t address, uint8_t *bytes, uint32_t size) {
     while (size > 0) {
         uint32_t part = e->page_size - (address & (e->page_size - 1));
         uint64_t physical;
@@ -122,14 +129,12 @@ int read_code(struct engine *e, uint32_t address, uint8_t *bytes, uint32_t size)
     return 0;
 }
 
-void forget_code_pages(struct engine *e)
-{
+void forget_code_pages(struct engine *e) {
     for (int i = 0; i < e->rams; i++)
         memset(e->ram[i].code, 0, (e->ram[i].size >> 15) + 1);
 }
 
-int vcpu_dma_written(struct vcpu *v, uint64_t address, uint64_t length)
-{
+int vcpu_dma_written(struct vcpu *v, uint64_t address, uint64_t length) {
     struct engine *e = (struct engine *)v;
     for (uint64_t end = address + length; address < end; address = (address | 0xfff) + 1) {
         struct ram *ram = ram_at(e, address);
@@ -142,7 +147,6 @@ int vcpu_dma_written(struct vcpu *v, uint64_t address, uint64_t length)
     return 0;
 }
 
-int vcpu_translate(struct vcpu *v, uint32_t address, uint64_t *physical)
-{
+int vcpu_translate(struct vcpu *v, uint32_t address, uint64_t *physical) {
     return unicorn.vmem_translate(((struct engine *)v)->uc, address, UC_READABLE, physical);
 }

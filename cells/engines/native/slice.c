@@ -2,8 +2,7 @@
 #include "internal.h"
 
 /* Unicorn came back of itself. WFI does that; make sure that it was one [A8.8.425, and c7,c0,4 before ARMv7]. */
-static int is_wait(struct engine *e, uint32_t pc, uint32_t cpsr)
-{
+static int is_wait(struct engine *e, uint32_t pc, uint32_t cpsr) {
     uint16_t half[2];
     uint32_t word;
     if (read_code(e, pc - 4, (uint8_t *)half, 4))
@@ -16,21 +15,18 @@ static int is_wait(struct engine *e, uint32_t pc, uint32_t cpsr)
     return (word & 0x0fffffff) == 0x0320f003;
 }
 
-static int stop(struct engine *e, int reason)
-{
+static int stop(struct engine *e, int reason) {
     return e->v.stop = reason;
 }
 
-static int fault(struct engine *e, uint32_t code)
-{
+static int fault(struct engine *e, uint32_t code) {
     e->v.fault_code = code;
     e->v.fault_pc = reg_read(e, REG_PC);
     return stop(e, STOP_FAULT);
 }
 
 /* One stretch of translated code. 0: look again; otherwise the reason to come back. */
-static int stretch(struct engine *e)
-{
+static int stretch(struct engine *e) {
     uint32_t pc = reg_read(e, REG_PC), cpsr = reg_read(e, REG_CPSR);
     int error;
     reg_write(e, REG_ESR, 0);
@@ -48,10 +44,9 @@ static int stretch(struct engine *e)
     return e->v.lines & (LINE_IRQ | LINE_FIQ | LINE_ABORT) ? 0 : STOP_WFI;
 }
 
-int vcpu_run(struct vcpu *v)
-{
+int vcpu_run(struct vcpu *v) {
     struct engine *e = (struct engine *)v;
-    int error = e->sealed ? 0 : lay_holes(e);
+    int error = vcpu_warm_up(v);
     if (error)
         return fault(e, (uint32_t)error);
     for (;;) {

@@ -19,8 +19,7 @@ static const struct {
     ENTRY(context_alloc), ENTRY(context_save), ENTRY(context_restore), ENTRY(context_free),
 };
 
-const char *native_load(const char *path)
-{
+const char *native_load(const char *path) {
     static char missing[64];
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
@@ -38,7 +37,6 @@ const char *native_load(const char *path)
     return NULL;
 }
 
-const char *native_error(int code)
-{
+const char *native_error(int code) {
     return unicorn.strerror ? unicorn.strerror(code) : "Unicorn is not loaded";
 }

@@ -67,8 +67,15 @@ class ZmqHub:
             self._poller.register(socket, zmq.POLLIN)
 
     def listen(self, endpoint: str) -> str:
-        """Open one more place to connect to; returns it with the port that was chosen for "*"."""
-        self._router.bind(endpoint)
+        """Open one more place to connect to; returns it with the port that was chosen for "*".
+
+        Raises:
+            OSError: this is no endpoint, or it cannot be opened.
+        """
+        try:
+            self._router.bind(endpoint)
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, error.strerror.partition(" (")[0], endpoint) from None
         bound: Any = self._router.last_endpoint
         return str(bound.decode().rstrip("\0"))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from cells.engines.native._native import ffi, lib
 
 from cells.engines.arm import COST_CLASSES
-from cells.engines.native._native import ffi, lib
 from tests.support.arm import DISTINCT, assemble
 from tests.support.arm_costs import classes_of, disassemble, is_ordinary
 
@@ -35,27 +35,27 @@ def _thumb(first: int, second: int | None = None) -> tuple[int | None, int]:
 @pytest.mark.parametrize("condition", [0xE, 0x1, 0xF])
 def test_random_arm_words_cost_what_their_names_say(condition: int) -> None:
     words = random.Random(condition)
-    pairs = [(word, *_arm(word)) for word in (words.getrandbits(28) | condition << 28 for _ in range(12_000))]
+    pairs = [(word, *_arm(word)) for word in (words.getrandbits(28) | condition << 28 for _ in range(6_000))]
     known = [(hex(word), by_name, by_bits) for word, by_name, by_bits in pairs if by_name is not None]
-    assert len(known) > 2_000
+    assert len(known) > 1_000
     assert [entry for entry in known if entry[1] != entry[2]] == []
 
 
 @pytest.mark.slow
-def test_all_narrow_thumb_instructions_cost_what_their_names_say() -> None:
-    pairs = [(half, *_thumb(half)) for half in range(0xE800)]
+def test_narrow_thumb_instructions_cost_what_their_names_say() -> None:
+    pairs = [(half, *_thumb(half)) for half in range(0, 0xE800, 3)]
     known = [(hex(half), by_name, by_bits) for half, by_name, by_bits in pairs if by_name is not None]
-    assert len(known) > 50_000
+    assert len(known) > 17_000
     assert [entry for entry in known if entry[1] != entry[2]] == []
 
 
 @pytest.mark.slow
 def test_random_wide_thumb_instructions_cost_what_their_names_say() -> None:
     words = random.Random(2)
-    picks = [(words.randrange(0xE800, 0x10000), words.getrandbits(16)) for _ in range(30_000)]
+    picks = [(words.randrange(0xE800, 0x10000), words.getrandbits(16)) for _ in range(15_000)]
     pairs = [((hex(first), hex(second)), *_thumb(first, second)) for first, second in picks]
     known = [entry for entry in pairs if entry[1] is not None]
-    assert len(known) > 5_000
+    assert len(known) > 3_000
     assert [entry for entry in known if entry[1] != entry[2]] == []
 
 

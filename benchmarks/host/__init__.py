@@ -1,0 +1,1 @@
+"""The speed of the emulator on its host: `python -m benchmarks.host`."""
