@@ -8,7 +8,7 @@ A sample is a series of values of one metric under one set of conditions. Its co
     Console().print(table(read(path)))
 
 >>> Spread.of((4.0, 1.0, 2.0, 3.0))
-Spread(count=4, low=1.75, median=2.5, high=3.25)
+Spread(n=4, low=1.75, median=2.5, high=3.25)
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Sample:
 class Spread(NamedTuple):
     """How many values, and their quartiles."""
 
-    count: int
+    n: int
     low: float
     median: float
     high: float
@@ -74,7 +74,9 @@ class Spread(NamedTuple):
         return cls(len(values), *quantiles(values, n=4, method="inclusive"))
 
     def __str__(self) -> str:
-        return number(self.median) if self.count == 1 else f"{number(self.median)} [{number(self.low)} .. {number(self.high)}]"
+        return (
+            number(self.median) if self.n == 1 else f"{number(self.median)} [{number(self.low)} .. {number(self.high)}]"
+        )
 
 
 def number(value: float) -> str:
@@ -169,7 +171,7 @@ def table(samples: Sequence[Sample]) -> Table:
     for sample in samples:
         spread = Spread.of(sample.values)
         shown = (str(spread), "") if sample.measured else ("", str(spread))
-        made.add_row(sample.benchmark, sample.metric, _conditions(sample), str(spread.count), *shown, sample.unit)
+        made.add_row(sample.benchmark, sample.metric, _conditions(sample), str(spread.n), *shown, sample.unit)
     return made
 
 

@@ -16,7 +16,7 @@ from cells.engines.native import switch
 from cells.engines.native._native import ffi, lib
 from hypervisor.abi import page
 from hypervisor.abi.messages import pack, unpack
-from hypervisor.abi.records import Event, Exit, Resume, exit_to_message, unpack_events
+from hypervisor.abi.records import Event, Resume, exit_to_message, unpack_events
 
 SPIN_US = 20
 """How long to spin for a peer on another host CPU before sleeping (HOST.md section 1)."""
@@ -29,8 +29,8 @@ HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_
 class Link(Protocol):
     """What a vCPU needs of its transport."""
 
-    def exchange(self, record: Exit) -> Resume:
-        """Hand over an exit and sleep until the next resume."""
+    def exchange(self, record: tuple[int | bytes, ...]) -> Resume:
+        """Hand over the fields of an `Exit` and sleep until the next resume."""
         ...
 
 
@@ -52,14 +52,14 @@ class ShmLink:
         """Have the kernel mark the page when this thread dies. Call it in the thread that will run the guest."""
         lib.doorbell_adopt(self._doorbell)
 
-    def exchange(self, record: Exit) -> Resume:
+    def exchange(self, record: tuple[int | bytes, ...]) -> Resume:
         """See `Link`."""
         resume: Resume = switch.exchange(self._handle, record, Resume)
         packed: Any = resume[5]
         return resume._replace(events=unpack_events(packed)) if packed else resume
 
 
-class MonitorGone(BaseException):  # noqa: N818  an event, and no guest's `except Exception` is meant to take it
+class MonitorGone(BaseException):
     """The monitor has ended this cell, or has ended itself."""
 
 
@@ -93,7 +93,7 @@ class ZmqLink:
         """Send to the monitor."""
         self._socket.send(message)
 
-    def exchange(self, record: Exit) -> Resume:
+    def exchange(self, record: tuple[int | bytes, ...]) -> Resume:
         """See `Link`."""
         self._socket.send(pack(exit_to_message(record)))
         answer = unpack(self.receive())

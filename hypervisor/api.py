@@ -18,8 +18,8 @@ process and gives everything back.
 
 from __future__ import annotations
 
-import shutil
 import secrets
+import shutil
 import time as host_time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import sched_getaffinity, sched_setaffinity
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from benchmarks.samples import Sample, Scalar, Spread, host_facts
@@ -19,17 +20,25 @@ Result = TypeVar("Result")
 
 
 class Target(NamedTuple):
-    """What a metric's median must be: `relation` is "<=" or ">="."""
+    """What the median of a metric must be, in the sample with the dimensions of `where`; `relation` is "<=" or ">="."""
 
     metric: str
     relation: str
     bound: float
     means: str
+    where: Mapping[str, Scalar] = MappingProxyType({})
+
+    def sample(self, samples: Sequence[Sample]) -> Sample | None:
+        """The sample that it is about, if it was taken."""
+        return next((one for one in samples if one.metric == self.metric and self._fits(one)), None)
 
     def met(self, sample: Sample) -> bool:
         """Whether the median is on the right side."""
         median = Spread.of(sample.values).median
         return median <= self.bound if self.relation == "<=" else median >= self.bound
+
+    def _fits(self, sample: Sample) -> bool:
+        return all(sample.dimensions.get(key) == value for key, value in self.where.items())
 
 
 class Unavailable(Exception):  # noqa: N818  a fact about the host, and no error of the benchmark

@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from cffi import FFI
-from cffi.ffiplatform import VerificationError
+from cffi import FFI, VerificationError
 
 from benchmarks.host.figure import Unavailable
 

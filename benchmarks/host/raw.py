@@ -1,8 +1,8 @@
 """Raw Unicorn: the binding as it comes, without any block hook or with a minimal one in C. What MIPS are compared with.
 
-    cpu = RawCpu("926", ram, hook="count_block")
-    seconds = cpu.run(0x8000, until=0x8018)
-    print(cpu.count / seconds / 1e6, "MIPS")
+cpu = RawCpu("926", ram, hook="count_block")
+seconds = cpu.run(0x8000, until=0x8018)
+print(cpu.count / seconds / 1e6, "MIPS")
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from unicorn.unicorn_py3 import unicorn as binding
 
 from benchmarks.host.native import yardstick
 
+_unicorn: Any = unicorn  # its annotations are few
+
 CODE_BUFFER = 128 << 20
 """Bytes of translated code, as the emulator gives a kernel."""
 
@@ -25,7 +27,7 @@ class RawCpu:
     """A CPU with RAM from address 0. `hook`: "" for none, or the name of a block hook of yardstick.c."""
 
     def __init__(self, model: str, ram: Any, hook: str = "") -> None:
-        self.uc: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
+        self.uc: Any = _unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_ARM)
         self.uc.ctl_set_cpu_model(getattr(arm, f"UC_CPU_ARM_{model}"))
         self.uc.ctl_set_tcg_buffer_size(CODE_BUFFER)
         self._ram = (ctypes.c_char * len(ram)).from_buffer(ram)
@@ -38,6 +40,12 @@ class RawCpu:
     def count(self) -> int:
         """Instructions begun. Requires: a hook."""
         return int(self.counter.count)
+
+    def start_like_a_boot_loader(self, registers: tuple[int, int, int]) -> None:
+        """Supervisor mode, interrupts masked, r0 to r2 set (Linux, Documentation/arch/arm/booting.rst)."""
+        self.uc.reg_write(arm.UC_ARM_REG_CPSR, 0xD3)
+        for number, value in enumerate(registers):
+            self.uc.reg_write(arm.UC_ARM_REG_R0 + number, value)
 
     def run(self, begin: int, until: int) -> float:
         """Run to the address `until`; the host seconds that it took."""
@@ -58,4 +66,4 @@ class RawCpu:
         add = binding.uclib.uc_hook_add
         error = add(self.uc._uch, ctypes.byref(handle), unicorn.UC_HOOK_BLOCK, callback, user, *everywhere)
         if error:
-            raise unicorn.UcError(error)
+            raise _unicorn.UcError(error)

@@ -76,9 +76,7 @@ class RawBoard:
     def boot(self, marker: bytes) -> float:
         """Run from the kernel's entry until its console shows the marker; the host seconds that it took."""
         uc = self._uc
-        uc.reg_write(arm.UC_ARM_REG_CPSR, 0xD3)
-        for name, value in zip((arm.UC_ARM_REG_R0, arm.UC_ARM_REG_R1, arm.UC_ARM_REG_R2), self._registers, strict=True):
-            uc.reg_write(name, value)
+        self._cpu.start_like_a_boot_loader(self._registers)
         uc.reg_write(arm.UC_ARM_REG_PC, self._entry)
         uc.ctl_exits_enabled(True)
         began = time.perf_counter()

@@ -142,7 +142,7 @@ OVERSHOOT = 1 << 20
 """Cycles by which an honest vCPU may pass its end: one block, or one uninterruptible call of a Python guest."""
 
 
-def exit_to_message(record: Exit) -> list[int | bytes]:
+def exit_to_message(record: tuple[int | bytes, ...]) -> list[int | bytes]:
     """An exit as msgpack carries it."""
     return list(record)
 

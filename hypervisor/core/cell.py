@@ -66,6 +66,8 @@ class Vcpu:
     inflight: Resume | None = None
     kill_at: int = NEVER
     kill_why: str = ""
+    stalls: int = 0
+    """Exits in a row that took no time."""
     cycles: int = 0
     insns: int = 0
     interrupts: int = 0

@@ -16,30 +16,25 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hypervisor.abi.records import Event, EventKind, ExitKind, Resume
-from hypervisor.abi.status import Status, to_word
+from hypervisor.abi.records import Event, EventKind, Resume
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.bus import Bus
-from hypervisor.core.calls import CALLS
 from hypervisor.core.cell import Cell, CellParams, CellState, Vcpu, VcpuState
 from hypervisor.core.costs import Costs
 from hypervisor.core.delivery import take_events
-from hypervisor.core.errors import InvariantBroken, Refused
+from hypervisor.core.errors import InvariantBroken
+from hypervisor.core.exits import EXITS, KINDS, account, lie_in
 from hypervisor.core.frames import FrameTable
 from hypervisor.core.interrupts import InterruptController
 from hypervisor.core.ledger import Ledger
+from hypervisor.core.lives import ORDERS, fail, start
 from hypervisor.core.policies import Policy, VcpuParams
 from hypervisor.core.scheduler import Dispatch, Scheduler
 
 CONSOLE_LIMIT = 1 << 16
 """Typed bytes that wait for one cell; what comes above is dropped, and said so in the trace."""
-
-KILLED = "killed"
-"""Why a cell died of SIGKILL, whoever sent it and whether it was planned: the trace is the same."""
-
-_KINDS = tuple(kind.name.lower() for kind in ExitKind)
 
 Handled = list[do.Effect]
 
@@ -91,16 +86,6 @@ class Monitor:
             on.StopSet: self._on_stop_set,
             on.Settled: self._on_settled,
         }
-        self._exits: dict[int, Callable[[Cell, on.VcpuExited], None]] = {
-            ExitKind.BUDGET: self._exit_nothing,
-            ExitKind.OUTPUT: self._exit_nothing,
-            ExitKind.WAIT: self._exit_wait,
-            ExitKind.READ: self._exit_device,
-            ExitKind.WRITE: self._exit_device,
-            ExitKind.HYPERCALL: self._exit_hypercall,
-            ExitKind.FAULT: self._exit_fault,
-            ExitKind.SHUTDOWN: self._exit_shutdown,
-        }
 
     def handle(self, event: on.Event, now: int) -> Handled:
         """Take one event that happened at `now`; return what must be done about it. The only way to change the monitor."""
@@ -116,7 +101,7 @@ class Monitor:
     def start(self) -> Handled:
         """The effects that bring every cell up, in order."""
         for cell in self.cells:
-            self._start(cell, "boot")
+            start(self, cell, "boot")
         effects, self._effects = self._effects, []
         return effects
 
@@ -147,15 +132,11 @@ class Monitor:
                 number = line if entry.cell_line is None else entry.cell_line
                 self.post(cell, EventKind.LINE, struct.pack("<IB", number, level))
                 self.ledger.charge(cell.name, "virq", self.costs.virq)
-                self._trace("irq", cell, line=line, level=int(level), cause=entry.name)
-
-    def shut_down(self, cell: Cell, status: int) -> None:
-        """The cell is done, by its own word."""
-        self._end(cell, CellState.SHUT_DOWN, f"status {status}", keep=False)
+                self.note("irq", cell, line=line, level=int(level), cause=entry.name)
 
     def refused(self, cell: Cell, what: str, why: str) -> None:
         """Write down that a cell was refused something."""
-        self._trace("refused", cell, what=what, why=why)
+        self.note("refused", cell, what=what, why=why)
 
     # ---- events
 
@@ -169,37 +150,40 @@ class Monitor:
         if cell.params.heartbeat:
             cell.heartbeat_due = self.now + cell.params.heartbeat
         cause = "boot" if not cell.account.restarts else "restart"
-        self._trace("start", cell, cause=cause, **({"image": cell.params.digest} if cell.params.digest else {}))
+        self.note("start", cell, cause=cause, **({"image": cell.params.digest} if cell.params.digest else {}))
 
     def _on_exited(self, event: on.VcpuExited) -> None:
         cell, record = self.cells[event.cell], event.exit
         vcpu, resume = cell.vcpu, cell.vcpu.inflight
         if resume is None or vcpu.state is not VcpuState.RUNNING:
             raise InvariantBroken(f"{cell.name} exited without having been resumed")
-        self.scheduler.stopped(vcpu, resume.start, record.time, _KINDS[record.kind])
-        self._account(cell, event, resume.start)
+        self.scheduler.stopped(vcpu, resume.start, record.time, KINDS[record.kind])
+        account(self, cell, record, resume.start)
+        lie = lie_in(vcpu, record, resume)
+        if lie:
+            fail(self, cell, f"protocol: {lie}")
+            return
         if record.output:
             cell.account.output += len(record.output)
             self._effects.append(do.ShowOutput(cell.index, record.output))
         if cell.paused:
             self.scheduler.block(vcpu, NEVER, self.now)
         vcpu.value = 0
-        self._exits[record.kind](cell, event)
+        EXITS[record.kind](self, cell, record)
 
     def _on_died(self, event: on.CellDied) -> None:
-        self._fail(self.cells[event.cell], event.why)
+        fail(self, self.cells[event.cell], event.why)
 
     def _on_typed(self, event: on.Typed) -> None:
         cell = self.cells[event.cell]
         waiting = sum(len(e.payload) for e in cell.vcpu.events)
         if cell.ended or waiting + len(event.data) > CONSOLE_LIMIT:
-            self._trace("dropped", cell, bytes=len(event.data), cause="console input queue")
+            self.note("dropped", cell, bytes=len(event.data), cause="console input queue")
             return
         self.post(cell, EventKind.CONSOLE, event.data)
 
     def _on_operator(self, event: on.OperatorAsked) -> None:
-        cell = self.cells[event.cell]
-        {"pause": self._pause, "unpause": self._unpause, "kill": self._kill, "restart": self._restart}[event.verb](cell)
+        ORDERS[event.verb](self, self.cells[event.cell])
 
     def _on_kill_planned(self, event: on.KillPlanned) -> None:
         vcpu = self.cells[event.cell].vcpu
@@ -211,123 +195,6 @@ class Monitor:
     def _on_stop_set(self, event: on.StopSet) -> None:
         self.stop_at = event.time
         self.scheduler.round_end = min(self.scheduler.round_end, event.time)
-
-    # ---- exits
-
-    def _exit_nothing(self, cell: Cell, event: on.VcpuExited) -> None:
-        """The vCPU just goes on when the policy lets it."""
-
-    def _exit_wait(self, cell: Cell, event: on.VcpuExited) -> None:
-        vcpu = cell.vcpu
-        wake = min((e.time for e in vcpu.events), default=NEVER)
-        wake = min(wake, max(event.exit.deadline, event.exit.time))
-        if wake <= event.exit.time:
-            vcpu.due = wake
-        elif not cell.paused:
-            self.scheduler.block(vcpu, wake, self.now)
-        else:
-            vcpu.wake = wake
-
-    def _exit_device(self, cell: Cell, event: on.VcpuExited) -> None:
-        record, vcpu = event.exit, cell.vcpu
-        self._delay(cell, "device_exit", self.costs.device_exit)
-        try:
-            entry = self.bus.find(cell.index, record.a0)
-            if record.kind == ExitKind.READ:
-                vcpu.value = to_word(entry.device.registers.read(record.a0 - entry.base, record.a1))
-            else:
-                entry.device.registers.write(record.a0 - entry.base, record.a1, record.a2)
-        except Refused as refusal:
-            self.refused(cell, f"device at {record.a0:#x}", str(refusal))
-
-    def _exit_hypercall(self, cell: Cell, event: on.VcpuExited) -> None:
-        record = event.exit
-        self._delay(cell, "hypercall", self.costs.hypercall)
-        call = CALLS.get(record.a0)
-        try:
-            if call is None:
-                raise Refused(Status.UNKNOWN_CALL, f"hypercall {record.a0} is not known")
-            cell.vcpu.value = to_word(call(self, cell, record))
-        except Refused as refusal:
-            cell.vcpu.value = to_word(refusal.status)
-            self.refused(cell, f"hypercall {record.a0}", str(refusal))
-
-    def _exit_fault(self, cell: Cell, event: on.VcpuExited) -> None:
-        text = event.exit.data.decode("utf-8", "replace")
-        self._fail(cell, f"guest fault: {text}" if text else f"guest fault {event.exit.a0} at {event.exit.a1:#x}")
-
-    def _exit_shutdown(self, cell: Cell, event: on.VcpuExited) -> None:
-        self.shut_down(cell, event.exit.a0)
-
-    # ---- lives of a cell
-
-    def _start(self, cell: Cell, cause: str) -> None:
-        cell.state = CellState.STARTING
-        if cell.segment is None:
-            cell.segment = self.frames.allocate(cell.name, cell.params.ram, "ram").id
-        self._effects.append(do.StartCell(cell.index, cause))
-
-    def _fail(self, cell: Cell, why: str) -> None:
-        """The cell died, hung, or broke a rule: apply its policy."""
-        if cell.ended:
-            return
-        policy = cell.params.on_crash
-        if policy == "restart" and cell.account.restarts >= cell.params.max_restarts:
-            policy, why = "destroy", f"{why}; gave up after {cell.account.restarts} restarts"
-        self._trace("dead", cell, why=why, policy=policy)
-        if policy == "restart":
-            self._again(cell, why)
-        else:
-            self._end(cell, CellState.FAILED, why, keep=policy == "preserve")
-
-    def _end(self, cell: Cell, state: CellState, why: str, *, keep: bool) -> None:
-        self._take_down(cell, why, keep=keep)
-        cell.state, cell.why = state, why
-        if not keep:
-            self.frames.release(cell.name)
-            cell.segment = None
-        self._trace("end", cell, state=str(state), why=why)
-
-    def _again(self, cell: Cell, cause: str) -> None:
-        self._take_down(cell, cause, keep=False)
-        cell.account.restarts += 1
-        self._start(cell, cause)
-
-    def _take_down(self, cell: Cell, cause: str, *, keep: bool) -> None:
-        vcpu = cell.vcpu
-        self.scheduler.withdraw(vcpu, vcpu.inflight.start if vcpu.inflight else self.now)
-        vcpu.events.clear()
-        vcpu.kill_at = cell.heartbeat_due = NEVER
-        cell.paused = False
-        self._effects.append(do.KillCell(cell.index, cause, keep))
-
-    def _pause(self, cell: Cell) -> None:
-        if cell.ended or cell.paused:
-            return
-        cell.paused = True
-        if cell.vcpu.state is VcpuState.RUNNABLE:
-            self.scheduler.block(cell.vcpu, cell.vcpu.wake, self.now)
-            cell.vcpu.wake = self.now
-        self._trace("pause", cell, cause="operator")
-
-    def _unpause(self, cell: Cell) -> None:
-        if not cell.paused:
-            return
-        cell.paused = False
-        if cell.vcpu.state is VcpuState.BLOCKED and cell.vcpu.wake >= NEVER and not cell.vcpu.events:
-            cell.vcpu.wake = self.now  # it looks for itself what it was waiting for
-        cell.vcpu.time = max(cell.vcpu.time, self.now)
-        if cell.params.heartbeat:
-            cell.heartbeat_due = self.now + cell.params.heartbeat
-        self._trace("unpause", cell, cause="operator")
-
-    def _kill(self, cell: Cell) -> None:
-        if not cell.ended:
-            self._fail(cell, KILLED)
-
-    def _restart(self, cell: Cell) -> None:
-        self._trace("restart", cell, cause="operator")
-        self._again(cell, "restarted by the operator")
 
     # ---- who runs next
 
@@ -397,9 +264,9 @@ class Monitor:
         self.bus.advance()
         for cell in self.cells:
             if cell.heartbeat_due <= now and not cell.paused:
-                self._fail(cell, "heartbeat missed")
+                fail(self, cell, "heartbeat missed")
             elif self._must_die(cell, now):
-                self._fail(cell, cell.vcpu.kill_why)
+                fail(self, cell, cell.vcpu.kill_why)
 
     def _must_die(self, cell: Cell, now: int) -> bool:
         """Whether a planned death is due that will not strike the vCPU where it gets a core, now or in this round."""
@@ -455,28 +322,14 @@ class Monitor:
             vcpu.due = None
         self._effects.append(do.ResumeVcpu(cell.index, core, vcpu.inflight))
 
-    # ---- accounts
+    # ---- what lives, exits and calls use
 
-    def _account(self, cell: Cell, event: on.VcpuExited, start: int) -> None:
-        """Add what the vCPU says it did, bounded by the time that it had."""
-        record, vcpu, account = event.exit, cell.vcpu, cell.account
-        had = record.time - start
-        ran = min(max(record.cycles - vcpu.cycles, 0), had)
-        account.ran += ran
-        self.scheduler.slept(vcpu, had - ran)
-        account.insns += min(max(record.insns - vcpu.insns, 0), had)
-        account.interrupts += min(max(record.interrupts - vcpu.interrupts, 0), had)
-        account.exits[_KINDS[record.kind]] += 1
-        vcpu.cycles, vcpu.insns, vcpu.interrupts = record.cycles, record.insns, record.interrupts
-        self.ledger.charge(cell.name, "guest", ran)
+    def emit(self, effect: do.Effect) -> None:
+        """Order something from the shell."""
+        self._effects.append(effect)
 
-    def _delay(self, cell: Cell, cause: str, cycles: int) -> None:
-        """Let a mechanism's cost pass on the cell's core."""
-        if cycles:
-            self.scheduler.delay(cell.vcpu, cycles)
-            self.ledger.charge(cell.name, cause, cycles)
-
-    def _trace(self, kind: str, cell: Cell, **fields: int | str) -> None:
+    def note(self, kind: str, cell: Cell, **fields: int | str) -> None:
+        """Have something about a cell written into the trace."""
         self._effects.append(do.TraceRecord(self.now, kind, cell.name, fields))
 
     def check_invariants(self) -> None:

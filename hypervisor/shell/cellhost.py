@@ -20,7 +20,7 @@ from cells.order import CellOrder
 from cells.sandbox import SandboxPolicy
 from hypervisor.abi.messages import BadMessage, unpack
 from hypervisor.abi.records import BadRecord, Exit, ExitKind, Resume
-from hypervisor.core.monitor import KILLED
+from hypervisor.core.lives import KILLED
 from hypervisor.shell.links import Link, PeerDied
 from hypervisor.shell.links.shm import ShmLink
 from hypervisor.shell.links.zmq import ZmqHub, ZmqLink

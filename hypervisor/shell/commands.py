@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import stat
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,7 +17,7 @@ from rich.console import Console
 
 from hypervisor.abi.time import NEVER
 from hypervisor.api import Run, launch
-from hypervisor.core.monitor import KILLED
+from hypervisor.core.lives import KILLED
 from hypervisor.shell import topology
 from hypervisor.shell.account import show_account, show_json
 from hypervisor.shell.human import human_time
@@ -126,7 +128,7 @@ def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
             _until(it, end, options.pace or 1.0, signals)
         return
     end = NEVER if duration is None else duration
-    with Progress(it.topology.board.clock_hz, end, enabled=not options.as_json) as progress, ExitStack() as stack:
+    with Progress(it.topology.board.clock_hz, end, enabled=_shows_progress(options)) as progress, ExitStack() as stack:
         if not options.as_json:
             consoles = Consoles(clear=progress.live and sys.stdout.isatty())
             it.on_output.append(consoles)
@@ -137,6 +139,15 @@ def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
 
 def _is_interactive(options: RunOptions) -> bool:
     return not options.as_json and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _shows_progress(options: RunOptions) -> bool:
+    """Not beside JSON, nor over what the next program of a pipe prints on the same terminal."""
+    try:
+        piped = stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode)
+    except OSError:  # a notebook's
+        piped = False
+    return not options.as_json and not piped
 
 
 def _until(it: Run, end: int, pace: float | None, signals: Signals) -> None:

@@ -17,7 +17,8 @@ from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.cell import Cell
-from hypervisor.core.monitor import KILLED, Monitor
+from hypervisor.core.lives import KILLED
+from hypervisor.core.monitor import Monitor
 from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs
 from hypervisor.shell.trace import Trace
 

@@ -105,11 +105,14 @@ def _speed(before: Sight, now: Sight) -> str:
 
 
 def _cells(before: Sight, now: Sight) -> Table:
-    """A line for each cell and one for the monitor; shares and CPU are of the time since the last look."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for head in ("cell", "state"):
-        table.add_column(head, no_wrap=True)
-    for head in ("share", "switches", "irqs", "latency max", "restarts", "pid", "host CPU", "host mem"):
+    """A line for each cell and one for the monitor; shares and CPU are of the time since the last look.
+
+    `latency` is the worst one from being due to running. It fits 80 columns; only names of cells give way.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("cell", overflow="ellipsis")
+    table.add_column("state", no_wrap=True)
+    for head in ("share", "switches", "irqs", "latency", "lives", "pid", "host CPU", "memory"):
         table.add_column(head, justify="right", no_wrap=True)
     elapsed = (now.status["now"] - before.status["now"]) * len(now.status["cores"])
     for cell, earlier in zip(now.status["cells"], before.status["cells"], strict=True):
@@ -120,7 +123,7 @@ def _cells(before: Sight, now: Sight) -> Table:
             human_count(cell["switches"]),
             human_count(cell["interrupts"]),
             human_time(cell["worst_latency"], now.status["hz"]),
-            str(cell["restarts"]),
+            str(cell["restarts"] + 1),
             str(cell["pid"] or ""),
             *_host(before, now, cell["name"]),
         )

@@ -1,10 +1,10 @@
-"""The same guests over boards, transports and flavours: what a guest shows of itself is the same; the trace differs only where it may."""
+"""The same guests over boards, transports and flavours: each shows the same; the trace differs only where it may."""
 
 from __future__ import annotations
 
-import boards
 import pytest
 
+import boards
 from tests.support.live import Live
 
 pytestmark = pytest.mark.slow

@@ -32,7 +32,7 @@ def test_every_key_goes_to_the_guest_and_the_terminal_is_given_back(place: Path)
             session.expect(shown)
         assert not session.echoes()
         session.type(LEAVE)
-        session.expect(r"house: okl4 on arm926, seed 1\r\n")
+        session.expect(r"house: okl4 on arm926, seed 1")
         session.expect(r"virtual time .*, ended: by its user\r\n")
         assert session.wait() == 0
         assert session.echoes()

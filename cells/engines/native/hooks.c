@@ -107,14 +107,16 @@ void take_back(struct engine *e, uint32_t pc) {
     size = block->extent & ~1u;
     thumb = block->extent & 1u;
     done = pc - (uint32_t)block->key;
-    if (done >= size || read_code(e, (uint32_t)block->key, bytes, size))
+    if (done >= size || size > BLOCK_BYTES || read_code(e, (uint32_t)block->key, bytes, size))
         return;
     uint16_t first;
     memcpy(&first, bytes + done, sizeof first);
     done += thumb ? thumb_length(e, pc, first) : 4;
     sum = cost_of(e, bytes, done, (uint32_t)block->key, (int)thumb, &clocks);
-    e->v.insns -= block->insns - sum.insns;
-    e->v.cycles -= block->cycles - sum.cycles;
+    if (sum.insns < block->insns) /* not so if the guest has rewritten its running block */
+        e->v.insns -= block->insns - sum.insns;
+    if (sum.cycles < block->cycles)
+        e->v.cycles -= block->cycles - sum.cycles;
 }
 
 /* Forget the costs of all blocks that have called since the last flush. */

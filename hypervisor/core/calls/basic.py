@@ -9,6 +9,7 @@ from hypervisor.abi.records import Exit
 from hypervisor.abi.status import Status, from_word
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused
+from hypervisor.core.lives import shut_down as end_by_itself
 
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
@@ -31,7 +32,7 @@ def time(monitor: Monitor, cell: Cell, record: Exit) -> int:
 
 def shut_down(monitor: Monitor, cell: Cell, record: Exit) -> int:
     """SHUTDOWN: the cell is done; the answer is never seen."""
-    monitor.shut_down(cell, record.a1 & 0xFFFFFFFF)
+    end_by_itself(monitor, cell, record.a1 & 0xFFFFFFFF)
     return Status.OK
 
 

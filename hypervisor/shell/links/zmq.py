@@ -22,6 +22,8 @@ from hypervisor.abi.messages import BadMessage, pack, unpack
 from hypervisor.abi.records import BadRecord, Exit, Resume, checked_exit, exit_from_message
 from hypervisor.shell.links import PeerDied
 
+BATCH = 256
+"""Messages that are taken at once."""
 INBOX_LIMIT = 4
 """Messages of one cell that wait to be read; an honest cell has at most one."""
 FEEL_TIMES = 50
@@ -158,7 +160,7 @@ class ZmqHub:
 
     def _take_messages(self) -> None:
         with contextlib.suppress(zmq.Again):
-            while True:
+            for _ in range(BATCH):  # a flood must not keep the monitor here
                 frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
                 self._take(frames)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgpack
 import pytest
+from cells.engines.native._native import lib
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cells.engines import native
-from cells.engines.native._native import lib
 from hypervisor.abi import records
 from hypervisor.abi.records import (
     BadRecord,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+import pytest
+
 from hypervisor.abi.hypercalls import Hypercall
-from hypervisor.abi.records import Exit
+from hypervisor.abi.records import Exit, ExitKind
 from hypervisor.abi.time import NEVER
 from hypervisor.core.cell import CellState
 from hypervisor.core.costs import Costs
@@ -207,3 +209,27 @@ def test_the_same_scripts_give_the_same_trace_ten_times():
         return bench.trace.digest()
 
     assert len({digest() for _ in range(10)}) == 1
+
+
+def lying(kind: ExitKind):
+    def script(vcpu: ScriptedVcpu) -> Steps:
+        yield from vcpu.work(100)
+        while True:
+            yield vcpu.exit(kind)
+
+    return script
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (ExitKind.HELLO, "protocol: hello from one that runs"),
+        (ExitKind.BUDGET, "protocol: budget spent before its end"),
+        (ExitKind.OUTPUT, "protocol: no progress"),
+    ],
+)
+def test_a_cell_that_would_hold_virtual_time_is_ended_and_the_others_go_on(kind, why):
+    bench = Bench({"liar": lying(kind), "b": hog})
+    assert bench.until(20_000) == "reached"
+    assert bench.cell("liar").why == why
+    assert bench.cell("b").account.ran > 5_000

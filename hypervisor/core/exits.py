@@ -1,0 +1,128 @@
+"""What becomes of an exit, by its kind: `EXITS` is the table, every handler `(monitor, cell, record)`.
+
+The record is well formed and answers the vCPU's resume; the scheduler has the core back. `lie_in` finds what no honest
+vCPU does all the same, and `account` adds up what it says it did, bounded by the time that it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hypervisor.abi.records import Exit, ExitKind, Resume
+from hypervisor.abi.status import Status, to_word
+from hypervisor.abi.time import NEVER
+from hypervisor.core.calls import CALLS
+from hypervisor.core.cell import Cell, Vcpu
+from hypervisor.core.errors import Refused
+from hypervisor.core.lives import fail, shut_down
+
+if TYPE_CHECKING:
+    from hypervisor.core.monitor import Monitor
+
+KINDS = tuple(kind.name.lower() for kind in ExitKind)
+"""Names of the kinds of exits, by number."""
+ACCESS_SIZES = (1, 2, 4)
+STALL_LIMIT = 10_000
+"""Exits in a row that take no time. An honest block of 512 instructions cannot touch devices that often; more would let a cell
+hold virtual time, and the monitor with it, for ever."""
+
+
+def lie_in(vcpu: Vcpu, record: Exit, resume: Resume) -> str:
+    """What no honest vCPU does, though the record by itself is well formed; "" if nothing."""
+    vcpu.stalls = vcpu.stalls + 1 if record.time == resume.start else 0
+    if record.kind == ExitKind.HELLO:
+        return "hello from one that runs"
+    if record.kind == ExitKind.BUDGET and record.time < resume.end:
+        return "budget spent before its end"
+    return "no progress" if vcpu.stalls > STALL_LIMIT else ""
+
+
+def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
+    """Add what the vCPU says it did, bounded by the time that it had."""
+    vcpu, counts = cell.vcpu, cell.account
+    had = record.time - start
+    ran = min(max(record.cycles - vcpu.cycles, 0), had)
+    counts.ran += ran
+    monitor.scheduler.slept(vcpu, had - ran)
+    counts.insns += min(max(record.insns - vcpu.insns, 0), had)
+    counts.interrupts += min(max(record.interrupts - vcpu.interrupts, 0), had)
+    counts.exits[KINDS[record.kind]] += 1
+    vcpu.cycles, vcpu.insns, vcpu.interrupts = record.cycles, record.insns, record.interrupts
+    monitor.ledger.charge(cell.name, "guest", ran)
+
+
+def delay(monitor: Monitor, cell: Cell, cause: str, cycles: int) -> None:
+    """Let a mechanism's cost pass on the cell's core."""
+    if cycles:
+        monitor.scheduler.delay(cell.vcpu, cycles)
+        monitor.ledger.charge(cell.name, cause, cycles)
+
+
+def nothing(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """The vCPU just goes on when the policy lets it."""
+
+
+def wait(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """The guest waits for an interrupt: until its deadline or an event."""
+    vcpu = cell.vcpu
+    wake = min((e.time for e in vcpu.events), default=NEVER)
+    wake = min(wake, max(record.deadline, record.time))
+    if wake <= record.time:
+        vcpu.due = wake
+    elif not cell.paused:
+        monitor.scheduler.block(vcpu, wake, monitor.now)
+    else:
+        vcpu.wake = wake
+
+
+def device(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """A load or store at a device that the monitor owns."""
+    vcpu = cell.vcpu
+    delay(monitor, cell, "device_exit", monitor.costs.device_exit)
+    try:
+        if record.a1 not in ACCESS_SIZES:
+            raise Refused(Status.BAD_ARGUMENT, f"an access of {record.a1} bytes")
+        entry = monitor.bus.find(cell.index, record.a0)
+        if record.kind == ExitKind.READ:
+            vcpu.value = to_word(entry.device.registers.read(record.a0 - entry.base, record.a1))
+        else:
+            entry.device.registers.write(record.a0 - entry.base, record.a1, record.a2 & 0xFFFFFFFF)
+    except Refused as refusal:
+        monitor.refused(cell, f"device at {record.a0:#x}", str(refusal))
+
+
+def hypercall(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """A call: answered from the dispatch table, or refused."""
+    delay(monitor, cell, "hypercall", monitor.costs.hypercall)
+    call = CALLS.get(record.a0)
+    try:
+        if call is None:
+            raise Refused(Status.UNKNOWN_CALL, f"hypercall {record.a0} is not known")
+        cell.vcpu.value = to_word(call(monitor, cell, record))
+    except Refused as refusal:
+        cell.vcpu.value = to_word(refusal.status)
+        monitor.refused(cell, f"hypercall {record.a0}", str(refusal))
+
+
+def fault(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """The guest cannot go on."""
+    text = record.data.decode("utf-8", "replace")
+    fail(monitor, cell, f"guest fault: {text}" if text else f"guest fault {record.a0} at {record.a1:#x}")
+
+
+def shutdown(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """The guest is done."""
+    shut_down(monitor, cell, record.a0)
+
+
+EXITS: dict[int, Callable[[Monitor, Cell, Exit], None]] = {
+    ExitKind.BUDGET: nothing,
+    ExitKind.OUTPUT: nothing,
+    ExitKind.WAIT: wait,
+    ExitKind.READ: device,
+    ExitKind.WRITE: device,
+    ExitKind.HYPERCALL: hypercall,
+    ExitKind.FAULT: fault,
+    ExitKind.SHUTDOWN: shutdown,
+}

@@ -1,0 +1,115 @@
+"""The lives of a cell: how it starts, fails, ends, starts again, is held and let go. Only the monitor and its calls use this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hypervisor.abi.time import NEVER
+from hypervisor.core import effects as do
+from hypervisor.core.cell import Cell, CellState, VcpuState
+
+if TYPE_CHECKING:
+    from hypervisor.core.monitor import Monitor
+
+KILLED = "killed"
+"""Why a cell died of SIGKILL, whoever sent it and whether it was planned: the trace is the same."""
+
+
+def start(monitor: Monitor, cell: Cell, cause: str) -> None:
+    """Have the cell brought up, with memory of its own."""
+    cell.state = CellState.STARTING
+    if cell.segment is None:
+        cell.segment = monitor.frames.allocate(cell.name, cell.params.ram, "ram").id
+    monitor.emit(do.StartCell(cell.index, cause))
+
+
+def fail(monitor: Monitor, cell: Cell, why: str) -> None:
+    """The cell died, hung, or broke a rule: apply its policy."""
+    if cell.ended:
+        return
+    policy = cell.params.on_crash
+    if policy == "restart" and cell.account.restarts >= cell.params.max_restarts:
+        policy, why = "destroy", f"{why}; gave up after {cell.account.restarts} restarts"
+    monitor.note("dead", cell, why=why, policy=policy)
+    if policy == "restart":
+        again(monitor, cell, why)
+    else:
+        end(monitor, cell, CellState.FAILED, why, keep=policy == "preserve")
+
+
+def end(monitor: Monitor, cell: Cell, state: CellState, why: str, *, keep: bool) -> None:
+    """The cell has ended, one way or the other."""
+    take_down(monitor, cell, why, keep=keep)
+    cell.state, cell.why = state, why
+    if not keep:
+        monitor.frames.release(cell.name)
+        cell.segment = None
+    monitor.note("end", cell, state=str(state), why=why)
+
+
+def again(monitor: Monitor, cell: Cell, cause: str) -> None:
+    """Bring the cell up anew."""
+    take_down(monitor, cell, cause, keep=False)
+    cell.account.restarts += 1
+    start(monitor, cell, cause)
+
+
+def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
+    """End the process and forget what waited for the vCPU."""
+    vcpu = cell.vcpu
+    monitor.scheduler.withdraw(vcpu, vcpu.inflight.start if vcpu.inflight else monitor.now)
+    vcpu.events.clear()
+    vcpu.kill_at = cell.heartbeat_due = NEVER
+    cell.paused = False
+    monitor.emit(do.KillCell(cell.index, cause, keep))
+
+
+def pause(monitor: Monitor, cell: Cell) -> None:
+    """Hold the cell."""
+    if cell.ended or cell.paused:
+        return
+    cell.paused = True
+    if cell.vcpu.state is VcpuState.RUNNABLE:
+        monitor.scheduler.block(cell.vcpu, cell.vcpu.wake, monitor.now)
+        cell.vcpu.wake = monitor.now
+    monitor.note("pause", cell, cause="operator")
+
+
+def unpause(monitor: Monitor, cell: Cell) -> None:
+    """Let the cell go on."""
+    if not cell.paused:
+        return
+    cell.paused = False
+    if cell.vcpu.state is VcpuState.BLOCKED and cell.vcpu.wake >= NEVER and not cell.vcpu.events:
+        cell.vcpu.wake = monitor.now  # it looks for itself what it was waiting for
+    cell.vcpu.time = max(cell.vcpu.time, monitor.now)
+    if cell.params.heartbeat:
+        cell.heartbeat_due = monitor.now + cell.params.heartbeat
+    monitor.note("unpause", cell, cause="operator")
+
+
+def kill(monitor: Monitor, cell: Cell) -> None:
+    """The operator's kill."""
+    if not cell.ended:
+        fail(monitor, cell, KILLED)
+
+
+def restart(monitor: Monitor, cell: Cell) -> None:
+    """The operator's restart."""
+    monitor.note("restart", cell, cause="operator")
+    again(monitor, cell, "restarted by the operator")
+
+
+def shut_down(monitor: Monitor, cell: Cell, status: int) -> None:
+    """The cell is done, by its own word."""
+    end(monitor, cell, CellState.SHUT_DOWN, f"status {status}", keep=False)
+
+
+ORDERS: dict[str, Callable[[Monitor, Cell], None]] = {
+    "pause": pause,
+    "unpause": unpause,
+    "kill": kill,
+    "restart": restart,
+}
+"""What the operator may ask for."""
