@@ -35,7 +35,7 @@ from hypervisor.core.cell import Cell, CellState
 from hypervisor.core.effects import Rest
 from hypervisor.core.monitor import Monitor
 from hypervisor.shell.board_devices import attach_devices
-from hypervisor.shell.cellhost import CellHost, CellPlan
+from hypervisor.shell.cellhost import PATIENCE, CellHost, CellPlan, Patience
 from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayError, ReplayInputs
 from hypervisor.shell.links.zmq import ZmqHub
 from hypervisor.shell.loop import Loop
@@ -45,7 +45,7 @@ from hypervisor.shell.processes import Zygote, ZygoteError
 from hypervisor.shell.provenance import Binary
 from hypervisor.shell.remotehost import RemoteHost
 from hypervisor.shell.report import describe_binaries, summarise
-from hypervisor.shell.rundir import RunDirectory
+from hypervisor.shell.rundir import RunDirectory, RunDirError
 from hypervisor.shell.summary import Summary
 from hypervisor.shell.topology import Problem, Topology, TopologyError, load
 from hypervisor.shell.topology.problems import nearest
@@ -95,13 +95,15 @@ def launch(
     remote: Sequence[str] = (),
     listen: str = "tcp://127.0.0.1:*",
     ticket: Path | None = None,
+    patience: Patience = PATIENCE,
 ) -> Run:
     """Start every cell of a topology; nothing has run yet when this returns.
 
     `guests`: Python functions for cells by name, closures included. `out`: a run directory to write. `link`: "shm" or "zmq".
     `sandbox=False` runs cells without walls. `replay`: an inputs.jsonl to feed instead of the world outside. `measure`: let
     each cell measure its memory before its sandbox closes. `remote`: cells that join from elsewhere, at `listen`, each with a
-    ticket that is written to `ticket` (by default CELL.ticket); `launch` then waits for them.
+    ticket that is written to `ticket` (by default CELL.ticket); `launch` then waits for them. `patience`: when a cell counts as
+    hung on this host.
 
     Raises:
         TopologyError: the topology has problems, all of them listed.
@@ -113,7 +115,7 @@ def launch(
             topology = load(
                 topology, overrides=overrides, flavour=flavour, seed=seed, duration=duration, guests=guests or {}
             )
-        options = Options(out, link, sandbox, replay, measure, tuple(remote), listen, ticket)
+        options = Options(out, link, sandbox, replay, measure, tuple(remote), listen, ticket, patience)
         return Run(topology, zygote, options)
     except BaseException:
         zygote.stop()
@@ -132,6 +134,7 @@ class Options:
     remote: tuple[str, ...]
     listen: str
     ticket: Path | None
+    patience: Patience
 
 
 class Run:
@@ -195,7 +198,7 @@ class Run:
         return [
             self._make_remote(plan, endpoint)
             if plan.name in options.remote
-            else CellHost(plan, self.zygote, self._make_hub)
+            else CellHost(plan, self.zygote, self._make_hub, options.patience)
             for plan in plans
         ]
 
@@ -368,23 +371,28 @@ class Run:
 
     def close(self) -> None:
         """End every process, write the run directory, give everything back. May be called twice."""
+        self._close(account=True)
+
+    def _close(self, *, account: bool) -> None:
         if self._closed:
             return
         self._closed = True
         try:
-            self._finish()
+            self._finish(account=account)
         finally:
             self.zygote.stop()
             self._close_hub()
             unpin(self._affinity)
 
-    def _finish(self) -> None:
-        summary = self.summary() if self.directory else None
+    def _finish(self, *, account: bool) -> None:
+        summary = self.summary() if self.directory and account else None
         self._end_hosts()
         self.trace.close()
         self.inputs.close()
-        if self.directory is not None and summary is not None:
-            self.directory.finish(summary)
+        if self.directory is not None:
+            self.directory.close()
+            if summary is not None:
+                self.directory.finish(summary)
 
     def _end_hosts(self) -> None:
         for host in self.hosts:
@@ -400,7 +408,13 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """Close; a directory that cannot be written gets no account, and no second error hides the first."""
+        try:
+            self._close(account=not isinstance(error, RunDirError))
+        except Exception as trouble:
+            if error is None:
+                raise
+            error.add_note(str(trouble))
 
     # ---- what the loop needs
 

@@ -88,6 +88,7 @@ def device(monitor: Monitor, cell: Cell, record: Exit) -> None:
             vcpu.value = to_word(entry.device.registers.read(record.a0 - entry.base, record.a1))
         else:
             entry.device.registers.write(record.a0 - entry.base, record.a1, record.a2 & 0xFFFFFFFF)
+        monitor.heed_timers()
     except Refused as refusal:
         monitor.refused(cell, f"device at {record.a0:#x}", str(refusal))
 

@@ -81,11 +81,14 @@ def unpause(monitor: Monitor, cell: Cell) -> None:
     if not cell.paused:
         return
     cell.paused = False
-    if cell.vcpu.state is VcpuState.BLOCKED and cell.vcpu.wake >= NEVER and not cell.vcpu.events:
-        cell.vcpu.wake = monitor.now  # it looks for itself what it was waiting for
-    cell.vcpu.time = max(cell.vcpu.time, monitor.now)
+    vcpu = cell.vcpu
+    if vcpu.state is VcpuState.BLOCKED:
+        lost = vcpu.wake >= NEVER and not vcpu.events  # it looks for itself what it was waiting for
+        vcpu.wake = monitor.now if lost else max(vcpu.wake, monitor.now)  # being held is no latency of the scheduler's
+    vcpu.time = max(vcpu.time, monitor.now)
     if cell.params.heartbeat:
         cell.heartbeat_due = monitor.now + cell.params.heartbeat
+        monitor.heed_timers()
     monitor.note("unpause", cell, cause="operator")
 
 

@@ -149,6 +149,7 @@ class Monitor:
         self.scheduler.wake(vcpu, self.now)
         if cell.params.heartbeat:
             cell.heartbeat_due = self.now + cell.params.heartbeat
+            self.heed_timers()
         cause = "boot" if not cell.account.restarts else "restart"
         self.note("start", cell, cause=cause, **({"image": cell.params.digest} if cell.params.digest else {}))
 
@@ -244,9 +245,11 @@ class Monitor:
     def _rest(self, start: int, reached: int) -> bool:
         if self.stop_at < NEVER:
             self.scheduler.open_round(self.stop_at, self.stop_at)
-            self._effects.append(do.Rest(max(self.stop_at, reached), "reached"))
+            rest = do.Rest(max(self.stop_at, reached), "reached")
         else:
-            self._effects.append(do.Rest(self.scheduler.time(), "asleep"))
+            rest = do.Rest(self.scheduler.time(), "asleep")
+        self._set_clock(rest.time)  # what comes from outside comes now, not when something last happened
+        self._effects.append(rest)
         return False
 
     def _next_timer(self) -> int:
@@ -327,6 +330,11 @@ class Monitor:
     def emit(self, effect: do.Effect) -> None:
         """Order something from the shell."""
         self._effects.append(effect)
+
+    def heed_timers(self) -> None:
+        """A timer may be due before the round ends. On several cores it waits for that: they cannot be called back."""
+        if not self._several:
+            self.scheduler.round_end = min(self.scheduler.round_end, max(self._next_timer(), self.scheduler.time()))
 
     def note(self, kind: str, cell: Cell, **fields: int | str) -> None:
         """Have something about a cell written into the trace."""

@@ -29,10 +29,23 @@ from hypervisor.shell.processes import CellProcess, ExitStatus, Zygote, ZygoteEr
 
 WAIT_NS = 20_000_000
 """How long one wait for an exit lasts before the host side of the cell is looked at."""
-BACKSTOP_S = 10.0
-"""CPU time that a cell may spend, or wall time that it may sleep, within one resume: far above any honest slice."""
-HELLO_S = 60.0
-"""Wall time within which a new cell must be ready."""
+
+
+class Patience(NamedTuple):
+    """When a cell counts as hung: a matter of the host, far above anything honest.
+
+    `backstop`: seconds of CPU time that it may spend within one resume, or of wall time that it may sleep there. `hello`: seconds
+    of wall time within which a new cell must be ready.
+    """
+
+    backstop: float = 10.0
+    hello: float = 60.0
+
+
+PATIENCE = Patience()
+
+ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_TRACING_STOP)
+"""States in which a cell does nothing, though it is its turn. One that waits for the disk or a processor is not among them."""
 
 _ADVICE = {
     errno.EFBIG: "raise the limit of file sizes, ulimit -f, or give the cell less ram",
@@ -96,14 +109,16 @@ def greeting(record: Exit) -> Greeting:
 class CellHost:
     """Starts, resumes, waits for and ends one local cell."""
 
-    def __init__(self, plan: CellPlan, zygote: Zygote, hub: Callable[[], ZmqHub]) -> None:
-        self.plan = plan
+    def __init__(
+        self, plan: CellPlan, zygote: Zygote, hub: Callable[[], ZmqHub], patience: Patience = PATIENCE
+    ) -> None:
+        self.plan, self.patience = plan, patience
         self.figures = HostFigures()
         self.process: CellProcess | None = None
         self._zygote, self._hub = zygote, hub
         self._link: Link | None = None
         self._ram = -1
-        self._watched_from = (0.0, 0.0)
+        self._watch_began, self._watched, self._slept = -1.0, 0.0, 0.0
         self._earlier = 0.0
 
     # ---- life
@@ -158,7 +173,7 @@ class CellHost:
         Raises:
             HostTrouble: it died, or said nothing for too long.
         """
-        end = time.monotonic() + HELLO_S
+        end = time.monotonic() + self.patience.hello
         while time.monotonic() < end:
             record = self._poll(WAIT_NS)
             if record is not None:
@@ -210,7 +225,7 @@ class CellHost:
     def resume(self, record: Resume) -> None:
         """Let the vCPU run."""
         assert self._link is not None
-        self._watched_from = (-1.0, 0.0)
+        self._watch_began = -1.0
         self._link.resume(record)
 
     def wait(self) -> Exit:
@@ -242,17 +257,16 @@ class CellHost:
             state, used, now = host.status(), sum(host.cpu_times()[:2]), time.monotonic()
         except psutil.Error:
             return  # it is just ending; the link will tell
-        if self._watched_from[0] < 0:
-            self._watched_from = (used, now)
+        if self._watch_began < 0:
+            self._watch_began, self._watched, self._slept = used, now, 0.0
+        if state in ASLEEP:
+            self._slept += now - self._watched
+        self._watched = now
         if state == psutil.STATUS_STOPPED:
             raise HostTrouble("backstop: stopped on the host")
-        if used - self._watched_from[0] > BACKSTOP_S:
+        if used - self._watch_began > self.patience.backstop:
             raise HostTrouble("backstop: spins without end")
-        if (
-            state == psutil.STATUS_SLEEPING
-            and used == self._watched_from[0]
-            and now - self._watched_from[1] > BACKSTOP_S
-        ):
+        if self._slept > self.patience.backstop:
             raise HostTrouble("backstop: sleeps without end")
 
     # ---- what the host says

@@ -11,6 +11,7 @@ from typing import BinaryIO
 _ADVICE = {
     errno.ENOSPC: "make room there, or choose another directory with --out",
     errno.EDQUOT: "make room there, or choose another directory with --out",
+    errno.EFBIG: "raise the limit of file sizes, ulimit -f, or choose another directory with --out",
     errno.EACCES: "choose a directory that you may write to with --out",
     errno.EPERM: "choose a directory that you may write to with --out",
     errno.EROFS: "choose a directory that you may write to with --out",

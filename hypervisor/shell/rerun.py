@@ -15,6 +15,7 @@ from hypervisor.shell.files import RunDirError
 from hypervisor.shell.inputs import ReplayError
 from hypervisor.shell.provenance import Provenance
 from hypervisor.shell.rundir import read_provenance
+from hypervisor.shell.summary import Summary
 from hypervisor.shell.topology import Topology, load
 
 
@@ -29,12 +30,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a replay came to. `whole`: it went to the end of the recorded trace and not only a part of the way."""
+    """What a replay came to. `whole`: to the end of the recorded run, which was not ended by force either.
+
+    `lines`: how many were compared and equal.
+    """
 
     sha256: str
     time: int
     hz: int
     whole: bool
+    lines: int
     difference: Difference | None
 
 
@@ -70,8 +75,7 @@ def rerun(
     )
     _check_same(directory, provenance, topology)
     with _open(directory / "trace.jsonl") as recorded, _relaunch(directory, topology, link) as run:
-        # Without an account the recorded run was ended by force: its trace stops somewhere.
-        comparison = Comparison(recorded, run, cut_off=not (directory / "summary.json").is_file())
+        comparison = Comparison(recorded, run, cut_off=_was_cut_off(directory))
         return _follow(run, comparison, until, started)
 
 
@@ -94,7 +98,8 @@ def _follow(run: Run, comparison: Comparison, until: str | None, started: Callab
             raise
     sha256 = run.trace_hash
     whole = not run.interrupted
-    return Outcome(sha256, run.monitor.scheduler.time(), run.topology.board.clock_hz, whole, comparison.verdict(whole=whole))
+    time, hz, difference = run.monitor.scheduler.time(), run.topology.board.clock_hz, comparison.verdict(whole=whole)
+    return Outcome(sha256, time, hz, whole, comparison.line - 1, difference)
 
 
 class Comparison:
@@ -103,7 +108,8 @@ class Comparison:
     def __init__(self, recorded: BinaryIO, run: Run, *, cut_off: bool) -> None:
         self.difference: Difference | None = None
         self._recorded, self._run, self._cut_off = recorded, run, cut_off
-        self._line = 1
+        self.line = 1
+        """Of the recorded trace: all before it is the same."""
 
     def __call__(self, chunk: bytes) -> None:
         """Compare; at the first difference the replay has no more use."""
@@ -111,9 +117,10 @@ class Comparison:
             return
         expected = self._recorded.read(len(chunk))
         if expected == chunk:
-            self._line += chunk.count(b"\n")
+            self.line += chunk.count(b"\n")
             return
         if self._cut_off and chunk.startswith(expected):
+            self.line += expected.count(b"\n")
             self._run.interrupt()
             return
         self._locate(expected + self._recorded.readline(), chunk)
@@ -122,7 +129,7 @@ class Comparison:
     def _locate(self, expected: bytes, chunk: bytes) -> None:
         ours, theirs = chunk.split(b"\n"), expected.split(b"\n")
         at = next((at for at, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), len(theirs) - 1)
-        self._differ(self._line + at, theirs[at], ours[at])
+        self._differ(self.line + at, theirs[at], ours[at])
 
     def _differ(self, line: int, recorded: bytes, replayed: bytes) -> None:
         self.difference = Difference(line, recorded.decode("ascii", "replace"), replayed.decode("ascii", "replace"))
@@ -131,8 +138,16 @@ class Comparison:
         """The first difference; a recorded trace that goes on is one, if the replay came to its end."""
         rest = self._recorded.readline() if whole and self.difference is None else b""
         if rest:
-            self._differ(self._line, rest.rstrip(b"\n"), b"")
+            self._differ(self.line, rest.rstrip(b"\n"), b"")
         return self.difference
+
+
+def _was_cut_off(directory: Path) -> bool:
+    """Whether the recorded run may have been ended by force, so that its trace just stops somewhere."""
+    try:
+        return Summary.from_json((directory / "summary.json").read_bytes()).ended == "interrupted"
+    except (OSError, ValueError):
+        return True
 
 
 def _open(path: Path) -> BinaryIO:

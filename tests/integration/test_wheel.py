@@ -58,9 +58,8 @@ def test_the_wheel_runs_from_an_empty_directory(tmp_path: Path):
 def test_an_installation_without_a_compiler_says_so_in_one_sentence(tmp_path: Path):
     source = tree_copy(tmp_path)
     environment = {**os.environ, "CC": "/nonexistent/cc"}
-    done = subprocess.run(
-        [sys.executable, "cells/engines/native/build.py"], cwd=source, env=environment, capture_output=True, text=True, check=False
-    )
+    build = [sys.executable, "cells/engines/native/build.py"]
+    done = subprocess.run(build, cwd=source, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "cellvisor needs a C compiler" in done.stderr
     assert "Traceback" not in done.stderr

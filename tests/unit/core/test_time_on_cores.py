@@ -8,6 +8,7 @@ import pytest
 
 from hypervisor.abi.records import Exit
 from hypervisor.core.costs import Costs
+from hypervisor.shell.inputs import Input, InputKind
 from tests.support.scripted import Bench, ScriptedVcpu
 
 Steps = Generator[Exit, None, None]
@@ -33,6 +34,16 @@ def test_what_a_vcpu_skips_within_its_own_time_is_idle() -> None:
     assert core.busy == bench.cell("rt").account.ran
     assert core.busy < 10_000
     assert core.busy + core.idle == core.time
+
+
+def test_being_paused_is_no_latency() -> None:
+    bench = Bench({"rt": tick})
+    for time, kind in ((10_000, InputKind.PAUSE), (40_000, InputKind.UNPAUSE), (60_000, InputKind.PAUSE)):
+        bench.until(time)
+        bench.loop.take(Input(bench.loop.step, bench.monitor.now, kind, "rt"))
+    bench.until(80_000)
+    assert bench.cell("rt").account.ran > 1_000
+    assert max(bench.cell("rt").account.latencies, default=0) <= 7
 
 
 # A rest of a slice that is shorter than a world switch.
