@@ -35,7 +35,7 @@ from cells.engines import snapshot as snapshots
 SMALL_CODE_BUFFER = 32 << 20
 """Bytes of translated code for bare-metal images and programs."""
 KERNEL_CODE_BUFFER = 128 << 20
-"""For kernels: a Debian kernel's boot to a shell fills about 60 MiB."""
+"""For kernels: a Debian kernel's boot to a shell fills 30 to 45 MiB."""
 _CODE_BUFFER_RANGE = (1 << 20, 1 << 30)
 
 COST_CLASSES = (

@@ -296,5 +296,5 @@ class CellHost:
 def describe_end(status: ExitStatus | None) -> str:
     """A process's end. SIGKILL says "killed", as a planned kill does: the trace must not tell them apart."""
     if status is None:
-        return "ended"
+        return "protocol: gave up its link"
     return KILLED if status.signal == signal.SIGKILL else f"process ended: {status}"

@@ -257,8 +257,8 @@ def replay(options: ReplayOptions) -> int:
         print(f"recorded: {difference.recorded or 'nothing more'}")
         print(f"replayed: {difference.replayed or 'nothing more'}")
     else:
-        how_far = f"up to {human_time(outcome.time, outcome.hz)}" if outcome.whole else "as far as it went"
-        print(f"the same trace {how_far}, {outcome.lines} lines: sha256 {outcome.sha256}")
+        up_to = f"up to {human_time(outcome.time, outcome.hz)}, sha256 {outcome.sha256}"
+        print(f"the same trace, {outcome.lines} lines {up_to if outcome.whole else 'as far as it went'}")
     return signals.status or (0 if outcome.difference is None else 1)
 
 

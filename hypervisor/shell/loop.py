@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -99,6 +100,8 @@ class Loop:
         self._stopped: list[tuple[int, int, Exit | str]] = []
         self._answered: dict[int, do.ResumeVcpu] = {}
         self._dead: dict[int, tuple[bytes, int]] = {}
+        self._todo: deque[do.Effect] = deque()
+        self._performing = False
         self._index = {cell.name: cell.index for cell in monitor.cells}
         self._perform_one: dict[type, Callable[..., None]] = {
             do.ResumeVcpu: self._resume,
@@ -201,13 +204,22 @@ class Loop:
 
     # ---- effects
 
-    def _perform(self, effects: Sequence[do.Effect]) -> None:
-        for effect in effects:
-            self._perform_one[type(effect)](effect)
-
     def _handle(self, event: on.Event, now: int | None = None) -> None:
+        """Tell the monitor, and do what it says. What a deed leads to comes before the next deed, however long the chain."""
         self.step += 1
-        self._perform(self.monitor.handle(event, self.monitor.now if now is None else now))
+        effects = self.monitor.handle(event, self.monitor.now if now is None else now)
+        if self._performing:
+            self._todo.extendleft(reversed(effects))
+            return
+        self._performing = True
+        try:
+            for effect in effects:
+                self._perform_one[type(effect)](effect)
+                while self._todo:
+                    following = self._todo.popleft()
+                    self._perform_one[type(following)](following)
+        finally:
+            self._performing = False
 
     def _resume(self, effect: do.ResumeVcpu) -> None:
         self._running[effect.cell] = effect

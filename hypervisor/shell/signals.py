@@ -47,6 +47,8 @@ class Signals:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         first = not self._number
+        if number == signal.SIGHUP and not first:
+            return  # a terminal that goes away says so more than once
         self._number = self._number or number
         if not first or self._end is None:
             raise KeyboardInterrupt
@@ -55,7 +57,8 @@ class Signals:
 
     def __enter__(self) -> Self:
         for number in (*ENDING, signal.SIGALRM):
-            self._before[number] = signal.signal(number, self._on_signal)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+                self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(

@@ -71,24 +71,24 @@ def leaves(port: Port) -> None:
     raise SystemExit(5)
 
 
-# Those that lie in their records. The fields of an honest one are `seq kind time cycles deadline a0 a1 a2 a3 insns irqs output data`.
+# Those that lie in their records.
 
 
 def lies(port: Port, field: str, value: int) -> None:
     """Sends a record with one field that is not true; relative to the honest one for seq and time."""
     begin(port)
     world: Any = port._world
-    record = dict(
-        seq=world._seq, kind=ExitKind.OUTPUT, time=world.start, cycles=1, deadline=NEVER, a0=0, a1=0, a2=0, a3=0,
-        insns=0, irqs=0, output=b"", data=b"",
-    )  # fmt: skip
-    if field in ("output", "data"):
-        record[field] = b"x" * value
-    else:
-        record[field] = value + (record[field] if field in ("seq", "time") else 0)
-    world._link.exchange(tuple(record.values()))
+    fields = ("seq", "kind", "time", "cycles", "deadline", "a0", "a1", "a2", "a3", "insns", "irqs", "output", "data")
+    honest: tuple[Any, ...] = (world._seq, ExitKind.OUTPUT, world.start, 1, NEVER, 0, 0, 0, 0, 0, 0, b"", b"")
+    record = dict(zip(fields, honest, strict=True))
+    record[field] = b"x" * value if field in ("output", "data") else value + (record[field] if field in RELATIVE else 0)
+    world._seq, world.start, world.end, world.horizon, _, _ = world._link.exchange(tuple(record.values()))
+    port._time = world.start
     port.print("it went through")
     port.sleep("100ms")
+
+
+RELATIVE = ("seq", "time")
 
 
 def says_hello_again(port: Port) -> None:
@@ -250,7 +250,7 @@ TRAPS: dict[str, Callable[[], object]] = {
 # Those that fail, or ask for too much, by honest means.
 
 
-class Unspeakable(Exception):
+class UnspeakableError(Exception):
     """Cannot even be printed."""
 
     def __str__(self) -> str:
@@ -260,7 +260,7 @@ class Unspeakable(Exception):
 def raises(port: Port, what: str) -> None:
     """Ends with an exception."""
     begin(port)
-    raise {"plain": ValueError("a plain one"), "long": ValueError("x" * 10_000_000), "odd": Unspeakable()}[what]
+    raise {"plain": ValueError("a plain one"), "long": ValueError("x" * 10_000_000), "odd": UnspeakableError()}[what]
 
 
 def floods_the_console(port: Port) -> None:

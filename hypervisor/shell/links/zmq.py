@@ -174,9 +174,9 @@ class ZmqHub:
                 peer.inbox.append(frames[1].bytes)
 
     def _feel_for_peers(self) -> None:
-        """Somebody disconnected; libzmq does not say who."""
+        """Somebody disconnected; libzmq does not say who. A local cell may do so as well, or be thrown out for what it sent."""
         for peer in self._peers.values():
-            if peer.pidfd is None and peer.routing_id is not None and not peer.dead:
+            if peer.routing_id is not None and not peer.dead:
                 try:
                     self._router.send_multipart([peer.routing_id, b""], zmq.NOBLOCK)
                 except zmq.ZMQError as error:

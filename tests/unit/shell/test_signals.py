@@ -36,6 +36,13 @@ def test_a_second_signal_cuts_off_and_the_first_one_is_the_status() -> None:
     assert not reached
 
 
+def test_a_terminal_that_goes_away_says_so_more_than_once() -> None:
+    with Signals() as caught, caught.ending(lambda: None):
+        send(signal.SIGHUP)
+        send(signal.SIGHUP)
+        assert caught.status == 129
+
+
 def test_a_run_that_takes_no_turn_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signals, "PATIENCE_S", 0.01)
     with Signals() as caught:
