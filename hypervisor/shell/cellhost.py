@@ -138,7 +138,7 @@ class CellHost:
                 f"cell {self.plan.name}: no {self.plan.ram_size >> 10} KiB of shared memory: {why} ({advice})"
             ) from None
         except ZygoteError as error:
-            raise NoRoom(str(error)) from None
+            raise NoRoom(f"{error} (see what limits this user has on the host: ulimit -a)") from None
 
     def _start(self) -> None:
         plan = self.plan

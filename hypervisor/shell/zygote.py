@@ -133,7 +133,7 @@ class Server:
         try:
             child = self._fork(serial, descriptors)
         except OSError as error:
-            self._send("refused", serial, str(error))
+            self._send("refused", serial, (error.strerror or str(error)).lower())
             return
         self.children[child.pidfd] = child
         self.poller.register(child.pidfd, select.POLLIN)

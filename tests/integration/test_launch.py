@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -111,7 +112,7 @@ def test_a_python_guest_drives_a_physical_timer_and_gets_its_interrupts(live: Li
             times.append(port.now)
             port.store(base + SP804_CLEAR, 1)
             port.end_irq(line)
-        port.print([round((b - a) / port.cycles("1us")) for a, b in zip(times, times[1:], strict=False)])
+        port.print([round((b - a) / port.cycles("1us")) for a, b in pairwise(times)])
 
     topology = python_cells("a", a={"devices": ["timer1"], "args": [0xF10E0000]})
     run = live(topology, guests={"a": guest})

@@ -56,7 +56,9 @@ def joined(tmp_path: Path) -> Iterator[Callable[[str], Joined]]:
         def join(where: str) -> None:
             command = [sys.executable, "-m", "hypervisor.cli", "cell", "--connect", where, "--ticket", str(ticket)]
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            found.append(subprocess.Popen(command, cwd=elsewhere, env=environment, text=True, stderr=subprocess.DEVNULL))
+            found.append(
+                subprocess.Popen(command, cwd=elsewhere, env=environment, text=True, stderr=subprocess.DEVNULL)
+            )
 
         where = f"tcp://127.0.0.1:{20_000 + os.getpid() % 20_000}"
         waiting = threading.Thread(

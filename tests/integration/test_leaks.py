@@ -1,0 +1,151 @@
+"""However a run ends, nothing of it is left a second later: no process, no segment, no socket, no directory, no file.
+
+The runs are `cellvisor run` in processes of their own, with cells of all kinds, one of which is stopped on the host. What they
+could leave outside of their processes would be in the runtime directory, in the temporary one, in /dev/shm, or among the
+sockets of the host; segments have no names and end with the last process that has them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.live import gone, until
+from tests.support.session import COMMAND, environment
+
+pytestmark = pytest.mark.slow
+
+SECOND = 1.0
+CELLS = 4
+TOPOLOGY = """
+name = "leaky"
+board = "arm926"
+[cells.rt]
+image = "ticker"
+priority = 9
+[cells.hog]
+image = "hog"
+[cells.shell]
+guest = "tests.support.guests:shell"
+[cells.stopped]
+guest = "tests.support.guests:listener"
+"""
+LINKS = pytest.mark.parametrize("link", ["shm", "zmq"])
+
+
+@dataclass
+class Running:
+    """A run that is under way, with a hold on each of its processes."""
+
+    place: Path
+    monitor: subprocess.Popen[bytes]
+    zygote: int
+    pidfds: list[int]
+    shared_memory: set[str]
+
+    def leftovers(self) -> list[str]:
+        """What is there of it, outside of its processes."""
+        found = [str(path) for path in self.place.rglob("*") if path.name not in ("leaky.toml", "tmp", "output")]
+        found += [line for line in Path("/proc/net/unix").read_text().splitlines() if str(self.place) in line]
+        return found + sorted(set(os.listdir("/dev/shm")) - self.shared_memory)  # noqa: PTH208
+
+    def said(self) -> str:
+        return (self.place / "output").read_text()
+
+
+def start(place: Path, *options: str) -> Running:
+    """The command as a shell would start it: a process group of its own."""
+    (place / "leaky.toml").write_text(TOPOLOGY)
+    (place / "tmp").mkdir()
+    shared_memory = set(os.listdir("/dev/shm"))  # noqa: PTH208
+    with (place / "output").open("wb") as output:
+        monitor = subprocess.Popen(
+            [*COMMAND, "run", "leaky.toml", *options],
+            cwd=place,
+            env=environment(place, {"TMPDIR": str(place / "tmp")}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    family = psutil.Process(monitor.pid)
+    assert until(lambda: [*place.glob("*/address.json")] != [] and len(family.children(recursive=True)) == 1 + CELLS)
+    (zygote,) = family.children()
+    processes = [monitor.pid, *(process.pid for process in family.children(recursive=True))]
+    (stopped,) = [process for process in zygote.children() if process.name() == "stopped"]
+    stopped.send_signal(signal.SIGSTOP)
+    return Running(place, monitor, zygote.pid, [os.pidfd_open(pid) for pid in processes], shared_memory)
+
+
+@pytest.fixture
+def running(place: Path) -> Iterator[Callable[..., Running]]:
+    """Starts runs; whatever a test has left of them is killed."""
+    with ExitStack() as stack:
+
+        def begin(*options: str) -> Running:
+            run = start(place, *options)
+            for pidfd in run.pidfds:
+                stack.callback(os.close, pidfd)
+                stack.callback(kill, pidfd)
+            stack.callback(run.monitor.wait)
+            stack.callback(run.monitor.kill)
+            return run
+
+        yield begin
+
+
+def kill(pidfd: int) -> None:
+    if not gone([pidfd], 0):
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def assert_nothing_left(run: Running, seconds: float = SECOND) -> None:
+    assert gone(run.pidfds, seconds), run.said()
+    assert until(lambda: not run.leftovers(), seconds), run.leftovers()
+
+
+@LINKS
+def test_after_the_end_of_a_run(running: Callable[..., Running], link: str) -> None:
+    run = running("--for", "100ms", "--pace", "0.5", "--link", link)
+    os.kill(run.zygote, 0)
+    assert run.monitor.wait(10) == 1  # the stopped cell has failed
+    assert_nothing_left(run)
+
+
+@LINKS
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_after_a_signal(running: Callable[..., Running], link: str, number: signal.Signals) -> None:
+    run = running("--for", "9000s", "--link", link)
+    os.killpg(run.monitor.pid, number)
+    assert_nothing_left(run)
+    assert run.monitor.wait() == 128 + number
+    assert "trace sha256" in run.said()
+
+
+@LINKS
+def test_after_two_signals_in_a_row(running: Callable[..., Running], link: str) -> None:
+    run = running("--for", "9000s", "--link", link)
+    for _ in range(2):
+        os.killpg(run.monitor.pid, signal.SIGINT)
+    assert_nothing_left(run)
+
+
+@LINKS
+@pytest.mark.parametrize("victims", ["the monitor", "the zygote", "both", "the monitor, with a directory"])
+def test_after_kill_9(running: Callable[..., Running], place: Path, link: str, victims: str) -> None:
+    run = running("--for", "9000s", "--link", link)
+    if victims != "the monitor":
+        os.kill(run.zygote, signal.SIGSTOP if victims == "both" else signal.SIGKILL)
+    if victims != "the zygote":
+        run.monitor.kill()
+    if victims == "both":
+        os.kill(run.zygote, signal.SIGKILL)
+    assert_nothing_left(run)
