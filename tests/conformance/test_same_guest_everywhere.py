@@ -14,7 +14,10 @@ PAIR = {
     "name": "pair",
     "board": "arm926",
     "scheduler": {"policy": "fixed_priority"},
-    "cells": {"rt": {"image": "ticker", "args": "ticks=20", "priority": 9}, "hog": {"image": "hog", "args": "rounds=50"}},
+    "cells": {
+        "rt": {"image": "ticker", "args": "ticks=20", "priority": 9},
+        "hog": {"image": "hog", "args": "rounds=50"},
+    },
 }
 
 

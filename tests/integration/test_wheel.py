@@ -48,7 +48,12 @@ def test_the_wheel_runs_from_an_empty_directory(tmp_path: Path):
     subprocess.run(install, check=True, capture_output=True)
     environment = {**os.environ, "PYTHONPATH": str(target)}
     shown = subprocess.run(
-        [sys.executable, "-c", TRY_IT, str(target)], cwd=empty, env=environment, check=True, capture_output=True, text=True
+        [sys.executable, "-c", TRY_IT, str(target)],
+        cwd=empty,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     assert "hello from a bare-metal guest" in shown
     assert "ticker: started" in shown

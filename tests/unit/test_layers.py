@@ -23,7 +23,19 @@ FORBIDDEN = {
 """Folder -> packages that nothing in it may import."""
 
 PURE = ("hypervisor/abi", "hypervisor/core", "hypervisor/flavours", "devices")
-IMPURE = {"time", "random", "threading", "multiprocessing", "asyncio", "socket", "zmq", "os", "subprocess", "select", "psutil"}
+IMPURE = {
+    "time",
+    "random",
+    "threading",
+    "multiprocessing",
+    "asyncio",
+    "socket",
+    "zmq",
+    "os",
+    "subprocess",
+    "select",
+    "psutil",
+}
 """Modules through which the world would leak into pure code."""
 
 
@@ -73,11 +85,15 @@ def test_only_flavours_and_the_files_of_users_know_a_flavour_by_name():
         for path in sources(folder)
         if "flavours" not in path.parts and word.search(path.read_text())
     }
-    assert found <= {"hypervisor/shell/topology/checks.py"}, "the table of what a topology may ask for is the one exception"
+    assert found <= {"hypervisor/shell/topology/checks.py"}, (
+        "the table of what a topology may ask for is the one exception"
+    )
 
 
 def test_every_directory_of_sources_has_a_readme_of_at_most_a_screen():
-    folders = {path.parent for top in ("hypervisor", "cells", "devices", "boards", "benchmarks") for path in sources(top)}
+    folders = {
+        path.parent for top in ("hypervisor", "cells", "devices", "boards", "benchmarks") for path in sources(top)
+    }
     shown = {folder for folder in folders if len(list(folder.glob("*.py"))) > 1}
     missing = [str(folder.relative_to(ROOT)) for folder in sorted(shown) if not (folder / "README.md").exists()]
     assert missing == []
