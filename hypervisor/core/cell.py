@@ -98,7 +98,8 @@ class Cell:
     state: CellState = CellState.STARTING
     why: str = ""
     paused: bool = False
-    heartbeat_due: int = NEVER
+    heartbeat: int | None = None
+    """Its timer, while one is expected."""
     segment: int | None = None
     account: CellAccount = field(default_factory=CellAccount)
 

@@ -1,8 +1,8 @@
-"""The errors of the core: two families towards guests, and one for our own mistakes.
+"""The errors of the core: what a guest is told, and our own mistakes.
 
 A guest that asks for something it may not have is *refused*: it gets a status code and goes on. A guest that breaks a
-rule of the machine *faults*: its vCPU stops and its supervisor is told. Neither stops the monitor. `InvariantBroken`
-is the third and means that the monitor itself is wrong; it carries the story, so that the exception alone is a bug
+rule of the machine *faults*: that is an exit of its vCPU, and its policy decides. Neither stops the monitor. `InvariantBroken`
+means that the monitor itself is wrong; it carries the story, so that the exception alone is a bug
 report.
 
 >>> str(Refused(Status.NOT_YOURS, "line 3 is routed to another vCPU"))
@@ -23,14 +23,6 @@ class Refused(Exception):  # noqa: N818  an answer to a guest, not an error of o
         super().__init__(f"{status.name}: {why}")
         self.status = status
         self.why = why
-
-
-class GuestFault(Exception):  # noqa: N818  something that a guest did, not an error of ours
-    """A guest broke a rule of its machine: its vCPU stops and its supervisor is told `cause`."""
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause)
-        self.cause = cause
 
 
 class InvariantBroken(Exception):  # noqa: N818  a verdict about us

@@ -60,9 +60,25 @@ def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
     vcpu = cell.vcpu
     monitor.scheduler.withdraw(vcpu, vcpu.inflight.start if vcpu.inflight else monitor.now)
     vcpu.events.clear()
-    vcpu.kill_at = cell.heartbeat_due = NEVER
+    vcpu.kill_at = NEVER
+    expect_no_heartbeat(monitor, cell)
     cell.paused = False
     monitor.emit(do.KillCell(cell.index, cause, keep))
+
+
+def expect_heartbeat(monitor: Monitor, cell: Cell) -> None:
+    """The next heartbeat is due one period from now, if the topology asks for any."""
+    expect_no_heartbeat(monitor, cell)
+    if cell.params.heartbeat:
+        cell.heartbeat = monitor.heartbeats.at(monitor.now + cell.params.heartbeat, cell)
+        monitor.heed_timers()
+
+
+def expect_no_heartbeat(monitor: Monitor, cell: Cell) -> None:
+    """Who does not run cannot beat."""
+    if cell.heartbeat is not None:
+        monitor.heartbeats.cancel(cell.heartbeat)
+        cell.heartbeat = None
 
 
 def pause(monitor: Monitor, cell: Cell) -> None:
@@ -70,6 +86,7 @@ def pause(monitor: Monitor, cell: Cell) -> None:
     if cell.ended or cell.paused:
         return
     cell.paused = True
+    expect_no_heartbeat(monitor, cell)
     if cell.vcpu.state is VcpuState.RUNNABLE:
         monitor.scheduler.block(cell.vcpu, cell.vcpu.wake, monitor.now)
         cell.vcpu.wake = monitor.now
@@ -86,9 +103,7 @@ def unpause(monitor: Monitor, cell: Cell) -> None:
         lost = vcpu.wake >= NEVER and not vcpu.events  # it looks for itself what it was waiting for
         vcpu.wake = monitor.now if lost else max(vcpu.wake, monitor.now)  # being held is no latency of the scheduler's
     vcpu.time = max(vcpu.time, monitor.now)
-    if cell.params.heartbeat:
-        cell.heartbeat_due = monitor.now + cell.params.heartbeat
-        monitor.heed_timers()
+    expect_heartbeat(monitor, cell)
     monitor.note("unpause", cell, cause="operator")
 
 

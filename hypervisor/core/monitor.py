@@ -29,9 +29,10 @@ from hypervisor.core.exits import EXITS, KINDS, account, lie_in
 from hypervisor.core.frames import FrameTable
 from hypervisor.core.interrupts import InterruptController
 from hypervisor.core.ledger import Ledger
-from hypervisor.core.lives import ORDERS, fail, start
+from hypervisor.core.lives import ORDERS, expect_heartbeat, fail, start
 from hypervisor.core.policies import Policy, VcpuParams
 from hypervisor.core.scheduler import Dispatch, Scheduler
+from hypervisor.core.timers import TimerQueue
 
 CONSOLE_LIMIT = 1 << 16
 """Typed bytes that wait for one cell; what comes above is dropped, and said so in the trace."""
@@ -68,6 +69,7 @@ class Monitor:
         self.interrupts = InterruptController(lines)
         self.ledger = Ledger()
         self.bus = Bus()
+        self.heartbeats: TimerQueue[Cell] = TimerQueue()
         self.stop_at = NEVER
         self.between_rounds = True
         self.round_began = 0
@@ -147,9 +149,7 @@ class Monitor:
         vcpu.time, vcpu.cycles, vcpu.insns, vcpu.interrupts, vcpu.value = self.now, 0, 0, 0, 0
         vcpu.events.clear()
         self.scheduler.wake(vcpu, self.now)
-        if cell.params.heartbeat:
-            cell.heartbeat_due = self.now + cell.params.heartbeat
-            self.heed_timers()
+        expect_heartbeat(self, cell)
         cause = "boot" if not cell.account.restarts else "restart"
         self.note("start", cell, cause=cause, **({"image": cell.params.digest} if cell.params.digest else {}))
 
@@ -253,8 +253,7 @@ class Monitor:
         return False
 
     def _next_timer(self) -> int:
-        beats = min((c.heartbeat_due for c in self.cells if not c.paused), default=NEVER)
-        return min(self.bus.deadline(), beats)
+        return min(self.bus.deadline(), self.heartbeats.next_time())
 
     def _next_kill(self, after: int = -1) -> int:
         if not self._killing:
@@ -265,10 +264,10 @@ class Monitor:
     def _fire_timers(self, now: int) -> None:
         self._set_clock(now)
         self.bus.advance()
+        for due in self.heartbeats.pop_due(now):
+            fail(self, due.what, "heartbeat missed")
         for cell in self.cells:
-            if cell.heartbeat_due <= now and not cell.paused:
-                fail(self, cell, "heartbeat missed")
-            elif self._must_die(cell, now):
+            if self._must_die(cell, now):
                 fail(self, cell, cell.vcpu.kill_why)
 
     def _must_die(self, cell: Cell, now: int) -> bool:
@@ -349,6 +348,7 @@ class Monitor:
         self.scheduler.check_invariants()
         self.frames.check_invariants()
         self.interrupts.check_invariants()
+        self.heartbeats.check_invariants()
         for cell in self.cells:
             vcpu = cell.vcpu
             if (vcpu.inflight is not None) != (vcpu.state is VcpuState.RUNNING):

@@ -57,7 +57,7 @@ class Operator:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.directory = runtime_dir.make()
-        run.zygote.janitor(self.directory)
+        self._guard = runtime_dir.Guard(self.directory)
         self._context = zmq.Context()
         public, secret = zmq.curve_keypair()
         self._requests = self._bind(zmq.ROUTER, "requests", public, secret)
@@ -227,5 +227,5 @@ class Operator:
         self._requests.close()
         self._observers.close()
         self._context.term()
-        self._run.zygote.janitor(None)
         runtime_dir.remove(self.directory)
+        self._guard.dismiss()

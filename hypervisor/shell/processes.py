@@ -148,8 +148,8 @@ class Zygote:
                 pass_fds=[there.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                # Out of reach of the terminal's Ctrl-C. Not a session: Linux schedules sessions against each other, and a
-                # hand-over between two of them takes an eighth longer.
+                # Out of reach of the terminal's Ctrl-C. Not a session: Linux schedules those against each other (autogroup),
+                # and the world switch from one to another takes an eighth longer.
                 process_group=0,
                 env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(_import_path())},
             )

@@ -1,8 +1,9 @@
 """Where running topologies can be found: one private directory each, gone when the run is.
 
 `cellvisor-USER-PROCESS` in `$XDG_RUNTIME_DIR` or the temporary directory, with the operator's sockets and their key. Who may
-enter it may operate the run; nobody else can. The zygote removes it should the monitor be killed; a directory whose process
-is gone is swept away by whoever looks next. A directory of that name that somebody else has made is never looked into.
+enter it may operate the run; nobody else can. A guard removes it should the monitor be killed; a directory whose process
+is gone all the same is swept away by whoever looks next. A directory of that name that somebody else has made is never looked
+into.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,6 +73,29 @@ def publish(path: Path, address: Address) -> None:
     temporary = path / ".address"
     temporary.write_text(json.dumps(asdict(address)))
     temporary.rename(path / "address.json")
+
+
+class Guard:
+    """A small process that removes the directory when this process is gone, however it ended.
+
+    It hangs on a pipe to this process and on nothing else, so that it does its duty even if the zygote is killed as well.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # `read` gets a line when the guard is dismissed, and fails when the other end of the pipe is gone.
+        command = ["/bin/sh", "-c", 'trap "" HUP INT TERM; read _ || rm -rf -- "$1"', "cellvisor-guard", str(path)]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """It is not needed any more."""
+        self._process.communicate(b"\n")
 
 
 def remove(path: Path) -> None:

@@ -268,6 +268,7 @@ def warm_up(modules: Iterable[str]) -> list[str]:
 def main(arguments: list[str]) -> None:
     """Serve the monitor at the other end of descriptor FD."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the monitor's to answer, here and in the cells
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # comes with the monitor's death if a cell is stopped: first clean up
     kernel.prctl(kernel.PR_SET_NAME, b"cell zygote")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     soft = _DESCRIPTORS_OPEN if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS_OPEN)

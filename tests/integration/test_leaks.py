@@ -18,7 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.live import gone, until
+from cells.order import GuestError
+from hypervisor import launch
+from hypervisor.shell.topology import TopologyError
+from tests.support.live import Traces, cells, gone, until
 from tests.support.session import COMMAND, environment
 
 pytestmark = pytest.mark.slow
@@ -77,8 +80,9 @@ def start(place: Path, *options: str) -> Running:
             start_new_session=True,
         )
     family = psutil.Process(monitor.pid)
-    assert until(lambda: [*place.glob("*/address.json")] != [] and len(family.children(recursive=True)) == 1 + CELLS)
-    (zygote,) = family.children()
+    assert until(lambda: [*place.glob("*/address.json")] != []), (place / "output").read_text()
+    (zygote,) = [process for process in family.children() if process.name() == "cell zygote"]
+    assert len(zygote.children()) == CELLS
     processes = [monitor.pid, *(process.pid for process in family.children(recursive=True))]
     (stopped,) = [process for process in zygote.children() if process.name() == "stopped"]
     stopped.send_signal(signal.SIGSTOP)
@@ -115,8 +119,7 @@ def assert_nothing_left(run: Running, seconds: float = SECOND) -> None:
 @LINKS
 def test_after_the_end_of_a_run(running: Callable[..., Running], link: str) -> None:
     run = running("--for", "100ms", "--pace", "0.5", "--link", link)
-    os.kill(run.zygote, 0)
-    assert run.monitor.wait(10) == 1  # the stopped cell has failed
+    assert run.monitor.wait(10) in (0, 1)  # 1: the stopped cell had a turn and has failed
     assert_nothing_left(run)
 
 
@@ -139,7 +142,7 @@ def test_after_two_signals_in_a_row(running: Callable[..., Running], link: str) 
 
 
 @LINKS
-@pytest.mark.parametrize("victims", ["the monitor", "the zygote", "both", "the monitor, with a directory"])
+@pytest.mark.parametrize("victims", ["the monitor", "the zygote", "both"])
 def test_after_kill_9(running: Callable[..., Running], place: Path, link: str, victims: str) -> None:
     run = running("--for", "9000s", "--link", link)
     if victims != "the monitor":
@@ -149,3 +152,47 @@ def test_after_kill_9(running: Callable[..., Running], place: Path, link: str, v
     if victims == "both":
         os.kill(run.zygote, signal.SIGKILL)
     assert_nothing_left(run)
+
+
+@LINKS
+def test_after_an_exception_in_a_python_program(link: str) -> None:
+    before = Traces()
+    with pytest.raises(ZeroDivisionError), launch(cells(a="hog", b="listener"), link=link) as run:
+        run.until("1ms")
+        raise ZeroDivisionError
+    before.check()
+
+
+def test_after_an_exception_in_the_middle_of_a_turn() -> None:
+    def give_up(cell: str, data: bytes) -> None:
+        raise ZeroDivisionError
+
+    before = Traces()
+    with launch(cells(a="hog", b="listener"), overrides=["board.cores=2"]) as run:
+        run.on_output.append(give_up)
+        with pytest.raises(ZeroDivisionError):
+            run.until("100ms")
+    before.check()
+
+
+@LINKS
+def test_after_a_launch_that_fails(tmp_path: Path, link: str) -> None:
+    before = Traces()
+    file = (tmp_path / "open").open("w")
+    with file, pytest.raises(GuestError):
+        launch(cells(a="hog", b="python"), guests={"b": lambda port: file.write("x")}, link=link, out=tmp_path / "out")
+    with pytest.raises(TopologyError):
+        launch(cells(a={"guest": "hog", "unknown": 1}), link=link)
+    before.check()
+    assert list(tmp_path.iterdir()) == [tmp_path / "open"]
+
+
+@LINKS
+def test_after_many_runs_and_many_lives(link: str) -> None:
+    before = Traces()
+    with launch(cells(a={"guest": "listener", "on_crash": "restart", "max_restarts": 30}), link=link) as run:
+        for _ in range(20):
+            run.restart("a")
+            run.until(run.now + 1000)
+        assert len(before.left().split(", ")) < 8, before.left()
+    before.check()

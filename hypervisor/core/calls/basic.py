@@ -9,6 +9,7 @@ from hypervisor.abi.records import Exit
 from hypervisor.abi.status import Status, from_word
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused
+from hypervisor.core.lives import expect_heartbeat
 from hypervisor.core.lives import shut_down as end_by_itself
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def shut_down(monitor: Monitor, cell: Cell, record: Exit) -> int:
 
 def heartbeat(monitor: Monitor, cell: Cell, record: Exit) -> int:
     """HEARTBEAT: alive until the next period ends."""
-    if cell.params.heartbeat:
-        cell.heartbeat_due = monitor.now + cell.params.heartbeat
+    expect_heartbeat(monitor, cell)
     return Status.OK
 
 

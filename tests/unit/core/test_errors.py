@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hypervisor.abi.status import Status
-from hypervisor.core.errors import GuestFault, InvariantBroken, Refused, require_none
+from hypervisor.core.errors import InvariantBroken, Refused, require_none
 
 
 def test_a_refusal_carries_the_status_for_the_guest_and_the_reason_for_people() -> None:
@@ -13,16 +13,6 @@ def test_a_refusal_carries_the_status_for_the_guest_and_the_reason_for_people() 
     assert refusal.status is Status.NOT_YOURS
     assert refusal.why == "line 3 is routed to vCPU 1"
     assert str(refusal) == "NOT_YOURS: line 3 is routed to vCPU 1"
-
-
-def test_a_guest_fault_carries_its_cause() -> None:
-    fault = GuestFault("unmapped read at 0x10")
-    assert fault.cause == str(fault) == "unmapped read at 0x10"
-
-
-def test_a_refusal_is_not_caught_as_a_fault_nor_as_a_mistake_of_ours() -> None:
-    assert not issubclass(Refused, GuestFault | InvariantBroken)
-    assert not issubclass(GuestFault, Refused | InvariantBroken)
 
 
 def test_a_broken_invariant_tells_its_whole_story() -> None:

@@ -282,7 +282,8 @@ def test_a_full_disk_is_one_clear_error_and_leaves_whole_lines(tmp_path: Path) -
     command = [sys.executable, "-B", "-c", FULL, str(tmp_path / "t")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=ENVIRONMENT)
     assert done.stderr == ""
-    assert done.stdout == f"{tmp_path / 't'}: file too large\nTrue\n"
+    said = "file too large; raise the limit of file sizes, ulimit -f, or choose another directory with --out"
+    assert done.stdout == f"{tmp_path / 't'}: {said}\nTrue\n"
     content = (tmp_path / "t").read_bytes()
     assert 90_000 < len(content) <= 100_001
     assert content.endswith(b"\n")
