@@ -377,12 +377,11 @@ class Run:
         if self._closed:
             return
         self._closed = True
-        try:
+        with ExitStack() as stack:  # each of them, whatever another one raises; the last one first
+            stack.callback(unpin, self._affinity)
+            stack.callback(self._close_hub)
+            stack.callback(self.zygote.stop)
             self._finish(account=account)
-        finally:
-            self.zygote.stop()
-            self._close_hub()
-            unpin(self._affinity)
 
     def _finish(self, *, account: bool) -> None:
         summary = self.summary() if self.directory and account else None

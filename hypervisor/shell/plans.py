@@ -35,6 +35,10 @@ CONTROLLERS = {
 TIMERS = {"sp804": TimerKind.SP804, "orion_timer": TimerKind.ORION, "pxa_ost": TimerKind.PXA}
 """Device models that bare-metal images have drivers for."""
 
+GRAIN = 64
+"""On several cores a rest of less than this part of a slice is not worth a turn. Every round cuts the slices, a block late, and
+a core that runs such a rest would keep the others from running at the same time."""
+
 CODE_BUFFER = {"image": 32 << 20, "kernel": 128 << 20}
 """Bytes for translated code: a kernel with its user space fills the smaller one many times over."""
 
@@ -42,7 +46,8 @@ CODE_BUFFER = {"image": 32 << 20, "kernel": 128 << 20}
 def build_monitor(topology: Topology) -> Monitor:
     """The monitor of a topology, with nothing running yet."""
     board = topology.board
-    policy = make_policy(topology.policy, slice_cycles=topology.slice, windows=topology.windows)
+    grain = topology.slice // GRAIN if board.cores > 1 else 0
+    policy = make_policy(topology.policy, slice_cycles=topology.slice, windows=topology.windows, grain=grain)
     return Monitor(
         [_params(topology, cell) for cell in topology.cells],
         policy,

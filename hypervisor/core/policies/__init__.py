@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from hypervisor.core.policies.fixed_priority import FixedPriority
 from hypervisor.core.policies.partition import Overrun, Partition
 from hypervisor.core.policies.policy import Idle, Policy, Run, VcpuParams
+from hypervisor.core.policies.ranked import RankedPolicy
 from hypervisor.core.policies.reservation import Reservation
 from hypervisor.core.policies.round_robin import RoundRobin
 
@@ -33,7 +34,7 @@ __all__ = [
 
 Windows = Sequence[tuple[str, int]]
 
-POLICIES: dict[str, Callable[[int, Windows], Policy]] = {
+POLICIES: dict[str, Callable[[int, Windows], RankedPolicy]] = {
     "fixed_priority": lambda slice_cycles, _: FixedPriority(slice_cycles),
     "round_robin": lambda slice_cycles, _: RoundRobin(slice_cycles),
     "reservation": lambda slice_cycles, _: Reservation(slice_cycles),
@@ -42,12 +43,14 @@ POLICIES: dict[str, Callable[[int, Windows], Policy]] = {
 """Name in a topology -> how it is made from the slice and the time table (which only `partition` reads)."""
 
 
-def make_policy(name: str, *, slice_cycles: int, windows: Windows = ()) -> Policy:
-    """The policy that a topology names.
+def make_policy(name: str, *, slice_cycles: int, windows: Windows = (), grain: int = 0) -> Policy:
+    """The policy that a topology names; `grain` as in `RankedPolicy`.
 
     Raises:
         ValueError: no such policy, or values that it cannot work with.
     """
     if name not in POLICIES:
         raise ValueError(f'there is no scheduling policy "{name}"; there are: {", ".join(POLICIES)}')
-    return POLICIES[name](slice_cycles, windows)
+    policy = POLICIES[name](slice_cycles, windows)
+    policy.grain = grain
+    return policy

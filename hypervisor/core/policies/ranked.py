@@ -31,9 +31,13 @@ class Turn:
 class RankedPolicy(ABC):
     """A policy by rank, with round robin among equals. See `policy.Policy` for the calls.
 
+    `grain`: what is left of a slice when a vCPU stops counts as spent up to so many cycles.
+
     Raises:
         ValueError: a slice that is not positive.
     """
+
+    grain = 0
 
     def __init__(self, slice_cycles: int) -> None:
         if slice_cycles <= 0:
@@ -90,7 +94,7 @@ class RankedPolicy(ABC):
         turn = self._turns.get(vcpu)
         if turn is not None:
             turn.left -= end - start
-            if turn.left <= 0:
+            if turn.left <= self.grain:
                 self._to_tail(vcpu)
 
     def yield_(self, vcpu: int, now: int) -> None:

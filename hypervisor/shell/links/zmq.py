@@ -44,11 +44,17 @@ class _Peer:
     dead: bool = False
 
 
+_OPEN: set[ZmqHub] = set()
+"""Hubs that nobody has closed. Left to the garbage collector, a context would wait for ever for its sockets, which are in the same
+cycle and may come after it."""
+
+
 class ZmqHub:
     """The socket that all zmq links of a run share. Make it after the zygote has been started."""
 
     def __init__(self, endpoint: str) -> None:
         self.context = zmq.Context()
+        _OPEN.add(self)
         self.public_key, secret_key = zmq.curve_keypair()
         self._peers: dict[str, _Peer] = {}
         self._by_key: dict[str, _Peer] = {}
@@ -188,6 +194,7 @@ class ZmqHub:
 
     def close(self) -> None:
         """Close every socket and the context, at once."""
+        _OPEN.discard(self)
         self._router.disable_monitor()
         self._monitor.close(0)
         self._auth.stop()
