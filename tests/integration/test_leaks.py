@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -178,13 +179,33 @@ def test_after_an_exception_in_the_middle_of_a_turn() -> None:
 @LINKS
 def test_after_a_launch_that_fails(tmp_path: Path, link: str) -> None:
     before = Traces()
-    file = (tmp_path / "open").open("w")
-    with file, pytest.raises(GuestError):
-        launch(cells(a="hog", b="python"), guests={"b": lambda port: file.write("x")}, link=link, out=tmp_path / "out")
+    memory = memoryview(b"cannot be sent")
+    with pytest.raises(GuestError):
+        launch(cells(a="hog", b="python"), guests={"b": lambda port: memory[0]}, link=link, out=tmp_path / "out")
     with pytest.raises(TopologyError):
         launch(cells(a={"guest": "hog", "unknown": 1}), link=link)
     before.check()
-    assert list(tmp_path.iterdir()) == [tmp_path / "open"]
+    assert list(tmp_path.iterdir()) == []
+
+
+FORGETFUL = """
+import gc
+from hypervisor import launch
+from tests.support.live import cells
+run = launch(cells(a="hog"), link="zmq")
+run.until("1ms")
+del run
+gc.collect()
+print("went on", flush=True)
+"""
+
+
+def test_after_a_program_that_forgets_to_close_its_run(tmp_path: Path) -> None:
+    environment_ = environment(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", FORGETFUL], env=environment_, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout == "went on\n"
 
 
 @LINKS
