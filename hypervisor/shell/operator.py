@@ -22,6 +22,7 @@ from hypervisor.core.cell import Cell
 from hypervisor.shell import runtime_dir
 from hypervisor.shell.client import READY
 from hypervisor.shell.inputs import Input, InputKind
+from hypervisor.shell.processes import ZygoteError
 from hypervisor.shell.topology.problems import nearest
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Operator:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.directory = runtime_dir.make()
+        run.zygote.janitor(self.directory)
         self._guard = runtime_dir.Guard(self.directory)
         self._context = zmq.Context()
         public, secret = zmq.curve_keypair()
@@ -227,5 +229,7 @@ class Operator:
         self._requests.close()
         self._observers.close()
         self._context.term()
+        with suppress(ZygoteError):  # if it was killed, there is no janitor to dismiss
+            self._run.zygote.janitor(None)
         runtime_dir.remove(self.directory)
         self._guard.dismiss()

@@ -1,9 +1,9 @@
 """Where running topologies can be found: one private directory each, gone when the run is.
 
 `cellvisor-USER-PROCESS` in `$XDG_RUNTIME_DIR` or the temporary directory, with the operator's sockets and their key. Who may
-enter it may operate the run; nobody else can. A guard removes it should the monitor be killed; a directory whose process
-is gone all the same is swept away by whoever looks next. A directory of that name that somebody else has made is never looked
-into.
+enter it may operate the run; nobody else can. The zygote removes it should the monitor be killed, and a guard should both be; a
+directory whose process is gone all the same is swept away by whoever looks next. A directory of that name that somebody else
+has made is never looked into.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def publish(path: Path, address: Address) -> None:
 class Guard:
     """A small process that removes the directory when this process is gone, however it ended.
 
-    It hangs on a pipe to this process and on nothing else, so that it does its duty even if the zygote is killed as well.
+    It hangs on a pipe to this process and on nothing else, and so does its duty also when the zygote is killed as well.
     """
 
     def __init__(self, path: Path) -> None:

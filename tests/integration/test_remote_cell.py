@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,10 +16,12 @@ from typing import Any
 
 import psutil
 import pytest
+import zmq
 
 from hypervisor import launch
 from hypervisor.api import Run
-from tests.support.live import ROOT, until
+from tests.support.guests import testimony as what_a_witness_says
+from tests.support.live import ROOT, Live, alone, cells, gone, until
 
 pytestmark = pytest.mark.slow
 
@@ -128,3 +132,141 @@ def test_a_ticket_that_is_none_or_is_somebody_elses_opens_nothing(tmp_path: Path
         assert done.returncode == 2
         assert "is not a ticket of a cellvisor run" in done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+# By the command on both sides: the monitor says where to join.
+
+
+class Far:
+    """Cells that join, each as a process of its own in an empty directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.processes: list[subprocess.Popen[str]] = []
+
+    def join(self, endpoint: str, ticket: Path) -> subprocess.Popen[str]:
+        options = ["cell", "--connect", endpoint, "--ticket", str(ticket)]
+        self.processes.append(alone("hypervisor.cli", *options, cwd=self.directory, stderr=subprocess.STDOUT))
+        return self.processes[-1]
+
+    def join_when_asked(self, endpoint: str, *tickets: Path) -> threading.Thread:
+        """From another thread, since a launch waits for its cells."""
+
+        def wait() -> None:
+            for ticket in tickets:
+                until(lambda ticket=ticket: ticket.exists() and ticket.stat().st_size > 0)  # type: ignore[misc]
+                self.join(endpoint, ticket)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        return thread
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Far]:
+    (tmp_path / "elsewhere").mkdir()
+    joined = Far(tmp_path / "elsewhere")
+    yield joined
+    for process in joined.processes:
+        process.communicate(timeout=10)
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_a_remote_cell_that_dies_while_it_sleeps_is_noticed(live: Live, far: Far, tmp_path: Path) -> None:
+    endpoint, ticket = free_port(), tmp_path / "sleeper.ticket"
+    thread = far.join_when_asked(endpoint, ticket)
+    run = live(cells(sleeper="listener", hog="hog"), remote=["sleeper"], listen=endpoint, ticket=ticket)
+    thread.join()
+    run.until("30ms")
+    assert run.console("sleeper") == b"listening\n"
+    (cell,) = psutil.Process(far.processes[0].pid).children(recursive=True)[1:]
+    cell.kill()
+    assert until(lambda: run.until(run.now + run.cycles("1ms")).why != "" and run.state("sleeper") == "failed")
+    assert run.cell("sleeper").why == "killed"
+    assert run.state("hog") == "running"
+
+
+def test_a_ticket_of_another_run_opens_nothing_and_the_right_one_does(live: Live, far: Far, tmp_path: Path) -> None:
+    endpoint, ticket = free_port(), tmp_path / "cell.ticket"
+
+    def join() -> None:
+        until(lambda: ticket.exists() and ticket.stat().st_size > 0)
+        public, secret = zmq.curve_keypair()
+        forged = json.loads(ticket.read_text()) | {"public_key": public.decode(), "secret_key": secret.decode()}
+        (tmp_path / "forged.ticket").write_text(json.dumps(forged))
+        wrong = far.join(endpoint, tmp_path / "forged.ticket")
+        said.append((wrong.communicate()[0], wrong.returncode))
+        far.join(endpoint, ticket)
+
+    said: list[tuple[str, int]] = []
+    thread = threading.Thread(target=join)
+    thread.start()
+    run = live(cells(cell="witness"), remote=["cell"], listen=endpoint, ticket=ticket)
+    thread.join()
+    assert run.until("100ms").why == "finished"
+    assert run.console("cell") == what_a_witness_says()
+    ((text, status),) = said
+    assert status == 1
+    assert text.splitlines() == [f"cellvisor: {endpoint}: {endpoint} does not accept this cell's key"]
+
+
+def test_a_cell_cannot_speak_for_another(live: Live, far: Far, tmp_path: Path) -> None:
+    """Whoever has the ticket of `a` may take the routing id of `b`, and is heard as `a` all the same."""
+    endpoint, tickets = free_port(), [tmp_path / f"cell-{name}.ticket" for name in "ab"]
+    stolen: dict[str, str] = {}
+
+    def join() -> None:
+        for ticket in tickets:
+            until(lambda ticket=ticket: ticket.exists() and ticket.stat().st_size > 0)  # type: ignore[misc]
+        stolen.update(json.loads(tickets[0].read_text()))
+        for ticket in tickets:
+            far.join(endpoint, ticket)
+
+    thread = threading.Thread(target=join)
+    thread.start()
+    table = cells(a="listener", b="listener", witness="witness")
+    run = live(table, remote=["a", "b"], listen=endpoint, ticket=tmp_path / "cell.ticket")
+    thread.join()
+    run.until("5ms")
+    with zmq.Context() as context, context.socket(zmq.DEALER) as thief:
+        thief.linger = 0
+        thief.routing_id = run._hub._peers["b"].routing_id  # type: ignore[union-attr]
+        thief.curve_serverkey = stolen["server_key"].encode()
+        thief.curve_publickey, thief.curve_secretkey = stolen["public_key"].encode(), stolen["secret_key"].encode()
+        thief.connect(endpoint)
+        for _ in range(3):
+            thief.send(b"\x01")
+        assert until(lambda: bool(run.until(run.now + 1000)) and len(run._hub._peers["a"].inbox) > 0)  # type: ignore[union-attr]
+    for name in "ab":
+        run.type_text(name, "hello\n")
+    run.until("100ms")
+    assert run.cell("a").why.startswith("protocol: ")
+    assert run.console("b") == b"listening\nheard hello\n"
+    assert run.console("witness") == what_a_witness_says()
+
+
+def test_the_death_of_the_monitor_ends_the_remote_cell(far: Far, place: Path) -> None:
+    (place / "far.toml").write_text(
+        'name = "far"\nboard = "arm926"\n[cells.far]\nguest = "tests.support.guests:hog"\n'
+        '[cells.near]\nguest = "tests.support.guests:listener"\n'
+    )
+    options = ["run", "far.toml", "--for", "9000s", "--remote", "far", "--ticket", "far.ticket"]
+    monitor = alone("hypervisor.cli", *options, cwd=place, env={"XDG_RUNTIME_DIR": str(place)}, stderr=subprocess.PIPE)
+    with monitor:
+        assert monitor.stderr is not None
+        endpoint = re.findall(r"--connect (\S+) --ticket", monitor.stderr.readline())[0]
+        command = far.join(endpoint, place / "far.ticket")
+        assert until(lambda: [*place.glob("cellvisor-*/address.json")] != [])
+        family = psutil.Process(command.pid)
+        pidfds = [os.pidfd_open(process.pid) for process in (family, *family.children(recursive=True))]
+        assert len(pidfds) == 3  # the command, its zygote, the cell
+        monitor.kill()
+        assert gone(pidfds, 1.0)
+        for pidfd in pidfds:
+            os.close(pidfd)
+        assert until(lambda: not [*place.glob("cellvisor-*")], 1.0)
