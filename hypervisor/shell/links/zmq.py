@@ -45,8 +45,8 @@ class _Peer:
 
 
 _OPEN: set[ZmqHub] = set()
-"""Hubs that nobody has closed. Left to the garbage collector, a context would wait for ever for its sockets, which are in the same
-cycle and may come after it."""
+"""Hubs that nobody has closed. Left to the garbage collector, a context would wait for ever for its sockets, which are in
+the same cycle and may come after it."""
 
 
 class ZmqHub:
