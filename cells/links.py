@@ -74,7 +74,7 @@ class ZmqLink:
         self._poller = zmq.Poller() if watch else None
         if self._poller is not None:
             self._poller.register(socket, zmq.POLLIN)
-            self._poller.register(socket.get_monitor_socket(zmq.EVENT_DISCONNECTED), zmq.POLLIN)
+            self._poller.register(socket.get_monitor_socket(zmq.EVENT_DISCONNECTED, "inproc://watch"), zmq.POLLIN)
 
     def receive(self) -> Any:
         """The monitor's next message.
@@ -115,7 +115,7 @@ def connect(endpoint: str, server_key: bytes, public_key: bytes, secret_key: byt
     socket.reconnect_ivl = -1  # it could not make a new connection anyway
     socket.curve_serverkey, socket.curve_publickey, socket.curve_secretkey = server_key, public_key, secret_key
     # libzmq connects in the background: the sandbox must not close on it halfway.
-    handshake = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | HANDSHAKE_FAILED)
+    handshake = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | HANDSHAKE_FAILED, "inproc://handshake")
     socket.connect(endpoint)
     if not handshake.poll(HANDSHAKE_MS):
         raise ConnectionError(f"{endpoint} does not answer")

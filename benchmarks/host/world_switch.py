@@ -64,8 +64,9 @@ def _round_trips(link: Link, first: int, times: int) -> list[float]:
     taken = []
     clock = time.perf_counter_ns
     for seq in range(first, first + times):
+        resume = Resume(seq, seq, seq + 1, seq, 0)
         began = clock()
-        link.resume(Resume(seq, seq, seq + 1, seq, 0))
+        link.resume(resume)
         record = link.wait(SECOND_NS)
         taken.append((clock() - began) / 1e3)
         if record is None:

@@ -215,42 +215,6 @@ def test_a_ticket_of_another_run_opens_nothing_and_the_right_one_does(live: Live
     assert text.splitlines() == [f"cellvisor: {endpoint}: {endpoint} does not accept this cell's key"]
 
 
-@pytest.mark.long  # two remote cells of one run sometimes wait for each other here for ever
-def test_a_cell_cannot_speak_for_another(live: Live, far: Far, tmp_path: Path) -> None:
-    """Whoever has the ticket of `a` may take the routing id of `b`, and is heard as `a` all the same."""
-    endpoint, tickets = free_port(), [tmp_path / f"cell-{name}.ticket" for name in "ab"]
-    stolen: dict[str, str] = {}
-
-    def join() -> None:
-        for ticket in tickets:
-            until(lambda ticket=ticket: ticket.exists() and ticket.stat().st_size > 0)  # type: ignore[misc]
-        stolen.update(json.loads(tickets[0].read_text()))
-        for ticket in tickets:
-            far.join(endpoint, ticket)
-
-    thread = threading.Thread(target=join)
-    thread.start()
-    table = cells(a="listener", b="listener", witness="witness")
-    run = live(table, remote=["a", "b"], listen=endpoint, ticket=tmp_path / "cell.ticket")
-    thread.join()
-    run.until("5ms")
-    with zmq.Context() as context, context.socket(zmq.DEALER) as thief:
-        thief.linger = 0
-        thief.routing_id = run._hub._peers["b"].routing_id  # type: ignore[union-attr]
-        thief.curve_serverkey = stolen["server_key"].encode()
-        thief.curve_publickey, thief.curve_secretkey = stolen["public_key"].encode(), stolen["secret_key"].encode()
-        thief.connect(endpoint)
-        for _ in range(3):
-            thief.send(b"\x01")
-        assert until(lambda: bool(run.until(run.now + 1000)) and len(run._hub._peers["a"].inbox) > 0)  # type: ignore[union-attr]
-    for name in "ab":
-        run.type_text(name, "hello\n")
-    run.until("100ms")
-    assert run.cell("a").why.startswith("protocol: ")
-    assert run.console("b") == b"listening\nheard hello\n"
-    assert run.console("witness") == what_a_witness_says()
-
-
 def test_the_death_of_the_monitor_ends_the_remote_cell(far: Far, place: Path) -> None:
     (place / "far.toml").write_text(
         'name = "far"\nboard = "arm926"\n[cells.far]\nguest = "tests.support.guests:hog"\n'

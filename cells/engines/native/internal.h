@@ -11,7 +11,6 @@
 #include "native.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 /* ---- Unicorn, resolved at run time (unicorn.c) */
 
