@@ -6,21 +6,33 @@ Every guest, ARM code or Python, keeps a `Lockstep`. It reads `start`, `end` and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cells.links import Link
-from hypervisor.abi.records import Event
+from hypervisor.abi.records import Event, EventKind
 from hypervisor.abi.time import NEVER
 
 
-class Lockstep:
-    """State of the world switch, as the cell sees it."""
+def _no_memory(payload: bytes) -> None:
+    raise RuntimeError("this cell was given pages and cannot take any")
 
-    __slots__ = ("_events", "_link", "_seq", "end", "horizon", "start")
+
+class Lockstep:
+    """State of the world switch, as the cell sees it.
+
+    `answer`: the bytes that came with the last exit's answer. `memory`: who carries out what the monitor says about pages, at
+    once: they may be used before any time has passed.
+    """
+
+    __slots__ = ("_events", "_link", "_seq", "answer", "end", "horizon", "memory", "start")
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._seq = 0
         self._events: list[Event] = []
         self.start = self.end = self.horizon = 0
+        self.answer = b""
+        self.memory: Callable[[bytes], None] = _no_memory
 
     def exit(
         self,
@@ -36,10 +48,20 @@ class Lockstep:
         """Stop here for `kind`; when resumed, `start`, `end` and `horizon` are new and the monitor's answer is returned."""
         record = (self._seq, kind, time, cycles, deadline, *arguments, *counts, output, data)
         self._seq, self.start, self.end, self.horizon, value, events = self._link.exchange(record)
+        self.answer = b""
         if events:
-            self._events += events
-            self._events.sort(key=_time_of)  # stable: events of one time stay in the monitor's order
+            self._take(events)
         return value
+
+    def _take(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            if event.kind == EventKind.ANSWER:
+                self.answer = event.payload
+            elif event.kind == EventKind.MEMORY:
+                self.memory(event.payload)
+            else:
+                self._events.append(event)
+        self._events.sort(key=_time_of)  # stable: events of one time stay in the monitor's order
 
     def next_event(self) -> int:
         """When the next undelivered event is due, `NEVER` if none."""

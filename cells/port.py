@@ -16,8 +16,10 @@ from __future__ import annotations
 import contextlib
 import random
 import struct
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from cells.flavours import Connections, connect
 from cells.lockstep import Lockstep
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import OUTPUT_LIMIT, EventKind, ExitKind
@@ -39,7 +41,9 @@ class RefusedError(Exception):
 class Port:
     """The guest's end. `name`: the cell's name; `random`: seeded from the topology's seed and the cell's name."""
 
-    def __init__(self, world: Lockstep, *, name: str, hz: int, seed: int) -> None:
+    def __init__(
+        self, world: Lockstep, *, name: str, hz: int, seed: int, boot: Mapping[str, Any] | None = None
+    ) -> None:
         self.name = name
         self.hz = hz
         self.random = random.Random(f"{seed}/{name}")
@@ -50,6 +54,12 @@ class Port:
         self._output = bytearray()
         self._typed = bytearray()
         self._lines: list[tuple[int, int]] = []
+        self.boot: Mapping[str, Any] = boot or {}
+        """What this cell was told of its connections (`Mechanism.boot_info`)."""
+        self.on_notify: Callable[[int, int], None] = _ignore
+        self.on_peer: Callable[[int, int], None] = _ignore
+        """Whose business notifications (source, bits) and the comings and goings of partners (source, there) are."""
+        self._connections: Connections | None = None
 
     # ---- time
 
@@ -127,6 +137,23 @@ class Port:
             raise RefusedError(f"hypercall {number}", result)
         return result
 
+    def call(self, number: int, *arguments: int, data: bytes = b"") -> tuple[int, bytes]:
+        """Call the monitor: the result, and the bytes that came with it.
+
+        Raises:
+            RefusedError: it said no.
+        """
+        result = self.hypercall(number, *arguments, data=data)
+        return result, self._world.answer
+
+    def wait(self, until: int = NEVER) -> None:
+        """Sleep until anything happens to this cell, or `until`; notifications have been handed on when this returns.
+
+        What happened since the last call counts, so that `while not done(): port.wait()` misses nothing.
+        """
+        if not self._take():
+            self._wait(until)
+
     def heartbeat(self) -> None:
         """Say that this cell is alive; due in each `heartbeat` of the topology."""
         self.hypercall(Hypercall.HEARTBEAT)
@@ -142,6 +169,13 @@ class Port:
     def shut_down(self, status: int = 0) -> None:
         """End this cell; does not return."""
         self._exit(ExitKind.SHUTDOWN, (status & 0xFFFFFFFF, 0, 0, 0))
+
+    @property
+    def connections(self) -> Connections:
+        """The cell's channels, links and shared memory (`cells.flavours`)."""
+        if self._connections is None:
+            self._connections = connect(self)
+        return self._connections
 
     # ---- interrupts and devices
 
@@ -190,12 +224,18 @@ class Port:
             self._exit(ExitKind.WAIT, deadline=wake)
         self._take()
 
-    def _take(self) -> None:
-        for event in self._world.due(self._time):
+    def _take(self) -> bool:
+        due = self._world.due(self._time)
+        for event in due:
             if event.kind == EventKind.CONSOLE:
                 self._typed += event.payload
             elif event.kind == EventKind.LINE:
                 self._lines.append(struct.unpack("<IB", event.payload))
+            elif event.kind == EventKind.NOTIFY:
+                self.on_notify(*struct.unpack("<IQ", event.payload))
+            elif event.kind == EventKind.PEER:
+                self.on_peer(*struct.unpack("<IB", event.payload))
+        return bool(due)
 
     def _exit(self, kind: int, arguments: tuple[int, int, int, int] = (0, 0, 0, 0), **more: Any) -> int:
         output = bytes(self._output[:OUTPUT_LIMIT])
@@ -204,6 +244,10 @@ class Port:
         value = self._world.exit(kind, self._time, self._ran, arguments=arguments, counts=(0, 0), output=output, **more)
         self._time = self._world.start
         return value
+
+
+def _ignore(_source: int, _what: int) -> None:
+    """Nobody asked to be told."""
 
 
 _WORD = (1 << 64) - 1

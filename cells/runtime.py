@@ -99,7 +99,8 @@ def _python_program(order: CellOrder) -> PythonProgram:
             sys.path.append(settings["directory"])
         module, _, function = settings["program"].partition(":")
         main = getattr(importlib.import_module(module), function)
-    return PythonProgram(main, settings["args"], name=order.name, hz=settings["hz"], seed=settings["seed"])
+    boot = settings.get("boot")
+    return PythonProgram(main, settings["args"], name=order.name, hz=settings["hz"], seed=settings["seed"], boot=boot)
 
 
 def _own_memory() -> int:

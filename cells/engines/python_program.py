@@ -7,7 +7,7 @@ faults and the last line of the traceback goes into the trace.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cells.lockstep import Lockstep
@@ -17,9 +17,18 @@ from cells.port import Port
 class PythonProgram:
     """One vCPU that executes `main`."""
 
-    def __init__(self, main: Callable[..., Any], arguments: Sequence[object], *, name: str, hz: int, seed: int) -> None:
+    def __init__(
+        self,
+        main: Callable[..., Any],
+        arguments: Sequence[object],
+        *,
+        name: str,
+        hz: int,
+        seed: int,
+        boot: Mapping[str, Any] | None = None,
+    ) -> None:
         self._main, self._arguments = main, arguments
-        self._facts = {"name": name, "hz": hz, "seed": seed}
+        self._facts = {"name": name, "hz": hz, "seed": seed, "boot": boot}
 
     def run(self, world: Lockstep) -> None:
         """Run the program to its end."""

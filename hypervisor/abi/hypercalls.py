@@ -1,4 +1,8 @@
-"""Numbers of the hypercalls that every flavour has. The arguments and answers are in `TABLE`, which documentation prints."""
+"""Numbers of the hypercalls, by family. The arguments and answers are in `TABLE`, which documentation prints.
+
+1-15 every flavour has; 16-31 capabilities and memory, 32-47 channels and notifications (okl4), 48-63 IPC (l4); from
+`XEN_CALLS` on stand the calls of xen by their real numbers (XEN_CALLS + 32 is event_channel_op).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,21 @@ class Hypercall(IntEnum):
     IRQ_UNMASK = 7
     IRQ_ACK = 8
     IRQ_EOI = 9
+
+    CAP_MINT = 16
+    CAP_MOVE = 17
+    CAP_REVOKE = 18
+    CAP_DELETE = 19
+    CAP_IDENTIFY = 20
+    MEMORY_MAP = 24
+    MEMORY_UNMAP = 25
+
+    CHANNEL_SEND = 32
+    CHANNEL_RECEIVE = 33
+    NOTIFY = 34
+
+    IPC = 48
+    IPC_UNMAP = 49
 
 
 class Metric(IntEnum):
@@ -37,9 +56,23 @@ TABLE: dict[Hypercall, str] = {
     Hypercall.IRQ_UNMASK: "(line) -> 0: unmask it",
     Hypercall.IRQ_ACK: "() -> the caller's pending line of highest priority, now active, or -5",
     Hypercall.IRQ_EOI: "(line) -> 0: the active line is done",
+    Hypercall.CAP_MINT: "(slot, rights) -> a new slot with no more than these of its rights",
+    Hypercall.CAP_MOVE: "(slot, free slot) -> 0",
+    Hypercall.CAP_REVOKE: "(slot) -> how many capabilities derived from it are gone, wherever they were",
+    Hypercall.CAP_DELETE: "(slot) -> 0: the slot is free; what was derived from it goes too",
+    Hypercall.CAP_IDENTIFY: "(slot) -> kind << 32 | rights",
+    Hypercall.MEMORY_MAP: "(slot, address in the window, writable) -> 0: the pages of a memory capability appear there",
+    Hypercall.MEMORY_UNMAP: "(address in the window, pages) -> 0",
+    Hypercall.CHANNEL_SEND: "(slot; data) -> 0, or FULL: a message, copied",
+    Hypercall.CHANNEL_RECEIVE: "(slot) -> its length and, as the answer, the oldest message, or EMPTY",
+    Hypercall.NOTIFY: "(slot, bits) -> 0: ring; bits that wait already are merged",
+    Hypercall.IPC: "(to, from, timeouts; message) -> who sent and, as the answer, the message: send, receive, or both",
+    Hypercall.IPC_UNMAP: "(address, pages, rights) -> 0: take back what was mapped on from these pages",
 }
 """Arguments -> answer of each call, for people."""
 
 
+XEN_CALLS = 0x100
+"""Added to the number of a real Xen hypercall."""
 HYPERCALL_BASE = 0x3F000000
 """Guest physical address of the hypercall page of every machine cell."""

@@ -39,12 +39,19 @@ class EventKind(IntEnum):
     """What happens to a vCPU from outside while it runs.
 
     CONSOLE: bytes typed at it. LINE: `<IB`, an input of its interrupt controller and the level. DMA: `<QQ`, guest physical
-    address and length of memory that a device wrote.
+    address and length of memory that a device wrote. NOTIFY: `<IQ`, who rang (a slot or port of the receiver's own) and bits
+    that say what for. MEMORY: `<QIB`, guest physical address, pages, and what they are from now on (0 nothing, 1 readable,
+    3 writable too). PEER: `<IB`, the other end of a slot or port is gone (0) or there (1). ANSWER: what a call answers
+    beside its value.
     """
 
     CONSOLE = 1
     LINE = 2
     DMA = 3
+    NOTIFY = 4
+    MEMORY = 5
+    PEER = 6
+    ANSWER = 7
 
 
 class Event(NamedTuple):

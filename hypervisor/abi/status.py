@@ -18,6 +18,14 @@ class Status(IntEnum):
     NOT_YOURS = -3
     NO_ROOM = -4
     WRONG_STATE = -5
+    NO_SUCH_SLOT = -6
+    RIGHTS = -7
+    TIMEOUT = -8
+    FULL = -9
+    EMPTY = -10
+    PEER_GONE = -11
+    DENIED = -12
+    TOO_LONG = -13
 
 
 def to_word(value: int) -> int:

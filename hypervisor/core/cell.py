@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -47,6 +48,17 @@ class CellParams:
     max_restarts: int = 3
     heartbeat: int = 0
     digest: str = ""
+    label: str = ""
+    pages: bool = True
+    """False for a cell on another host: it can be given no shared page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A hypercall without an answer yet: its vCPU waits in it. `what`: for people; `expire`: the answer when its time is up."""
+
+    what: str
+    expire: Callable[[], int]
 
 
 @dataclass(slots=True)
@@ -66,6 +78,8 @@ class Vcpu:
     inflight: Resume | None = None
     kill_at: int = NEVER
     kill_why: str = ""
+    pending: Pending | None = None
+    """While it waits inside a hypercall, only that call's answer or end of time wakes it."""
     stalls: int = 0
     """Exits in a row that took no time."""
     cycles: int = 0

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Cycles per event. `world_switch`: another vCPU gets the core. `hypercall`: into the monitor and back.
 
-    `device_exit`: an access to a device that the monitor owns. `virq`: an interrupt handed to a vCPU.
+    `device_exit`: an access to a device that the monitor owns. `virq`: an interrupt handed to a vCPU. `operations`: what the
+    flavour's own mechanisms take, by cause of the ledger (`CAUSES`).
     """
 
     world_switch: int = 0
     hypercall: int = 0
     device_exit: int = 0
     virq: int = 0
+    operations: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, operation: str) -> int:
+        """Cycles of an operation; one that the flavour does not name costs nothing of its own."""
+        return self.operations.get(operation, 0)

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from hypervisor.abi.records import EVENT, EVENTS_LIMIT, Event
+import struct
+
+from hypervisor.abi.records import EVENT, EVENTS_LIMIT, Event, EventKind
+
+_RING = struct.Struct("<IQ")
+
+
+def ring(waiting: list[Event], time: int, source: int, bits: int) -> bool:
+    """Queue a notification, merged with one from the same source that waits already (then the answer is False): a flood takes
+    no room.
+    """
+    for place, event in enumerate(waiting):
+        if event.kind == EventKind.NOTIFY and _RING.unpack(event.payload)[0] == source:
+            merged = _RING.unpack(event.payload)[1] | bits
+            waiting[place] = event._replace(payload=_RING.pack(source, merged))
+            return False
+    waiting.append(Event(time, EventKind.NOTIFY, _RING.pack(source, bits)))
+    return True
 
 
 def take_events(waiting: list[Event]) -> tuple[Event, ...]:
@@ -12,6 +29,8 @@ def take_events(waiting: list[Event]) -> tuple[Event, ...]:
     while waiting and room > EVENT.size:
         time, kind, payload = waiting[0]
         part = payload[: room - EVENT.size]
+        if len(part) < len(payload) and kind != EventKind.CONSOLE:
+            break
         if len(part) < len(payload):
             waiting[0] = Event(time, kind, payload[len(part) :])
         else:

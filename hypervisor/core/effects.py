@@ -68,4 +68,60 @@ class Rest:
     why: str
 
 
-Effect = ResumeVcpu | StrikeVcpu | StartCell | KillCell | ShowOutput | TraceRecord | Rest
+@dataclass(frozen=True, slots=True)
+class MakeSegment:
+    """Make a memory segment of `pages` that can be handed over. With `cell`, it takes the place of that cell's own pages at
+    `address` (guest physical): their content moves into it, and the cell's view of them must follow (a `MapMemory` comes).
+    """
+
+    segment: int
+    pages: int
+    cell: int | None = None
+    address: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MapMemory:
+    """Hand `pages` of a segment from page `offset` on over to a cell, to appear at `address`; the vCPU gets a MEMORY event."""
+
+    cell: int
+    address: int
+    segment: int
+    offset: int
+    pages: int
+    writable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnmapMemory:
+    """What the cell had mapped at `address` is no longer its; the vCPU gets a MEMORY event."""
+
+    cell: int
+    address: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropSegment:
+    """The segment is gone for everybody, also for who does not co-operate: its frames are emptied. With `cell`, the content first
+    moves back into that cell's own memory at `address`.
+    """
+
+    segment: int
+    cell: int | None = None
+    address: int = 0
+
+
+Effect = (
+    MakeSegment
+    | MapMemory
+    | UnmapMemory
+    | DropSegment
+    | ResumeVcpu
+    | StrikeVcpu
+    | StartCell
+    | KillCell
+    | ShowOutput
+    | TraceRecord
+    | Rest
+)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from hypervisor.abi.records import Exit, ExitKind, Resume
 from hypervisor.abi.status import Status, to_word
 from hypervisor.abi.time import NEVER
-from hypervisor.core.calls import CALLS
 from hypervisor.core.cell import Cell, Vcpu
 from hypervisor.core.errors import Refused
 from hypervisor.core.lives import fail, shut_down
@@ -52,13 +51,6 @@ def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
     monitor.ledger.charge(cell.name, "guest", ran)
 
 
-def delay(monitor: Monitor, cell: Cell, cause: str, cycles: int) -> None:
-    """Let a mechanism's cost pass on the cell's core."""
-    if cycles:
-        monitor.scheduler.delay(cell.vcpu, cycles)
-        monitor.ledger.charge(cell.name, cause, cycles)
-
-
 def nothing(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """The vCPU just goes on when the policy lets it."""
 
@@ -79,7 +71,7 @@ def wait(monitor: Monitor, cell: Cell, record: Exit) -> None:
 def device(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """A load or store at a device that the monitor owns."""
     vcpu = cell.vcpu
-    delay(monitor, cell, "device_exit", monitor.costs.device_exit)
+    monitor.spend(cell, "device_exit", monitor.costs.device_exit)
     try:
         if record.a1 not in ACCESS_SIZES:
             raise Refused(Status.BAD_ARGUMENT, f"an access of {record.a1} bytes")
@@ -95,19 +87,23 @@ def device(monitor: Monitor, cell: Cell, record: Exit) -> None:
 
 def hypercall(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """A call: answered from the dispatch table, or refused."""
-    delay(monitor, cell, "hypercall", monitor.costs.hypercall)
-    call = CALLS.get(record.a0)
+    monitor.spend(cell, "hypercall", monitor.costs.hypercall)
+    call = monitor.calls.get(record.a0)
     try:
         if call is None:
             raise Refused(Status.UNKNOWN_CALL, f"hypercall {record.a0} is not known")
-        cell.vcpu.value = to_word(call(monitor, cell, record))
+        value = call(monitor, cell, record)
+        if cell.vcpu.pending is None and not cell.ended:
+            cell.vcpu.value = to_word(value)
     except Refused as refusal:
         cell.vcpu.value = to_word(refusal.status)
         monitor.refused(cell, f"hypercall {record.a0}", str(refusal))
 
 
 def fault(monitor: Monitor, cell: Cell, record: Exit) -> None:
-    """The guest cannot go on."""
+    """The guest cannot go on, unless somebody takes care of it."""
+    if monitor.mechanism.fault(cell, record):
+        return
     text = record.data.decode("utf-8", "replace")
     fail(monitor, cell, f"guest fault: {text}" if text else f"guest fault {record.a0} at {record.a1:#x}")
 

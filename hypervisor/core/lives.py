@@ -60,7 +60,8 @@ def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
     vcpu = cell.vcpu
     monitor.scheduler.withdraw(vcpu, vcpu.inflight.start if vcpu.inflight else monitor.now)
     vcpu.events.clear()
-    vcpu.kill_at = NEVER
+    vcpu.kill_at, vcpu.pending = NEVER, None
+    monitor.mechanism.cell_ended(cell)
     expect_no_heartbeat(monitor, cell)
     cell.paused = False
     monitor.emit(do.KillCell(cell.index, cause, keep))
@@ -100,7 +101,8 @@ def unpause(monitor: Monitor, cell: Cell) -> None:
     cell.paused = False
     vcpu = cell.vcpu
     if vcpu.state is VcpuState.BLOCKED:
-        lost = vcpu.wake >= NEVER and not vcpu.events  # it looks for itself what it was waiting for
+        # It looks for itself what it was waiting for, unless that is the answer to a call.
+        lost = vcpu.pending is None and vcpu.wake >= NEVER and not vcpu.events
         vcpu.wake = monitor.now if lost else max(vcpu.wake, monitor.now)  # being held is no latency of the scheduler's
     vcpu.time = max(vcpu.time, monitor.now)
     expect_heartbeat(monitor, cell)

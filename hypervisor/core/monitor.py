@@ -13,26 +13,30 @@ may be read from outside, and is changed through `handle` only.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hypervisor.abi.records import Event, EventKind, Resume
+from hypervisor.abi.status import to_word
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.bus import Bus
-from hypervisor.core.cell import Cell, CellParams, CellState, Vcpu, VcpuState
+from hypervisor.core.calls import CALLS
+from hypervisor.core.cell import Cell, CellParams, CellState, Pending, Vcpu, VcpuState
 from hypervisor.core.costs import Costs
-from hypervisor.core.delivery import take_events
+from hypervisor.core.delivery import ring, take_events
 from hypervisor.core.errors import InvariantBroken
 from hypervisor.core.exits import EXITS, KINDS, account, lie_in
 from hypervisor.core.frames import FrameTable
 from hypervisor.core.interrupts import InterruptController
 from hypervisor.core.ledger import Ledger
 from hypervisor.core.lives import ORDERS, expect_heartbeat, fail, start
+from hypervisor.core.mechanism import Handler, Mechanism
 from hypervisor.core.policies import Policy, VcpuParams
 from hypervisor.core.scheduler import Dispatch, Scheduler
 from hypervisor.core.timers import TimerQueue
+from hypervisor.core.wiring import Wiring
 
 CONSOLE_LIMIT = 1 << 16
 """Typed bytes that wait for one cell; what comes above is dropped, and said so in the trace."""
@@ -58,6 +62,8 @@ class Monitor:
         quantum: int = NEVER,
         latency: int = 0,
         lines: int = 64,
+        mechanism: Callable[[Monitor, Wiring], Mechanism] = Mechanism,
+        wiring: Wiring | None = None,
     ) -> None:
         self.now = 0
         self.costs = costs
@@ -88,6 +94,8 @@ class Monitor:
             on.StopSet: self._on_stop_set,
             on.Settled: self._on_settled,
         }
+        self.mechanism = mechanism(self, wiring or Wiring())
+        self.calls: Mapping[int, Handler] = {**CALLS, **self.mechanism.calls()}
 
     def handle(self, event: on.Event, now: int) -> Handled:
         """Take one event that happened at `now`; return what must be done about it. The only way to change the monitor."""
@@ -117,9 +125,67 @@ class Monitor:
     def post(self, cell: Cell, kind: EventKind, payload: bytes) -> None:
         """Let something happen to a cell's vCPU: now on one core, a cross-core latency later on several."""
         vcpu, time = cell.vcpu, self.now + self._latency
-        vcpu.events.append(Event(time, kind, payload))
-        if vcpu.state is VcpuState.BLOCKED:
+        if self._hears(cell):
+            vcpu.events.append(Event(time, kind, payload))
+            self._rouse(vcpu, time)
+
+    def ring(self, cell: Cell, source: int, bits: int) -> None:
+        """Notify a cell's vCPU: `source` is a slot or port of its own; what waits already is merged."""
+        vcpu, time = cell.vcpu, self.now + self._latency
+        if self._hears(cell):
+            ring(vcpu.events, time, source, bits)
+            self._rouse(vcpu, time)
+
+    @staticmethod
+    def _hears(cell: Cell) -> bool:
+        return not cell.ended and cell.state is not CellState.STARTING
+
+    @staticmethod
+    def _rouse(vcpu: Vcpu, time: int) -> None:
+        if vcpu.state is VcpuState.BLOCKED and vcpu.pending is None:
             vcpu.wake = min(vcpu.wake, time)
+
+    def spend(self, cell: Cell, cause: str, cycles: int) -> None:
+        """Let a mechanism's cost pass on the core of the cell whose exit is being served."""
+        if cycles:
+            self.scheduler.delay(cell.vcpu, cycles)
+            self.ledger.charge(cell.name, cause, cycles)
+
+    def step(self, cell: Cell, operation: str, *, times: int = 1, **fields: int | str) -> None:
+        """One step of a mechanism on behalf of the cell whose exit is being served: cost, ledger and trace.
+
+        `operation` is a cause of the ledger, its cycles the flavour's; `times`: words, pages, whatever it is per.
+        """
+        cycles = self.costs.of(operation) * times
+        self.spend(cell, operation, cycles)
+        self.ledger.count(cell.name, operation, times)
+        self.note(operation, cell, cycles=cycles, **fields)
+
+    def reply(self, cell: Cell, data: bytes) -> None:
+        """Bytes that go with the answer of the call that is being served or answered; they come before all other events."""
+        cell.vcpu.events.insert(0, Event(cell.vcpu.time, EventKind.ANSWER, data))
+
+    def suspend(self, cell: Cell, what: str, until: int, expire: Callable[[], int]) -> int:
+        """The call being served has no answer yet: the vCPU waits in it until `answer`, or until `until`, when `expire` says
+        what it gets. The result stands for none: `return monitor.suspend(...)`.
+        """
+        vcpu = cell.vcpu
+        vcpu.pending = Pending(what, expire)
+        if vcpu.state is VcpuState.BLOCKED:  # it is being held
+            vcpu.wake = max(until, vcpu.time)
+        else:
+            self.scheduler.block(vcpu, max(until, vcpu.time), self.now)
+        return 0
+
+    def answer(self, cell: Cell, value: int, data: bytes | None = None) -> None:
+        """Answer the call in which the cell's vCPU waits. Requires: it waits in one."""
+        vcpu, time = cell.vcpu, self.now + self._latency
+        if vcpu.pending is None or vcpu.state is not VcpuState.BLOCKED:
+            raise InvariantBroken(f"{cell.name} waits for no answer")
+        vcpu.pending, vcpu.value = None, to_word(value)
+        if data is not None:
+            self.reply(cell, data)
+        vcpu.wake = max(time, vcpu.time)
 
     def set_line(self, line: int, level: bool) -> None:
         """A physical device drives its line: the controller decides, the owner's controller is told."""
@@ -131,6 +197,8 @@ class Monitor:
         for entry in self.bus.devices:
             if entry.line == line and entry.owner is not None and not self.cells[entry.owner].ended:
                 cell = self.cells[entry.owner]
+                if self.mechanism.interrupt(cell, line, level):
+                    continue
                 number = line if entry.cell_line is None else entry.cell_line
                 self.post(cell, EventKind.LINE, struct.pack("<IB", number, level))
                 self.ledger.charge(cell.name, "virq", self.costs.virq)
@@ -148,10 +216,12 @@ class Monitor:
         cell.state, cell.why = CellState.RUNNING, ""
         vcpu.time, vcpu.cycles, vcpu.insns, vcpu.interrupts, vcpu.value = self.now, 0, 0, 0, 0
         vcpu.events.clear()
+        vcpu.pending = None
         self.scheduler.wake(vcpu, self.now)
         expect_heartbeat(self, cell)
         cause = "boot" if not cell.account.restarts else "restart"
         self.note("start", cell, cause=cause, **({"image": cell.params.digest} if cell.params.digest else {}))
+        self.mechanism.cell_ready(cell)
 
     def _on_exited(self, event: on.VcpuExited) -> None:
         cell, record = self.cells[event.cell], event.exit
@@ -169,7 +239,8 @@ class Monitor:
             self._effects.append(do.ShowOutput(cell.index, record.output))
         if cell.paused:
             self.scheduler.block(vcpu, NEVER, self.now)
-        vcpu.value = 0
+        if vcpu.pending is None:
+            vcpu.value = 0
         EXITS[record.kind](self, cell, record)
 
     def _on_died(self, event: on.CellDied) -> None:
@@ -309,6 +380,9 @@ class Monitor:
             fields: dict[str, int | str] = {"core": core, "from": came_from, "cause": self.scheduler.cores[core].left}
             self._effects.append(do.TraceRecord(start, "switch", cell.name, fields))
             self.ledger.charge(cell.name, "world_switch", self.costs.world_switch)
+        if vcpu.pending is not None:
+            expire, vcpu.pending = vcpu.pending.expire, None
+            vcpu.value = to_word(expire())
         vcpu.seq += 1
         until = min(until, max(vcpu.kill_at, start + 1))
         if not self._several and self._next_kill() <= start:  # of one that hoped for this core
@@ -349,6 +423,7 @@ class Monitor:
         self.frames.check_invariants()
         self.interrupts.check_invariants()
         self.heartbeats.check_invariants()
+        self.mechanism.check_invariants()
         for cell in self.cells:
             vcpu = cell.vcpu
             if (vcpu.inflight is not None) != (vcpu.state is VcpuState.RUNNING):

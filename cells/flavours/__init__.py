@@ -1,0 +1,109 @@
+"""The cell's side of each flavour: the same connections for a guest program, made of what the architecture has.
+
+```python
+def main(port):
+    other = port.connections.channels["pong"]
+    other.send(b"hello")                     # okl4: into a bounded queue; l4: a rendezvous; xen: into a granted ring
+    print(other.receive())
+```
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+from hypervisor.abi.time import NEVER
+
+if TYPE_CHECKING:
+    from cells.port import Port
+
+
+class MessageChannel(Protocol):
+    """A channel of class "message": whole messages, each copied, in order, none lost and none twice."""
+
+    @property
+    def name(self) -> str:
+        """The channel's name."""
+        ...
+
+    @property
+    def peer(self) -> str:
+        """The cell at the other end."""
+        ...
+
+    def send(self, data: bytes, until: int = NEVER) -> None:
+        """Send, waiting for room or for the partner.
+
+        Raises:
+            RefusedError: TIMEOUT, PEER_GONE, TOO_LONG.
+        """
+        ...
+
+    def receive(self, until: int = NEVER) -> bytes:
+        """The next message.
+
+        Raises:
+            RefusedError: TIMEOUT, PEER_GONE.
+        """
+        ...
+
+    def try_send(self, data: bytes) -> bool:
+        """Send if that needs no waiting; whether it was sent."""
+        ...
+
+    def try_receive(self) -> bytes | None:
+        """A message if there is one."""
+        ...
+
+
+class Link(Protocol):
+    """A channel between a front and a back end: shared memory and a bell.
+
+    `memory`: the same bytes at both ends, while `connected`. `generation` grows with each new connection. `rung` is set when
+    the peer rang, and cleared by whoever looks.
+    """
+
+    name: str
+    kind: str
+    role: str
+    peer: str
+    memory: memoryview
+    connected: bool
+    generation: int
+    rung: bool
+
+    def notify(self) -> None:
+        """Ring the other end."""
+        ...
+
+
+class Connections(ABC):
+    """All that a cell is connected to. Channels and links by the peer's name (the channel's, if two have one peer)."""
+
+    def __init__(self) -> None:
+        self.channels: dict[str, MessageChannel] = {}
+        self.links: dict[str, Link] = {}
+        self.shared: dict[str, memoryview] = {}
+
+    @abstractmethod
+    def wait(self, until: int = NEVER) -> None:
+        """Sleep until anything happens to this cell, or `until`. Handshakes go on meanwhile."""
+
+
+_SIDES = {
+    "okl4": "cells.flavours.okl4:connect",
+    "l4": "cells.flavours.l4:connect",
+    "xen": "cells.flavours.xen:connect",
+    "native": "cells.flavours.alone:connect",
+}
+"""Flavour -> function (port) -> Connections."""
+
+
+def connect(port: Port) -> Connections:
+    """The connections of a cell, by what it was told at its start. Call it before the sandbox closes on imports."""
+    module, _, function = _SIDES[str(port.boot.get("flavour", "native"))].partition(":")
+    make: Callable[[Port], Connections] = getattr(import_module(module), function)
+    return make(port)

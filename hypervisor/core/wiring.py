@@ -1,0 +1,61 @@
+"""What a topology says about who talks to whom: plain data, the same for every flavour.
+
+A flavour's mechanism (mechanism.py) makes of it what that architecture has: capabilities to channels, endpoints, event channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+LINK_PAGES: Mapping[str, int] = {"block": 17, "net": 33, "console": 1, "display": 41, "input": 1}
+"""Pages of shared memory of a channel between a front and a back end, by class: a page for the ring, then buffers. A display has
+room for 240 x 320 pixels of two bytes. Channels of class "message" share no memory unless the flavour needs some."""
+
+MESSAGE_DEPTH = 16
+"""Messages that wait in a bounded channel before it refuses more."""
+MESSAGE_LIMIT = 1024
+"""Bytes of one message: what an exit carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelParams:
+    """A channel between two cells (by index). `front` asks, `back` serves; of class "message" they are the first and second named.
+
+    `rights`: per end, any of "send" and "receive". `transport`: on what a message channel rides on the host.
+    """
+
+    name: str
+    kind: str
+    front: int
+    back: int
+    transport: str = "zmq"
+    front_rights: frozenset[str] = frozenset({"send", "receive"})
+    back_rights: frozenset[str] = frozenset({"send", "receive"})
+
+    def other(self, cell: int) -> int:
+        """The cell at the other end."""
+        return self.back if cell == self.front else self.front
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParams:
+    """Memory of several cells: index -> writable. `size` in bytes."""
+
+    name: str
+    size: int
+    cells: Mapping[int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """All of it, in the topology's order."""
+
+    channels: tuple[ChannelParams, ...] = ()
+    shared: tuple[SharedParams, ...] = ()
+    pagers: Mapping[int, int] = field(default_factory=dict)
+    """l4: cell -> the cell that answers its page faults and exceptions."""
+
+    def of(self, cell: int) -> list[ChannelParams]:
+        """The channels of a cell."""
+        return [channel for channel in self.channels if cell in (channel.front, channel.back)]
