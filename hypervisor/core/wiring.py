@@ -20,7 +20,7 @@ MESSAGE_LIMIT = 1024
 
 @dataclass(frozen=True, slots=True)
 class ChannelParams:
-    """A channel between two cells (by index). `front` asks, `back` serves; of class "message" they are the first and second named.
+    """A channel between two cells (by index). `front` asks, `back` serves; of class "message": the first and second named.
 
     `rights`: per end, any of "send" and "receive". `transport`: on what a message channel rides on the host.
     """
