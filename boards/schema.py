@@ -26,7 +26,7 @@ from boards.units import size_in_bytes, time_in_cycles
 
 Size = Annotated[PositiveInt, BeforeValidator(size_in_bytes)]
 Offset = Annotated[NonNegativeInt, BeforeValidator(size_in_bytes)]
-Role = Literal["interrupt_controller", "timer", "uart", "clock", "other"]
+Role = Literal["interrupt_controller", "timer", "uart", "clock", "flash", "display", "touch", "network", "other"]
 InstructionClass = Literal[
     "alu",
     "multiply",

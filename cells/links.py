@@ -7,6 +7,7 @@ and to the trace.
 from __future__ import annotations
 
 import mmap
+from collections import deque
 from typing import Any, Protocol
 
 import zmq
@@ -16,6 +17,7 @@ from cells.engines.native import switch
 from cells.engines.native._native import ffi, lib
 from hypervisor.abi import page
 from hypervisor.abi.messages import pack, unpack
+from hypervisor.abi.post import POST
 from hypervisor.abi.records import Event, Resume, exit_to_message, unpack_events
 
 SPIN_US = 20
@@ -71,6 +73,7 @@ class ZmqLink:
 
     def __init__(self, socket: Any, *, watch: bool = False) -> None:
         self._socket = socket
+        self._letters: deque[bytes] = deque()
         self._poller = zmq.Poller() if watch else None
         if self._poller is not None:
             self._poller.register(socket, zmq.POLLIN)
@@ -82,16 +85,43 @@ class ZmqLink:
         Raises:
             MonitorGone: there will be none.
         """
-        while True:
-            if self._poller is not None and self._socket not in dict(self._poller.poll()):
-                raise MonitorGone
-            answer = self._socket.recv()
-            if answer:  # an empty one is the monitor feeling for a live peer
-                return answer
+        while not (message := self._read()):
+            pass
+        return message
+
+    def _read(self) -> bytes:
+        """The next message; nothing for a letter, which is put away, and for one in which the monitor feels for a live peer."""
+        if self._poller is not None and self._socket not in dict(self._poller.poll()):
+            raise MonitorGone
+        message: bytes = self._socket.recv()
+        if message == POST and self._socket.rcvmore:
+            self._letters.append(self._socket.recv())
+            return b""
+        return message
 
     def send(self, message: bytes) -> None:
         """Send to the monitor."""
         self._socket.send(message)
+
+    def introduce(self) -> None:
+        """Let the monitor know where letters go: it cannot send any before it has heard something."""
+        self._socket.send(b"")
+
+    def post(self, letter: bytes) -> None:
+        """Send a letter (hypervisor/abi/post.py) to the monitor."""
+        self._socket.send_multipart([POST, letter])
+
+    def letter(self) -> bytes:
+        """The monitor's next letter: it has been sent before what announced it.
+
+        Raises:
+            MonitorGone: there will be none.
+            ConnectionError: it did not send any.
+        """
+        while not self._letters:
+            if self._read():
+                raise ConnectionError("a message was announced and did not come")
+        return self._letters.popleft()
 
     def exchange(self, record: tuple[int | bytes, ...]) -> Resume:
         """See `Link`."""
@@ -103,7 +133,9 @@ class ZmqLink:
         return Resume(seq, start, end, horizon, value, tuple(Event(*event) for event in events))
 
 
-def connect(endpoint: str, server_key: bytes, public_key: bytes, secret_key: bytes) -> Any:
+def connect(
+    endpoint: str, server_key: bytes, public_key: bytes, secret_key: bytes, *, patience_ms: int = HANDSHAKE_MS
+) -> Any:
     """A connected DEALER. Make it before the sandbox closes: afterwards zmq could not create its threads and sockets.
 
     Raises:
@@ -117,9 +149,10 @@ def connect(endpoint: str, server_key: bytes, public_key: bytes, secret_key: byt
     # libzmq connects in the background: the sandbox must not close on it halfway.
     handshake = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | HANDSHAKE_FAILED, "inproc://handshake")
     socket.connect(endpoint)
-    if not handshake.poll(HANDSHAKE_MS):
+    if not handshake.poll(patience_ms):
         raise ConnectionError(f"{endpoint} does not answer")
     if recv_monitor_message(handshake)["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED:
         raise ConnectionError(f"{endpoint} does not accept this cell's key")
     socket.disable_monitor()
+    handshake.close(0)
     return socket

@@ -21,6 +21,7 @@ from typing import Any
 
 from cells.flavours import Connections, connect
 from cells.lockstep import Lockstep
+from cells.memory import CellMemory
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import OUTPUT_LIMIT, EventKind, ExitKind
 from hypervisor.abi.status import from_word
@@ -42,7 +43,14 @@ class Port:
     """The guest's end. `name`: the cell's name; `random`: seeded from the topology's seed and the cell's name."""
 
     def __init__(
-        self, world: Lockstep, *, name: str, hz: int, seed: int, boot: Mapping[str, Any] | None = None
+        self,
+        world: Lockstep,
+        *,
+        name: str,
+        hz: int,
+        seed: int,
+        boot: Mapping[str, Any] | None = None,
+        memory: CellMemory | None = None,
     ) -> None:
         self.name = name
         self.hz = hz
@@ -56,10 +64,16 @@ class Port:
         self._lines: list[tuple[int, int]] = []
         self.boot: Mapping[str, Any] = boot or {}
         """What this cell was told of its connections (`Mechanism.boot_info`)."""
-        self.on_notify: Callable[[int, int], None] = _ignore
-        self.on_peer: Callable[[int, int], None] = _ignore
-        """Whose business notifications (source, bits) and the comings and goings of partners (source, there) are."""
+        self._early_rings: dict[int, int] = {}
+        self._early_peers: dict[int, int] = {}
+        self.on_notify: Callable[[int, int], None] = self._keep_ring
+        self.on_peer: Callable[[int, int], None] = self._early_peers.__setitem__
+        """Whose business notifications (source, bits) and the comings and goings of partners (source, there) are; what comes
+        before there are `connections` is kept for them."""
+        self.await_line: Callable[[int], object] = self._wait
+        """How `wait_irq` sleeps until a time or an interrupt: a flavour may have another way."""
         self._connections: Connections | None = None
+        self._memory = memory
 
     # ---- time
 
@@ -131,6 +145,9 @@ class Port:
             RefusedError: it said no.
         """
         self.work(COSTS["hypercall"])
+        return self._call(number, arguments, data)
+
+    def _call(self, number: int, arguments: tuple[int, ...], data: bytes) -> int:
         a1, a2, a3 = (*arguments, 0, 0, 0)[:3]
         result = from_word(self._exit(ExitKind.HYPERCALL, (number, a1 & _WORD, a2 & _WORD, a3 & _WORD), data=data))
         if result < 0:
@@ -145,6 +162,19 @@ class Port:
         """
         result = self.hypercall(number, *arguments, data=data)
         return result, self._world.answer
+
+    def call_if_quiet(self, number: int, *arguments: int, data: bytes = b"") -> tuple[int, bytes] | None:
+        """As `call`, unless something has happened since the last look: then that is handed on instead, and None returned.
+
+        Nothing comes between the look and the call: one that waits in the monitor does not sleep over what is here already.
+
+        Raises:
+            RefusedError: it said no.
+        """
+        self.work(COSTS["hypercall"])
+        if self._take():
+            return None
+        return self._call(number, arguments, data), self._world.answer
 
     def wait(self, until: int = NEVER) -> None:
         """Sleep until anything happens to this cell, or `until`; notifications have been handed on when this returns.
@@ -175,12 +205,36 @@ class Port:
         """The cell's channels, links and shared memory (`cells.flavours`)."""
         if self._connections is None:
             self._connections = connect(self)
+            self._hand_on_early()
         return self._connections
+
+    def _keep_ring(self, source: int, bits: int) -> None:
+        self._early_rings[source] = self._early_rings.get(source, 0) | bits
+
+    def _hand_on_early(self) -> None:
+        """What happened before anybody wanted to know."""
+        for source, there in self._early_peers.items():
+            self.on_peer(source, there)
+        for source, bits in self._early_rings.items():
+            self.on_notify(source, bits)
+
+    @property
+    def memory(self) -> CellMemory:
+        """Its own memory, and pages that others share with it.
+
+        Raises:
+            RuntimeError: it has none: it is connected to nobody, or runs on another host.
+        """
+        if self._memory is None:
+            raise RuntimeError("this cell has no memory to share: it is connected to nobody, or runs on another host")
+        return self._memory
 
     # ---- interrupts and devices
 
     def wait_irq(self, until: int = NEVER) -> int | None:
         """Wait for a physical interrupt of a device that this cell owns; its line, acknowledged, or None at `until`."""
+        if self.boot:
+            _ = self.connections
         while True:
             self._take()
             while self._lines:
@@ -190,7 +244,11 @@ class Port:
                         return self.hypercall(Hypercall.IRQ_ACK)
             if self._time >= until:
                 return None
-            self._wait(until)
+            self.await_line(until)
+
+    def line_came_up(self, line: int) -> None:
+        """A flavour in which interrupts are messages has got one: `wait_irq` finds it."""
+        self._lines.append((line, 1))
 
     def end_irq(self, line: int) -> None:
         """The interrupt is dealt with."""
@@ -244,10 +302,6 @@ class Port:
         value = self._world.exit(kind, self._time, self._ran, arguments=arguments, counts=(0, 0), output=output, **more)
         self._time = self._world.start
         return value
-
-
-def _ignore(_source: int, _what: int) -> None:
-    """Nobody asked to be told."""
 
 
 _WORD = (1 << 64) - 1

@@ -5,6 +5,7 @@ It has channels and messages and no page in common with anybody. It ends when th
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 from cells.links import MonitorGone, ZmqLink, connect
 from cells.lockstep import Lockstep
 from cells.order import CellOrder
-from cells.runtime import build_guest, serve
+from cells.post import PostedLink
+from cells.runtime import build_guest, serve, take_memory
 from cells.sandbox import SandboxPolicy
 from hypervisor.abi.ticket import JOIN, Ticket, assemble
 
@@ -26,9 +28,13 @@ def remote_main(local: CellOrder, fds: Mapping[str, int]) -> None:
         link.send(JOIN)
         order: dict[str, Any] = assemble(link.receive)
         policy = SandboxPolicy(enabled=local.sandbox.enabled and order["sandbox"])
+        for module in order["settings"].get("preload", ()):
+            importlib.import_module(module)
         cell = CellOrder(order["name"], order["index"], order["settings"], order["guest"], policy)
-        serve(cell, build_guest(cell, None), Lockstep(link))
+        posted: Any = cell.settings.get("posted")
+        world = Lockstep(PostedLink(link, link, posted) if posted else link)
+        serve(cell, build_guest(cell, take_memory(cell.settings, {})), world)
     except MonitorGone:
         return
-    except (ConnectionError, ValueError) as error:
+    except (ConnectionError, ImportError, ValueError) as error:
         sys.exit(f"{endpoint}: {error}")

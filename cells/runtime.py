@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cells import kernel, sandbox
 from cells.engines.python_program import PythonProgram
@@ -22,9 +22,15 @@ from cells.fault import GuestFault
 from cells.links import Link, ShmLink, ZmqLink, connect
 from cells.lockstep import Lockstep
 from cells.machine.machine import Machine, MachineSpec
+from cells.machine.pv import PvMachine
+from cells.memory import CellMemory
 from cells.order import CellOrder, unpickle_guest
+from cells.post import PostedLink
 from hypervisor.abi.messages import pack
 from hypervisor.abi.records import DATA_LIMIT, ExitKind
+
+HANDSHAKE_MS = 30_000
+"""How long the monitor may take to answer a socket: it may be waiting for other cells first."""
 
 
 class Guest(Protocol):
@@ -38,19 +44,31 @@ class Guest(Protocol):
 def cell_main(order: CellOrder, fds: Mapping[str, int]) -> None:
     """The entry of a local cell's process; does not return.
 
-    `fds`: "page" for the shm transport, "ram" for a machine's memory.
+    `fds`: "page" for the shm transport, "ram" for memory of its own, "pages" for the socket through which pages of others come.
     """
     settings: Mapping[str, Any] = order.settings
     if settings.get("small"):
         kernel.prctl(kernel.PR_SET_THP_DISABLE, 1)  # a huge page here and there would double what a small cell takes
-    guest = build_guest(order, fds.get("ram"))
-    link: Link
-    if settings["link"]["transport"] == "shm":
-        link = ShmLink(fds["page"])
-        link.adopt()
-    else:
-        link = ZmqLink(connect(**settings["link"]["address"]))
-    serve(order, guest, Lockstep(link))
+    memory = take_memory(settings, fds)
+    guest = build_guest(order, memory)
+    world = Lockstep(_connect(settings, fds))
+    if memory is not None and memory.shared is not None:
+        world.memory = memory.shared.take
+    serve(order, guest, world)
+
+
+def _connect(settings: Mapping[str, Any], fds: Mapping[str, int]) -> Link:
+    """The world switch, and the socket if that or a message channel needs one."""
+    address, posted = settings["link"].get("address"), settings.get("posted")
+    socket = ZmqLink(connect(**address, patience_ms=HANDSHAKE_MS)) if address else None
+    link: Link | None = socket
+    if "page" in fds:
+        link = page = ShmLink(fds["page"])
+        page.adopt()
+        if socket is not None:
+            socket.introduce()
+    assert link is not None, "neither a page nor an address"
+    return PostedLink(link, socket, posted) if posted and socket is not None else link
 
 
 def serve(order: CellOrder, guest: Guest, world: Lockstep) -> None:
@@ -76,21 +94,37 @@ def _run(guest: Guest, world: Lockstep) -> None:
         world.exit(ExitKind.FAULT, world.start, arguments=(2, 0, 0, 0), data=text.encode()[:DATA_LIMIT])
 
 
-def build_guest(order: CellOrder, ram: int | None) -> Guest:
-    """The guest that the order describes. `ram`: descriptor of a machine's memory."""
+class Ram(NamedTuple):
+    """A cell's own memory, and what it shares if it is connected to others."""
+
+    own: mmap.mmap
+    shared: CellMemory | None
+
+
+def take_memory(settings: Mapping[str, Any], fds: Mapping[str, int]) -> Ram | None:
+    """The memory that the order speaks of: from the monitor, or made here; None for a cell without any."""
+    place: Mapping[str, int] | None = settings.get("memory")
+    if place is None:
+        return None
+    ram = mmap.mmap(fds.get("ram", -1), place["size"])
+    if "ram" in fds:
+        os.close(fds["ram"])
+    return Ram(ram, CellMemory(ram, place["base"], fds["pages"]) if "pages" in fds else None)
+
+
+def build_guest(order: CellOrder, memory: Ram | None) -> Guest:
+    """The guest that the order describes, in this memory."""
     settings: Mapping[str, Any] = order.settings
     if settings["kind"] == "python":
-        return _python_program(order)
+        return _python_program(order, memory.shared if memory is not None else None)
+    assert memory is not None, "a machine has memory"
     spec = MachineSpec(**settings["machine"])
-    memory = mmap.mmap(ram if ram is not None else -1, spec.ram_size)
-    if ram is not None:
-        os.close(ram)
     for address, content in settings.get("segments", ()):
-        memory[address - spec.ram_base : address - spec.ram_base + len(content)] = content
-    return Machine(spec, memory)
+        memory.own[address - spec.ram_base : address - spec.ram_base + len(content)] = content
+    return (PvMachine if spec.paravirtual else Machine)(spec, memory.own, memory.shared)
 
 
-def _python_program(order: CellOrder) -> PythonProgram:
+def _python_program(order: CellOrder, memory: CellMemory | None) -> PythonProgram:
     settings: Mapping[str, Any] = order.settings
     if order.guest:
         main = unpickle_guest(order.guest)
@@ -99,8 +133,8 @@ def _python_program(order: CellOrder) -> PythonProgram:
             sys.path.append(settings["directory"])
         module, _, function = settings["program"].partition(":")
         main = getattr(importlib.import_module(module), function)
-    boot = settings.get("boot")
-    return PythonProgram(main, settings["args"], name=order.name, hz=settings["hz"], seed=settings["seed"], boot=boot)
+    facts: dict[str, Any] = {key: settings.get(key) for key in ("hz", "seed", "boot")}
+    return PythonProgram(main, settings["args"], name=order.name, memory=memory, **facts)
 
 
 def _own_memory() -> int:

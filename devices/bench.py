@@ -1,5 +1,5 @@
 """A workbench: one device on the table, a clock turned by hand, and lamps on its lines. For tests and for trying
-things out.
+things out. A bus master finds memory of `MEMORY` bytes at address 0.
 
 >>> from devices import Sp804
 >>> bench = Bench(hz=1_000_000)
@@ -16,11 +16,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from devices.device import Wiring
+from devices.device import DmaError, Wiring
+
+MEMORY = 64 << 10
 
 
 class Bench:
-    """Records everything that a device does: levels of its lines, bytes sent, kicks, misuse."""
+    """Records everything that a device does: levels of its lines, bytes and frames sent, notices, kicks, misuse."""
 
     def __init__(self, hz: int = 1_000_000) -> None:
         self.hz = hz
@@ -29,6 +31,10 @@ class Bench:
         self.changes: list[tuple[int, int, bool]] = []
         """(time, output, level) of each change of a line."""
         self.sent = bytearray()
+        self.frames: list[tuple[int, bytes]] = []
+        """(time, frame) of each that was sent."""
+        self.notices: list[str] = []
+        self.memory = bytearray(MEMORY)
         self.misuses: list[str] = []
         self.kicks = 0
 
@@ -43,6 +49,10 @@ class Bench:
             kick=self._kick,
             transmit=self.sent.extend,
             misuse=self.misuses.append,
+            send=lambda cycle, frame: self.frames.append((cycle, frame)),
+            notice=self.notices.append,
+            dma_read=self.read_memory,
+            dma_write=self.write_memory,
         )
 
     def level(self, output: int = 0) -> bool:
@@ -53,6 +63,17 @@ class Bench:
         """What a device's line drives."""
         self.levels[output] = level
         self.changes.append((self.now, output, level))
+
+    def read_memory(self, address: int, length: int) -> bytes:
+        """A bus master reads."""
+        if not 0 <= address <= address + length <= MEMORY:
+            raise DmaError(f"no memory at {address:#x}")
+        return bytes(self.memory[address : address + length])
+
+    def write_memory(self, address: int, data: bytes) -> None:
+        """A bus master writes."""
+        self.read_memory(address, len(data))
+        self.memory[address : address + len(data)] = data
 
     def _kick(self) -> None:
         self.kicks += 1

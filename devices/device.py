@@ -21,8 +21,8 @@ the first cycle at which tick `k` has passed is `ceil(k * hz / frequency)`. Noth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Protocol
 
 from devices.registers import Reg, RegisterBank, forget, nothing
 
@@ -41,6 +41,14 @@ def silent(_data: bytes) -> None:
     """A serial line that nobody listens to."""
 
 
+def unplugged(_cycle: int, _frame: bytes) -> None:
+    """A network socket without a cable."""
+
+
+class DmaError(Exception):
+    """A part reached for memory that is not there for it; the one who wired it raises this, the part reports a bus error."""
+
+
 def ticks(cycles: int, hz: int, frequency: int) -> int:
     """How many ticks of a clock of `frequency` have passed after `cycles` of a CPU at `hz`."""
     return cycles * frequency // hz
@@ -57,7 +65,9 @@ class Wiring:
 
     `irq` is its first output line, `more` are the further ones of a part that has several. `kick` is called whenever
     the deadline may have moved earlier or a line has changed: the runtime then looks again. `misuse` takes one line
-    of text.
+    of text. `send` takes the frames of a network part, each with the cycle at which its last bit left. `notice` is told
+    what those who watch may want to know ("on" and "off" of a display). `dma_read(address, length)` and
+    `dma_write(address, data)` are a bus master's way into its owner's memory; they raise `DmaError`. None: there is none.
     """
 
     clock: Callable[[], int]
@@ -67,6 +77,10 @@ class Wiring:
     transmit: Callable[[bytes], None] = silent
     misuse: Callable[[str], None] = forget
     more: tuple[Line, ...] = ()
+    send: Callable[[int, bytes], None] = unplugged
+    notice: Callable[[str], None] = forget
+    dma_read: Callable[[int, int], bytes] | None = None
+    dma_write: Callable[[int, bytes], None] | None = None
 
 
 @dataclass
@@ -94,6 +108,9 @@ class Device(Protocol):
     def deadline(self) -> int:
         """The next cycle at which an output line may change by itself; `NEVER` if none."""
 
+    def reset(self) -> None:
+        """Back to how it was when it was switched on; what it keeps without power stays."""
+
 
 class InterruptController(Device, Protocol):
     """A device that other devices' lines lead to."""
@@ -117,6 +134,8 @@ class Model:
 
     state: State
     registers: RegisterBank
+    KEPT: ClassVar[frozenset[str]] = frozenset()
+    """Fields of the state that a reset leaves alone: what lies in flash, what is plugged in."""
 
     def __init__(self, wiring: Wiring, state: State) -> None:
         self.state = state
@@ -132,6 +151,40 @@ class Model:
     def deadline(self) -> int:
         """The next cycle at which an output line may change by itself: never."""
         return NEVER
+
+    def reset(self) -> None:
+        """Back to how it was when it was switched on, lines low; fields in `KEPT` stay."""
+        for output in range(len(self.state.lines)):
+            self._drive(False, output)
+        fresh = type(self.state)()
+        for each in fields(fresh):
+            if each.name not in ("lines", "misused", *self.KEPT):
+                self._put_back(each.name, getattr(fresh, each.name))
+        self._wiring.kick()
+
+    def _put_back(self, name: str, value: object) -> None:
+        """Set a field. Lists stay the same objects, for registers may hold on to them."""
+        old = getattr(self.state, name)
+        if isinstance(old, list) and isinstance(value, list):
+            old[:] = value
+        else:
+            setattr(self.state, name, value)
+
+    def _fetch(self, address: int, length: int) -> bytes | None:
+        """Bytes of the owner's memory; None is a bus error."""
+        try:
+            return self._wiring.dma_read(address, length) if self._wiring.dma_read else None
+        except DmaError:
+            return None
+
+    def _store(self, address: int, data: bytes) -> bool:
+        """Put bytes into the owner's memory; False is a bus error."""
+        try:
+            if self._wiring.dma_write:
+                self._wiring.dma_write(address, data)
+        except DmaError:
+            return False
+        return self._wiring.dma_write is not None
 
     def _bank(self, *registers: Reg | Iterable[Reg]) -> RegisterBank:
         """The register bank of this device, from single registers and arrays."""
@@ -179,6 +232,11 @@ class Ticking(Model):
 
     def _now(self) -> int:
         return self._wiring.clock() * self._frequency // self._wiring.hz
+
+    def reset(self) -> None:
+        """As `Model.reset`; the clock starts again now."""
+        super().reset()
+        self.state.tick = self._now()
 
     def advance(self) -> None:
         """Bring the state up to the clock."""

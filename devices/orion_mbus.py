@@ -37,6 +37,11 @@ class _Windows(Model):
         super().__init__(wiring, s)
         self.registers = self._bank(self._declare(s.words))
 
+    def reset(self) -> None:
+        """As `Model.reset`: every word is zero."""
+        super().reset()
+        self.state.words[:] = [0] * len(self.layout)
+
     def _declare(self, words: list[int]) -> Iterator[Reg]:
         for index, (name, offset) in enumerate(self.layout):
             yield Reg(name, offset, partial(words.__getitem__, index), partial(words.__setitem__, index))

@@ -34,13 +34,17 @@ from hypervisor.abi.time import NEVER, parse_time
 from hypervisor.core.cell import Cell, CellState
 from hypervisor.core.effects import Rest
 from hypervisor.core.monitor import Monitor
+from hypervisor.shell.beside import JoinedBoards, Settings
 from hypervisor.shell.board_devices import attach_devices
 from hypervisor.shell.cellhost import PATIENCE, CellHost, CellPlan, Patience
-from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayError, ReplayInputs
+from hypervisor.shell.device_files import DeviceFiles
+from hypervisor.shell.inputs import TOUCH_RANGE, Input, InputKind, InputLog, ReplayError, ReplayInputs
 from hypervisor.shell.links.zmq import ZmqHub
 from hypervisor.shell.loop import Loop
+from hypervisor.shell.memory import SharedMemory
+from hypervisor.shell.pictures import Picture
 from hypervisor.shell.pinning import pin_to_one_cpu, unpin
-from hypervisor.shell.plans import build_monitor, plan_cells
+from hypervisor.shell.plans import build_monitor, plan_cells, shares_memory
 from hypervisor.shell.processes import Zygote, ZygoteError
 from hypervisor.shell.provenance import Binary
 from hypervisor.shell.remotehost import RemoteHost
@@ -95,6 +99,7 @@ def launch(
     remote: Sequence[str] = (),
     listen: str = "tcp://127.0.0.1:*",
     ticket: Path | None = None,
+    cables: Mapping[str, str] | None = None,
     patience: Patience = PATIENCE,
 ) -> Run:
     """Start every cell of a topology; nothing has run yet when this returns.
@@ -102,12 +107,14 @@ def launch(
     `guests`: Python functions for cells by name, closures included. `out`: a run directory to write. `link`: "shm" or "zmq".
     `sandbox=False` runs cells without walls. `replay`: an inputs.jsonl to feed instead of the world outside. `measure`: let
     each cell measure its memory before its sandbox closes. `remote`: cells that join from elsewhere, at `listen`, each with a
-    ticket that is written to `ticket` (by default CELL.ticket); `launch` then waits for them. `patience`: when a cell counts as
-    hung on this host.
+    ticket that is written to `ticket` (by default CELL.ticket); `launch` then waits for them. `cables`: where cables to other
+    boards lead, by device ("tcp://HOST:PORT"; with a * it is waited for there). `patience`: when a cell counts as hung on this
+    host.
 
     Raises:
         TopologyError: the topology has problems, all of them listed.
         RunDirError: `out` cannot be used.
+        LinkError: a cable cannot lead where it is told to.
     """
     zygote = Zygote.start()  # first of all: it must inherit nothing, and gets warm while the topology is read
     try:
@@ -115,7 +122,7 @@ def launch(
             topology = load(
                 topology, overrides=overrides, flavour=flavour, seed=seed, duration=duration, guests=guests or {}
             )
-        options = Options(out, link, sandbox, replay, measure, tuple(remote), listen, ticket, patience)
+        options = Options(out, link, sandbox, replay, measure, tuple(remote), listen, ticket, cables or {}, patience)
         return Run(topology, zygote, options)
     except BaseException:
         zygote.stop()
@@ -134,6 +141,7 @@ class Options:
     remote: tuple[str, ...]
     listen: str
     ticket: Path | None
+    cables: Mapping[str, str]
     patience: Patience
 
 
@@ -161,24 +169,44 @@ class Run:
     def _bring_up(self, undo: ExitStack) -> None:
         """Make everything and start every cell; `undo` gets what must be given back should that fail."""
         options, topology = self._options, self.topology
+        self._check_remote()
         # The recorded inputs are read before a directory of that name is cleared.
         recorded = ReplayInputs(options.replay) if options.replay else None
         self.directory = self._make_directory(undo)
-        self.monitor: Monitor = build_monitor(topology)
-        attach_devices(self.monitor, topology, lambda _device, owner, data: self._show(owner, data))
+        self.monitor: Monitor = build_monitor(topology, options.remote)
+        self.devices = DeviceFiles(self.monitor, self.directory, topology.board.clock_hz, self._show)
+        undo.callback(self.devices.close)
+        sockets = attach_devices(self.monitor, topology, self.devices.outside)
+        self.joined = JoinedBoards(self.monitor, topology, sockets, self._neighbours())
+        undo.callback(self.joined.stop)
         undo.callback(self._close_hub)
         self.hosts = self._make_hosts()
+        self.pages = SharedMemory(self.hosts, topology.board.ram_base)
         undo.callback(self._end_hosts)
         self.trace = Trace(self.directory.trace if self.directory else None)
         undo.callback(self.trace.close)
         self.inputs = InputLog(self.directory.inputs if self.directory else None)
         undo.callback(self.inputs.close)
         self.loop = Loop(
-            self.monitor, self.hosts, self.trace, self.inputs, show=self._show, poll=self._poll, replay=recorded
+            self.monitor,
+            self.hosts,
+            self.trace,
+            self.inputs,
+            show=self._show,
+            poll=self._poll,
+            replay=recorded,
+            memory=self.pages,
         )
         self._affinity = pin_to_one_cpu(self.zygote.pid) if topology.board.cores == 1 else None
         undo.callback(unpin, self._affinity)
         self.loop.boot()
+
+    def _neighbours(self) -> Settings:
+        options = self._options
+        recorded = options.replay.parent / "net" if options.replay else None
+        return Settings(
+            options.cables, self.directory, options.link, options.sandbox, recorded, lambda: self.interrupted
+        )
 
     def _make_directory(self, undo: ExitStack) -> RunDirectory | None:
         if self._options.out is None:
@@ -192,8 +220,9 @@ class Run:
 
     def _make_hosts(self) -> list[CellHost | RemoteHost]:
         options = self._options
-        plans = plan_cells(self.topology, link=options.link, sandbox=options.sandbox, measure=options.measure)
-        self._check_remote()
+        plans = plan_cells(
+            self.topology, self.monitor, link=options.link, sandbox=options.sandbox, measure=options.measure
+        )
         endpoint = self._make_hub().listen(options.listen) if options.remote else ""
         return [
             self._make_remote(plan, endpoint)
@@ -208,6 +237,11 @@ class Run:
             Problem("", "remote", f'no cell is called "{name}"; {nearest(name, names)}', "--remote")
             for name in self._options.remote
             if name not in names
+        ]
+        problems += [
+            Problem("", "remote", f'"{name}" shares memory with other cells: it cannot run on another host', "--remote")
+            for name in self._options.remote
+            if name in names and shares_memory(self.topology.wiring, names.index(name))
         ]
         if problems:
             raise TopologyError(problems)
@@ -320,6 +354,30 @@ class Run:
         """Type at a cell's console."""
         self._order(InputKind.CONSOLE, cell, text.encode() if isinstance(text, str) else text)
 
+    def touch(self, device: str, x: int, y: int, *, down: bool = True) -> None:
+        """Put the pen on a touch screen at (x, y), move it there, or lift it; 0..4095 each way, what the panel reads.
+
+        Raises:
+            KeyError: no cell has a touch screen of this name.
+            ValueError: no such place.
+        """
+        if not (0 <= x < TOUCH_RANGE and 0 <= y < TOUCH_RANGE):
+            raise ValueError(f"({x}, {y}) is not on the panel: 0..{TOUCH_RANGE - 1} each way")
+        for entry in self.monitor.bus.devices:
+            if entry.name == device and entry.receive is not None and entry.owner is not None:
+                owner = self.monitor.cells[entry.owner].name
+                self._order(InputKind.TOUCH, owner, f"{device} {x} {y} {int(down)}".encode())
+                return
+        raise KeyError(f'no cell has a touch screen "{device}"')
+
+    def picture(self, device: str) -> Picture:
+        """What a display shows now; also written to `frames/` of the run directory.
+
+        Raises:
+            KeyError: the board has no such display.
+        """
+        return self.devices.pictures.take(device)
+
     def plan_kill(self, cell: str, time: str | int) -> None:
         """Have a cell die when it reaches a virtual time."""
         self._order(InputKind.KILL_AT, cell, str(self.cycles(time)).encode())
@@ -351,8 +409,13 @@ class Run:
         return bytes(self._consoles[cell])
 
     def memory(self, cell: str) -> Any:
-        """A machine cell's RAM as an mmap, None if it has none any more."""
-        return self.hosts[self.cell(cell).index].memory()
+        """A cell's own memory as an mmap, None if it has none any more; pages that it shares are as they were at this call."""
+        found = self.cell(cell)
+        memory = self.hosts[found.index].memory()
+        if memory is not None:
+            for offset, content in self.monitor.memory.shared_of(found):
+                memory[offset : offset + len(content)] = content  # the cell itself does not look there
+        return memory
 
     @property
     def trace_hash(self) -> str:
@@ -381,10 +444,14 @@ class Run:
             stack.callback(unpin, self._affinity)
             stack.callback(self._close_hub)
             stack.callback(self.zygote.stop)
+            stack.callback(self.joined.close if account else self.joined.stop)
             self._finish(account=account)
 
     def _finish(self, *, account: bool) -> None:
         summary = self.summary() if self.directory and account else None
+        if account:
+            self.devices.finish()
+        self.devices.close()
         self._end_hosts()
         self.trace.close()
         self.inputs.close()
@@ -394,6 +461,7 @@ class Run:
                 self.directory.finish(summary)
 
     def _end_hosts(self) -> None:
+        self.pages.close()
         for host in self.hosts:
             host.end(keep=False)
 

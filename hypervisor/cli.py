@@ -28,6 +28,14 @@ app = typer.Typer(
 )
 
 
+class GraphFormat(StrEnum):
+    """How a graph is shown."""
+
+    text = "text"
+    dot = "dot"
+    svg = "svg"
+
+
 class Link(StrEnum):
     """Transports of the world switch."""
 
@@ -44,7 +52,7 @@ RunName = Annotated[
     str | None,
     typer.Option("--run", "-r", metavar="RUN", help="Which run, by name or process number, if several are running."),
 ]
-Flavour = Annotated[str | None, typer.Option(metavar="NAME", help="native or okl4; wins over the topology's.")]
+Flavour = Annotated[str | None, typer.Option(metavar="NAME", help="native, l4, xen or okl4; wins over the topology's.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -83,12 +91,18 @@ def _examples(*lines: str) -> str:
         "run hello",
         "run ticker --for 5s --out runs/1",
         "run rtos_and_linux --set board.cores=2 --for 10s",
+        "run ping --flavour l4",
+        "run ping --compare native,l4,xen,okl4",
         "run mine.toml --set cells.rt.priority=3 --json | jq .cells.rt.wake_latency",
     ),
 )
 def run(
     topology: Topology,
     flavour: Flavour = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Run it under each of these flavours and print one table: l4,xen,okl4."),
+    ] = None,
     set_: Set = None,
     for_: Duration = None,
     seed: Seed = None,
@@ -103,6 +117,12 @@ def run(
     listen: Annotated[str, typer.Option(metavar="ENDPOINT", help="Where remote cells connect.")] = "tcp://127.0.0.1:*",
     ticket: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write what a remote cell needs to join.")
+    ] = None,
+    cable: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE=ENDPOINT", help="Where a cable to another board leads: tcp://HOST:PORT, tcp://*:PORT."
+        ),
     ] = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -120,8 +140,12 @@ def run(
 
         options = commands.RunOptions(
             topology, flavour, tuple(set_ or ()), for_, seed, out, link.value, pace, not no_sandbox, as_json,
-            tuple(remote or ()), listen, ticket,
+            tuple(remote or ()), listen, ticket, tuple(cable or ()),
         )  # fmt: skip
+        if compare is not None:
+            from hypervisor.shell.compare import compare as run_each
+
+            return run_each(options, compare)
         return commands.run(options)
 
     _guarded(start, debug)
@@ -175,6 +199,28 @@ def check(
         from hypervisor.shell import commands
 
         return commands.check(topology, flavour, tuple(set_ or ()), as_json)
+
+    _guarded(start, debug)
+
+
+@app.command(
+    rich_help_panel=START,
+    epilog=_examples("graph storage", "graph storage --flavour xen --format svg --out storage.svg"),
+)
+def graph(
+    topology: Topology,
+    flavour: Flavour = None,
+    format_: Annotated[GraphFormat, typer.Option("--format", help="Text, Graphviz, or a drawing.")] = GraphFormat.text,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there.")] = None,
+    set_: Set = None,
+    debug: Debug = False,
+) -> None:
+    """Show who reaches whom by which right, whom each cell must trust under each flavour, and how large the trusted core is."""
+
+    def start() -> int:
+        from hypervisor.shell.graph import command
+
+        return command.graph(command.GraphOptions(topology, flavour, tuple(set_ or ()), format_.value, out))
 
     _guarded(start, debug)
 
@@ -298,6 +344,27 @@ def replay(
         from hypervisor.shell import commands
 
         return commands.replay(commands.ReplayOptions(directory, until, files, link.value, as_json))
+
+    _guarded(start, debug)
+
+
+@app.command(
+    rich_help_panel=AGAIN, epilog=_examples("explain ipc --flavour l4", "explain interrupt --svg interrupt.svg")
+)
+def explain(
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="ipc, hypercall or interrupt.")],
+    flavour: Annotated[str | None, typer.Option(metavar="NAME", help="l4, xen or okl4 (the default).")] = None,
+    times: Annotated[int, typer.Option(metavar="N", min=0, max=100, help="How often the guest does it.")] = 1,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into this file, too.")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Run a small guest and show what happened, step by step, with the cycles of each step and its record in the trace."""
+
+    def start() -> int:
+        from hypervisor.shell.explain import command
+
+        return command.explain(command.ExplainOptions(subject, flavour, times, svg, as_json))
 
     _guarded(start, debug)
 

@@ -51,6 +51,10 @@ COST_CLASSES = (
 )
 """Keys of a board's table of cycles, in the order of the COST_* indices of native.h."""
 _COST_LIMIT = 1 << 16
+_USER_MODE = 0x10
+_SCTLR_M = 1
+_SCTLR_REMAPPED = 1 << 29 | 1 << 28
+"""AFE and TRE: permissions and memory types are to be those of the descriptors (DDI 0406C, B4.1.130)."""
 
 Read = Callable[[int, int], int]
 """(offset, size in bytes) -> value."""
@@ -65,6 +69,7 @@ class Stop(IntEnum):
     WFI = lib.STOP_WFI
     HVC = lib.STOP_HVC
     FAULT = lib.STOP_FAULT
+    EXCEPTION = lib.STOP_EXCEPTION
 
 
 _STOP = {int(stop): stop for stop in Stop}
@@ -77,6 +82,14 @@ class Fault(NamedTuple):
     pc: int
     address: int
     text: str
+
+
+class Trap(NamedTuple):
+    """Why a de-privileged CPU stopped: `kind` is the number of the exception's vector; status and address of an abort."""
+
+    kind: int
+    address: int
+    status: int
 
 
 class EngineError(Exception):
@@ -146,6 +159,17 @@ class ArmEngine:
         self._kept.append(memory)
         self._check(lib.vcpu_map_ram(self.vcpu, base, size, memory), f"RAM at {base:#x}, {size:#x} bytes")
 
+    def map_window(self, base: int, buffer: Any, size: int) -> None:
+        """Put memory in which pages of others come and go at `base`; nothing of it is there until `change_window` says so."""
+        memory = ffi.from_buffer(buffer, require_writable=True)
+        self._kept.append(memory)
+        self._check(lib.vcpu_map_window(self.vcpu, base, size, memory), f"window at {base:#x}, {size:#x} bytes")
+
+    def change_window(self, address: int, size: int, rights: int) -> None:
+        """What pages of the window are from now on (hypervisor/abi/memory.py): 0 nothing, or READ, or with WRITE."""
+        changed = lib.vcpu_change_window(self.vcpu, address, size, rights)
+        self._check(changed, f"window at {address:#x}, {size:#x} bytes")
+
     def map_device(self, base: int, size: int, read: Read, write: Write) -> None:
         """Have loads and stores in this range of whole pages call `read(offset, size)`, `write(offset, size, value)`."""
         handle = ffi.new_handle(_Device(read, write, weakref.ref(self)))
@@ -160,6 +184,18 @@ class ArmEngine:
     def dma_written(self, address: int, length: int) -> bool:
         """Somebody else wrote guest-physical memory; True if code had been translated from it and is dropped."""
         return bool(lib.vcpu_dma_written(self.vcpu, address, length))
+
+    def count_translations(self, vtlb: Mapping[str, int]) -> None:
+        """Count and charge address translations from now on: a real TLB and a virtual one, `struct vtlb_shape` of native/vtlb.h.
+
+        `vcpu.vtlb_hits`, `vtlb_misses`, `vtlb_upkeep` and `vtlb_cycles` tell. Requires: nothing has run yet.
+
+        Raises:
+            EngineError: there are no such TLBs, or Unicorn's own cannot be watched.
+        """
+        refusal = lib.vcpu_vtlb(self.vcpu, ffi.new("struct vtlb_shape *", dict(vtlb)))
+        if refusal != ffi.NULL:
+            raise EngineError(f"virtual TLB: {ffi.string(refusal).decode()}")
 
     # ---- running
 
@@ -198,6 +234,36 @@ class ArmEngine:
             return Fault(lib.STOP_HVC, self.pc - 4, 0, f"HVC #{vcpu.hvc} at {self.pc - 4:#x}: nobody serves it")
         code, pc = vcpu.fault_code, vcpu.fault_pc
         return Fault(code, pc, vcpu.fault_address, f"{_fault_text(code)} at {pc:#x} (CPSR {self.cpsr:#010x})")
+
+    # ---- de-privileged
+
+    def deprivilege(self) -> None:
+        """From now on user mode, with the MMU on; each exception ends a run with `Stop.EXCEPTION` and enters no vector.
+
+        The program counter and everything else stay. Requires: tables and access follow (`enter_space`) before a run.
+        """
+        self.write_register("CPSR", _USER_MODE)
+        control = self.read_cp15(1, 0, 0, 0)
+        assert control is not None
+        self.write_cp15(1, 0, 0, 0, control & ~_SCTLR_REMAPPED | _SCTLR_M)
+        self.vcpu.deprivileged = 1
+
+    def enter_space(self, base: int, access: int) -> None:
+        """The address space of a de-privileged CPU: table and domain access. The emulator's TLB knows nothing of domains."""
+        if (base, access) == (self.read_cp15(2, 0, 0, 0), self.read_cp15(3, 0, 0, 0)):
+            return
+        self.write_cp15(2, 0, 0, 0, base)
+        self.write_cp15(3, 0, 0, 0, access)
+        self.flush_tlb()
+
+    def flush_tlb(self) -> None:
+        """Translations have changed in memory."""
+        lib.vcpu_flush_tlb(self.vcpu)
+
+    def trap(self) -> Trap:
+        """The last exception. Requires: the last run ended with `Stop.EXCEPTION`."""
+        vcpu = self.vcpu
+        return Trap(vcpu.trap, vcpu.trap_address, vcpu.trap_status)
 
     # ---- looking
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cells.lockstep import Lockstep
+from cells.memory import CellMemory
 from cells.port import Port
 
 
@@ -26,9 +27,10 @@ class PythonProgram:
         hz: int,
         seed: int,
         boot: Mapping[str, Any] | None = None,
+        memory: CellMemory | None = None,
     ) -> None:
         self._main, self._arguments = main, arguments
-        self._facts = {"name": name, "hz": hz, "seed": seed, "boot": boot}
+        self._facts = {"name": name, "hz": hz, "seed": seed, "boot": boot, "memory": memory}
 
     def run(self, world: Lockstep) -> None:
         """Run the program to its end."""

@@ -3,7 +3,8 @@
 Unicorn's own contexts hold pointers of the process and its build's layout, so the registers are read one by one: the
 banked ones by switching the mode in CPSR, the system coprocessor's by name. A register that a model lacks is left out.
 The exclusive monitor belongs to the state: without it a STREX after the restore would fail that succeeds in the original.
-Not in it: the contents of the TLB, for which hardware makes no promise either, and the performance counters.
+Not in it: the performance counters, and the contents of the TLB, for which hardware makes no promise either. Where translations
+are counted, what the model's two TLBs hold travels too.
 
     state = engine.snapshot()
     other.map_ram(0, bytearray(ram), len(ram))
@@ -62,6 +63,7 @@ CP15: dict[str, tuple[int, int, int, int]] = {
 COUNTERS = (
     *("cycles", "insns", "blocks", "svc", "undef", "prefetch_aborts", "data_aborts"),
     *("irqs", "fiqs", "waits", "hvcs", "yields", "hvc"),
+    *("vtlb_hits", "vtlb_misses", "vtlb_upkeep", "vtlb_cycles"),
 )
 """Fields of `struct vcpu` that go on from where they were."""
 
@@ -83,6 +85,7 @@ def take(engine: ArmEngine) -> dict[str, Any]:
         "counters": {name: getattr(engine.vcpu, name) for name in COUNTERS},
         "lines": engine.vcpu.lines & (lib.LINE_IRQ | lib.LINE_FIQ | lib.LINE_ABORT),
         "offset": engine.vcpu.offset,
+        "vtlb": _take_vtlb(engine),
     }
     engine.write_register("CPSR", cpsr)
     return state
@@ -92,7 +95,7 @@ def put(engine: ArmEngine, state: Mapping[str, Any]) -> None:
     """Write the whole state.
 
     Raises:
-        ValueError: another format, or of another CPU model.
+        ValueError: another format, or of another CPU model, or of another virtual TLB.
     """
     if state.get("format") != FORMAT or state.get("model") != engine.model:
         raise ValueError(
@@ -119,6 +122,7 @@ def put(engine: ArmEngine, state: Mapping[str, Any]) -> None:
         setattr(engine.vcpu, name, value)
     engine.vcpu.lines, engine.vcpu.offset = state["lines"], state["offset"]
     engine.flush()
+    _put_vtlb(engine, state["vtlb"])
 
 
 def _enter(engine: ArmEngine, mode: str) -> None:
@@ -136,6 +140,17 @@ def _put_bank(engine: ArmEngine, mode: str, bank: Mapping[str, int]) -> None:
     _enter(engine, mode)
     for name, value in bank.items():
         engine.write_register(name, value)
+
+
+def _take_vtlb(engine: ArmEngine) -> list[int]:
+    words = ffi.new("uint64_t[]", lib.vcpu_vtlb_save(engine.vcpu, ffi.NULL, 0))
+    lib.vcpu_vtlb_save(engine.vcpu, words, len(words))
+    return list(words)
+
+
+def _put_vtlb(engine: ArmEngine, words: list[int]) -> None:
+    if lib.vcpu_vtlb_load(engine.vcpu, ffi.new("uint64_t[]", words), len(words)):
+        raise ValueError("a snapshot of other TLBs than this engine's")
 
 
 def _take_exclusive(engine: ArmEngine) -> list[int]:

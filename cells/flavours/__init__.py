@@ -11,9 +11,9 @@ def main(port):
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hypervisor.abi.time import NEVER
 
@@ -102,8 +102,17 @@ _SIDES = {
 """Flavour -> function (port) -> Connections."""
 
 
+def module_of(boot: Mapping[str, Any]) -> str:
+    """The module of the side of a cell that is told this at its start: it has to be imported before the sandbox closes."""
+    return _side(boot).partition(":")[0]
+
+
+def _side(boot: Mapping[str, Any]) -> str:
+    return _SIDES[str(boot.get("flavour", "native"))]
+
+
 def connect(port: Port) -> Connections:
-    """The connections of a cell, by what it was told at its start. Call it before the sandbox closes on imports."""
-    module, _, function = _SIDES[str(port.boot.get("flavour", "native"))].partition(":")
+    """The connections of a cell, by what it was told at its start."""
+    module, _, function = _side(port.boot).partition(":")
     make: Callable[[Port], Connections] = getattr(import_module(module), function)
     return make(port)

@@ -16,10 +16,14 @@ from typing import Any
 from cells.engines.arm import ArmEngine, Stop
 from cells.fault import GuestFault
 from cells.lockstep import Lockstep
-from cells.machine.hypercall_page import HypercallPage
+from cells.machine.hypercall_page import Happened, HypercallPage
+from cells.memory import CellMemory
 from devices.bus import PAGE, assemble
+from hypervisor.abi.hypercalls import Hypercall
+from hypervisor.abi.memory import WINDOW_BASE, WINDOW_SIZE
 from hypervisor.abi.records import OUTPUT_LIMIT, EventKind, ExitKind
 from hypervisor.abi.time import NEVER
+from hypervisor.abi.translations import CARRIERS, Translations
 
 INPUTS = 0b11
 """Bits of `vcpu.lines` that end a wait-for-interrupt: IRQ and FIQ."""
@@ -32,6 +36,7 @@ class MachineSpec:
     `private`: devices in the cell, as `Part`. `unmodelled`: (name, base, size) of ranges that
     read as zero. `physical`: (base, size) of devices that the monitor owns and this cell may
     reach. `registers`: r0..r2 at `entry`. `hypercall_base`: where the hypercall page lies.
+    `paravirtual`: its kernel runs without privileges (pv.py), and finds no devices.
     """
 
     hz: int
@@ -46,19 +51,28 @@ class MachineSpec:
     hypercall_base: int
     entry: int
     registers: tuple[int, int, int]
+    paravirtual: bool = False
+    vtlb: Mapping[str, int] | None = None
+    """The TLB, the virtual one and what that costs (`ArmEngine.count_translations`); None: translations are not counted."""
 
 
 class Machine:
-    """One vCPU with its RAM and private devices."""
+    """One vCPU with its RAM and private devices. `shared`: what it shares with others, if it is connected."""
 
-    def __init__(self, spec: MachineSpec, ram: Any) -> None:
+    def __init__(self, spec: MachineSpec, ram: Any, shared: CellMemory | None = None) -> None:
         self._hz = spec.hz
         self._output = bytearray()
         self._waiting = False
         self._world: Lockstep | None = None
         self.engine = ArmEngine(spec.unicorn_model, spec.cycles, code_buffer=spec.code_buffer)
+        self._counts_translations = spec.vtlb is not None
+        if spec.vtlb is not None:
+            self.engine.count_translations(spec.vtlb)
         self._vcpu = self.engine.vcpu
         self.engine.map_ram(spec.ram_base, ram, spec.ram_size)
+        if shared is not None:
+            self.engine.map_window(WINDOW_BASE, shared.window, WINDOW_SIZE)
+            shared.on_change = self.engine.change_window
         self.bus = assemble(
             [Part(**entry) for entry in spec.private],
             clock=self.now,
@@ -75,7 +89,7 @@ class Machine:
             self._map_private(base, size)
         for base, size in spec.physical:
             self._map_physical(base, size)
-        self.hypercalls = HypercallPage(self._hypercall)
+        self.hypercalls = HypercallPage(self._hypercall, self._wait_for_event)
         self.engine.map_device(spec.hypercall_base, PAGE, self.hypercalls.read, self.hypercalls.write)
         self.engine.reset(spec.entry, *spec.registers)
         self.engine.warm_up()
@@ -115,6 +129,8 @@ class Machine:
         assert world is not None
         output = bytes(self._output[:OUTPUT_LIMIT])
         del self._output[:OUTPUT_LIMIT]
+        if self._counts_translations and kind in CARRIERS:
+            data = Translations(vcpu.vtlb_hits, vcpu.vtlb_misses, vcpu.vtlb_upkeep).pack()
         cycles = vcpu.cycles
         value = world.exit(
             kind, cycles + vcpu.offset, cycles, deadline, arguments, (vcpu.insns, self.engine.interrupts), output, data
@@ -123,8 +139,35 @@ class Machine:
         vcpu.limit = 0  # in the middle of a block: look again at its end
         return value
 
-    def _hypercall(self, number: int, arguments: tuple[int, int, int]) -> int:
-        return self._exit(ExitKind.HYPERCALL, (number, *arguments))
+    def _hypercall(self, number: int, arguments: tuple[int, int, int], data: bytes) -> tuple[int, bytes]:
+        assert self._world is not None
+        if number == Hypercall.SHUTDOWN and self._counts_translations:
+            self._exit(ExitKind.OUTPUT)  # the last word on them
+        value = self._exit(ExitKind.HYPERCALL, (number, *arguments), data=data)
+        return value, self._world.answer
+
+    def _wait_for_event(self) -> None:
+        """The image asked to sleep until something happens to the cell; an interrupt of a private device ends that, too."""
+        world = self._world
+        assert world is not None
+        self._catch_up(world)
+        if self.hypercalls.events or self._vcpu.lines & INPUTS:
+            return
+        now, deadline = self.now(), min(world.next_event(), self.bus.deadline())
+        if deadline <= world.horizon:
+            self._vcpu.offset += max(deadline - now, 0)
+            self._vcpu.limit = 0
+        else:
+            self._exit(ExitKind.WAIT, deadline=deadline)
+        self._catch_up(world)
+
+    def _catch_up(self, world: Lockstep) -> None:
+        """Let happen what is due."""
+        now = self.now()
+        for event in world.due(now):
+            self._take(event.kind, event.payload)
+        if now >= self.bus.deadline():
+            self.bus.advance()
 
     def _transmit(self, _uart: str, data: bytes) -> None:
         self._output += data
@@ -145,13 +188,9 @@ class Machine:
             self._step(world)
 
     def _step(self, world: Lockstep) -> None:
+        self._catch_up(world)
         now = self.now()
-        for event in world.due(now):
-            self._take(event.kind, event.payload)
-        bus = self.bus
-        if now >= bus.deadline():
-            bus.advance()
-        deadline = min(world.next_event(), bus.deadline())
+        deadline = min(world.next_event(), self.bus.deadline())
         if self._waiting and not self._wait(world, now, deadline):
             return
         if now >= world.end:
@@ -190,6 +229,10 @@ class Machine:
             self._controller.line(number)(bool(level))
         elif kind == EventKind.DMA:
             self.engine.dma_written(*struct.unpack("<QQ", payload))
+        elif kind == EventKind.NOTIFY:
+            self.hypercalls.events.append(Happened(kind, *struct.unpack("<IQ", payload)))
+        elif kind == EventKind.PEER:
+            self.hypercalls.events.append(Happened(kind, *struct.unpack("<IB", payload)))
 
 
 @dataclass(frozen=True)

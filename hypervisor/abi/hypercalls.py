@@ -36,6 +36,9 @@ class Hypercall(IntEnum):
 
     IPC = 48
     IPC_UNMAP = 49
+    IPC_ACCEPT = 50
+    PAGE_FAULT = 51
+    IPC_INJECT = 52
 
 
 class Metric(IntEnum):
@@ -64,10 +67,13 @@ TABLE: dict[Hypercall, str] = {
     Hypercall.MEMORY_MAP: "(slot, address in the window, writable) -> 0: the pages of a memory capability appear there",
     Hypercall.MEMORY_UNMAP: "(address in the window, pages) -> 0",
     Hypercall.CHANNEL_SEND: "(slot; data) -> 0, or FULL: a message, copied",
-    Hypercall.CHANNEL_RECEIVE: "(slot) -> its length and, as the answer, the oldest message, or EMPTY",
+    Hypercall.CHANNEL_RECEIVE: "(slot) -> how many are left << 32 | its length and, as the answer, the oldest message, or EMPTY",
     Hypercall.NOTIFY: "(slot, bits) -> 0: ring; bits that wait already are merged",
-    Hypercall.IPC: "(to, from, timeouts; message) -> who sent and, as the answer, the message: send, receive, or both",
-    Hypercall.IPC_UNMAP: "(address, pages, rights) -> 0: take back what was mapped on from these pages",
+    Hypercall.IPC: "(to | from << 16, tag, timeouts; message) -> tag << 32 | who sent, and the message: send, receive, or both",
+    Hypercall.IPC_UNMAP: "(address, pages, rights) -> pages that were taken back from those they were mapped on to",
+    Hypercall.IPC_ACCEPT: "(address in the window, pages) -> 0: where the pages of map and grant items may appear; 0, 0: nowhere",
+    Hypercall.IPC_INJECT: "(client, line, level) -> 0: drive an input of the interrupt controller of a cell that one hosts",
+    Hypercall.PAGE_FAULT: "(address, access, instruction) -> 0: the pager was asked for the page; look again whether it is there",
 }
 """Arguments -> answer of each call, for people."""
 

@@ -17,11 +17,14 @@ number at the controller at `cascade_base`, which in turn drives input `cascade_
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from difflib import get_close_matches
 from enum import IntEnum
 from typing import NamedTuple
 
-from hypervisor.abi.hypercalls import Hypercall, Metric
+from hypervisor.abi.hypercalls import XEN_CALLS, Hypercall, Metric
+from hypervisor.abi.records import EventKind
+from hypervisor.abi.status import Status
 
 PAGE_SIZE = 4096
 MAGIC = 0x43454C4C
@@ -30,7 +33,8 @@ VERSION = 1
 ENTRY_MARK = 0xCE110001
 """What `r1` holds at entry, so that an image can tell that it was started with an info page."""
 ARGS_OFFSET = 0x100
-ARGS_LIMIT = PAGE_SIZE - ARGS_OFFSET - 1
+CONNECTIONS_OFFSET = 0x800
+ARGS_LIMIT = CONNECTIONS_OFFSET - ARGS_OFFSET - 1
 """Characters of `args`, without the NUL."""
 IMAGE_OFFSET = 0x8000
 """Where in RAM an image is loaded that can be loaded anywhere."""
@@ -75,8 +79,63 @@ class Vectors(IntEnum):
     MMU = 2
 
 
+class FlavourNumber(IntEnum):
+    """On what architecture the guest runs, as far as it talks to others: its hypercalls differ."""
+
+    NATIVE = 0
+    L4 = 1
+    XEN = 2
+    OKL4 = 3
+
+
+class ConnectionKind(IntEnum):
+    """What an entry of `connections` is: a message channel, a link of a class, or memory of several cells."""
+
+    MESSAGE = 0
+    BLOCK = 1
+    NET = 2
+    CONSOLE = 3
+    DISPLAY = 4
+    INPUT = 5
+    SHARED = 6
+
+
+MAY_SEND, MAY_RECEIVE = 4, 8
+BOTH_WAYS = MAY_SEND | MAY_RECEIVE
+
+
+class Connection(NamedTuple):
+    """One entry: 64 bytes.
+
+    `slot`: of the channel or partner (under xen: its domain); `bell`: to ring; `address`, `size`: of shared memory, 0 for none.
+    `back`: this cell is the serving end. `rights`: of a message channel, MAY_SEND and MAY_RECEIVE. Names are cut to 15
+    characters.
+    """
+
+    name: str
+    peer: str
+    kind: ConnectionKind
+    back: int = 0
+    slot: int = 0
+    bell: int = 0
+    address: int = 0
+    size: int = 0
+    writable: int = 1
+    rights: int = BOTH_WAYS
+
+
+CONNECTION = struct.Struct("<16s16s8I")
+CONNECTIONS_LIMIT = (PAGE_SIZE - CONNECTIONS_OFFSET) // CONNECTION.size
+
+
 class HypercallPage(IntEnum):
-    """Byte offsets in the hypercall page: store the arguments, store the number, load the result."""
+    """Byte offsets in the hypercall page: store the arguments, store the number, load the result.
+
+    LENGTH bytes of DATA go with the call; afterwards they are the answer's. ARG1_HIGH to ARG3_HIGH are for arguments beyond 32
+    bits; a call leaves them 0. EVENT_*: what happened to this cell, oldest first: COUNT that wait, KIND (as `EventKind`), SOURCE
+    (a slot or port of the cell's own), BITS; a store to NEXT drops it, a store to WAIT sleeps until there is one or a private
+    device interrupts.
+    """
 
     NUMBER = 0x00
     ARG1 = 0x04
@@ -84,6 +143,18 @@ class HypercallPage(IntEnum):
     ARG3 = 0x0C
     RESULT = 0x10
     RESULT_HIGH = 0x14
+    LENGTH = 0x18
+    EVENT_COUNT = 0x20
+    EVENT_KIND = 0x24
+    EVENT_SOURCE = 0x28
+    EVENT_BITS = 0x2C
+    EVENT_BITS_HIGH = 0x30
+    EVENT_NEXT = 0x34
+    EVENT_WAIT = 0x44
+    ARG1_HIGH = 0x38
+    ARG2_HIGH = 0x3C
+    ARG3_HIGH = 0x40
+    DATA = 0x400
 
 
 class Field(NamedTuple):
@@ -118,6 +189,10 @@ FIELDS: tuple[Field, ...] = (
     Field("core_count", 0x48, "virtual CPUs of the cell", default=1),
     Field("seed", 0x4C, "of the run and the cell, for what should differ from seed to seed", words=2),
     Field("vectors", 0x54, "VECTORS_*"),
+    Field("flavour", 0x58, "FLAVOUR_*: what the hypercalls of connections mean"),
+    Field("connection_count", 0x5C, "entries of `connections`"),
+    Field("window_base", 0x60, "address at which pages of others may appear"),
+    Field("window_size", 0x64, "bytes of that window"),
 )
 """The whole layout below `ARGS_OFFSET`."""
 
@@ -128,7 +203,11 @@ _ENUMS: dict[str, type[IntEnum]] = {
     "VECTORS": Vectors,
     "HYPERCALL": Hypercall,
     "HYPERCALL_PAGE": HypercallPage,
+    "STATUS": Status,
     "METRIC": Metric,
+    "FLAVOUR": FlavourNumber,
+    "CONNECTION": ConnectionKind,
+    "EVENT": EventKind,
 }
 
 
@@ -142,14 +221,15 @@ def vectors_for(*, ram_base: int, architecture: str) -> Vectors:
     return Vectors.MMU if architecture.startswith("v5") else Vectors.VBAR
 
 
-def build_info_page(*, args: str = "", **fields: int) -> bytes:
+def build_info_page(*, args: str = "", connections: Sequence[Connection] = (), **fields: int) -> bytes:
     """The 4 KiB of an info page; fields that are not named keep their defaults.
 
     Raises:
         ValueError: an unknown field, one that is missing, a value that does not fit, or `args` that is no short ASCII
-        text.
+        text, or more connections than there is room for.
     """
     _refuse_unknown(fields)
+    fields = {**fields, "connection_count": len(connections)}
     page = bytearray(PAGE_SIZE)
     for field in FIELDS:
         value = fields.get(field.name, field.default)
@@ -160,6 +240,11 @@ def build_info_page(*, args: str = "", **fields: int) -> bytes:
         page[field.offset : field.offset + 4 * field.words] = value.to_bytes(4 * field.words, "little")
     text = _encoded(args)
     page[ARGS_OFFSET : ARGS_OFFSET + len(text)] = text
+    if len(connections) > CONNECTIONS_LIMIT:
+        raise ValueError(f"{len(connections)} connections; the info page holds {CONNECTIONS_LIMIT}")
+    for place, entry in enumerate(connections):
+        at = CONNECTIONS_OFFSET + place * CONNECTION.size
+        CONNECTION.pack_into(page, at, entry.name.encode()[:15], entry.peer.encode()[:15], *entry[2:])
     return bytes(page)
 
 
@@ -212,14 +297,25 @@ def c_header() -> str:
         _define("INFO_PAGE_SIZE", PAGE_SIZE),
         _define("INFO_ARGS_OFFSET", ARGS_OFFSET),
     ]
+    lines.append(_define("HYPERCALL_XEN", XEN_CALLS))
+    lines += [_define("CONNECTION_MAY_SEND", MAY_SEND), _define("CONNECTION_MAY_RECEIVE", MAY_RECEIVE)]
     for prefix, numbers in _ENUMS.items():
         lines += ["", *(_define(f"{prefix}_{number.name}", number) for number in numbers)]
-    lines += ["", "#ifndef __ASSEMBLER__", "", "struct info_page {", *_members(), "};", "", "#endif", "#endif", ""]
+    lines += ["", "#ifndef __ASSEMBLER__", "", *_CONNECTION_STRUCT, "", "struct info_page {", *_members(), "};"]
+    lines += ["", "#endif", "#endif", ""]
     return "\n".join(lines)
 
 
+_CONNECTION_STRUCT = (
+    "struct connection {",
+    "    char name[16], peer[16];",
+    "    unsigned kind, back, slot, bell, address, size, writable, rights;",
+    "};",
+)
+
+
 def _define(name: str, value: int) -> str:
-    return f"#define {name} {value:#x}"
+    return f"#define {name} {value:#x}" if value >= 0 else f"#define {name} ({value})"
 
 
 def _members() -> list[str]:
@@ -231,5 +327,6 @@ def _members() -> list[str]:
         members.append(f"{declared:<34} /* {field.offset:#04x} {field.meaning} */")
     end = FIELDS[-1].offset + 4 * FIELDS[-1].words
     members.append(f"    unsigned reserved[{(ARGS_OFFSET - end) // 4}];")
-    members.append(f"    char args[{PAGE_SIZE - ARGS_OFFSET}];")
+    members.append(f"    char args[{CONNECTIONS_OFFSET - ARGS_OFFSET}];")
+    members.append(f"    struct connection connections[{CONNECTIONS_LIMIT}];")
     return members

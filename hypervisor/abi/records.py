@@ -33,6 +33,7 @@ class ExitKind(IntEnum):
     OUTPUT = 6
     FAULT = 7
     SHUTDOWN = 8
+    EXCEPTION = 9
 
 
 class EventKind(IntEnum):
@@ -78,7 +79,8 @@ class Exit(NamedTuple):
 
     `time`: global virtual time of the stop. `cycles`: what the vCPU itself has run since it began. `deadline`: when its
     private devices act next (`NEVER` for none). `a0..a3` by kind: READ address, size; WRITE address, size, value; HYPERCALL
-    number, arguments; FAULT code, pc, address; SHUTDOWN status. `insns`, `interrupts`: its counters since it began.
+    number, arguments; FAULT code, pc, address; SHUTDOWN status; EXCEPTION trap, pc (`data`: pv.py). `insns`, `interrupts`: its
+    counters since it began.
     `output`: console bytes. `data`: a hypercall's payload or a fault's text.
     """
 
@@ -134,7 +136,7 @@ def checked_exit(record: Exit, resume: Resume) -> Exit:
     """
     if record.seq != resume.seq:
         raise BadRecord(f"answers resume {record.seq}, not {resume.seq}")
-    if not 0 <= record.kind <= ExitKind.SHUTDOWN:
+    if not 0 <= record.kind <= ExitKind.EXCEPTION:
         raise BadRecord(f"unknown kind {record.kind}")
     if not resume.start <= record.time <= resume.end + OVERSHOOT:
         raise BadRecord(f"stopped at {record.time}, outside {resume.start}..{resume.end}")

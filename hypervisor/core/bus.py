@@ -6,6 +6,7 @@ relative to its base.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,10 +43,17 @@ class Device(Protocol):
         """Bring it up to the present."""
         ...
 
+    def reset(self) -> None:
+        """Back to how it was when it was switched on."""
+        ...
+
 
 @dataclass(slots=True)
 class PhysicalDevice:
-    """A device on the bus: `base`, `size` in bytes, `owner` a cell's index or None, `line` its interrupt line."""
+    """A device on the bus: `base`, `size` in bytes, `owner` a cell's index or None, `line` its interrupt line.
+
+    `receive` takes what reaches it from outside, as the movements of a hand, if it is of that kind.
+    """
 
     name: str
     base: int
@@ -54,17 +62,25 @@ class PhysicalDevice:
     owner: int | None = None
     line: int | None = None
     cell_line: int | None = None
+    receive: Callable[[bytes], None] | None = None
 
 
 class Bus:
-    """The board's physical devices by address."""
+    """The board's physical devices by address. A device `kick`s when its deadline may have come nearer."""
 
     def __init__(self) -> None:
         self.devices: list[PhysicalDevice] = []
+        self._due: int | None = None
+        """The earliest deadline, None when it has to be looked for: this is asked at every exit."""
 
     def attach(self, device: PhysicalDevice) -> None:
         """Put a device on the bus. The schema has checked that nothing overlaps."""
         self.devices.append(device)
+        self.kick()
+
+    def kick(self) -> None:
+        """A deadline may have come nearer."""
+        self._due = None
 
     def find(self, cell: int, address: int) -> PhysicalDevice:
         """The device at `address`, if `cell` owns it.
@@ -81,9 +97,16 @@ class Bus:
 
     def deadline(self) -> int:
         """When the first device acts by itself."""
-        return min((entry.device.deadline() for entry in self.devices), default=NEVER)
+        if self._due is None:
+            self._due = min((entry.device.deadline() for entry in self.devices), default=NEVER)
+        return self._due
 
     def advance(self) -> None:
         """Bring every device up to the present."""
         for entry in self.devices:
             entry.device.advance()
+        self.kick()
+
+    def owned_by(self, cell: int) -> list[PhysicalDevice]:
+        """A cell's devices."""
+        return [entry for entry in self.devices if entry.owner == cell]

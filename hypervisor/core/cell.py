@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from hypervisor.abi.records import Event, Resume
 from hypervisor.abi.time import NEVER
+from hypervisor.abi.translations import NO_TRANSLATIONS, Translations
 
 
 class CellState(StrEnum):
@@ -44,6 +45,8 @@ class CellParams:
     priority: int = 0
     budget: int = 0
     period: int = 0
+    weight: int = 256
+    cap: int = 0
     on_crash: str = "destroy"
     max_restarts: int = 3
     heartbeat: int = 0
@@ -59,6 +62,8 @@ class Pending:
 
     what: str
     expire: Callable[[], int]
+    interrupted: Callable[[], int] | None = None
+    """The answer when anything else happens to the vCPU meanwhile; None: that waits."""
 
 
 @dataclass(slots=True)
@@ -85,6 +90,9 @@ class Vcpu:
     cycles: int = 0
     insns: int = 0
     interrupts: int = 0
+    translations: Translations = NO_TRANSLATIONS
+    translating: int = 0
+    """Cycles of its translations that have not been charged yet."""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ import struct
 from hypervisor.abi.records import EVENT, EVENTS_LIMIT, Event, EventKind
 
 _RING = struct.Struct("<IQ")
+_FIRST = (EventKind.ANSWER, EventKind.MEMORY)
 
 
 def ring(waiting: list[Event], time: int, source: int, bits: int) -> bool:
@@ -20,6 +21,17 @@ def ring(waiting: list[Event], time: int, source: int, bits: int) -> bool:
             return False
     waiting.append(Event(time, EventKind.NOTIFY, _RING.pack(source, bits)))
     return True
+
+
+def announce(waiting: list[Event], event: Event) -> None:
+    """Queue what is said of memory before everything else, in its order: the vCPU must not run on with what it had."""
+    behind = (place for place, other in enumerate(waiting) if other.kind not in _FIRST)
+    waiting.insert(next(behind, len(waiting)), event)
+
+
+def unannounced(waiting: list[Event]) -> int:
+    """How many pieces of news about memory wait for the vCPU."""
+    return sum(event.kind == EventKind.MEMORY for event in waiting)
 
 
 def take_events(waiting: list[Event]) -> tuple[Event, ...]:

@@ -71,18 +71,23 @@ class Rest:
 @dataclass(frozen=True, slots=True)
 class MakeSegment:
     """Make a memory segment of `pages` that can be handed over. With `cell`, it takes the place of that cell's own pages at
-    `address` (guest physical): their content moves into it, and the cell's view of them must follow (a `MapMemory` comes).
+    `address` (guest physical): their content moves into it, and the cell's view of them must follow (a `MapMemory` comes). With
+    `source`, its content is that of another segment from page `offset` on, which goes next.
     """
 
     segment: int
     pages: int
     cell: int | None = None
     address: int = 0
+    source: int | None = None
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class MapMemory:
-    """Hand `pages` of a segment from page `offset` on over to a cell, to appear at `address`; the vCPU gets a MEMORY event."""
+    """Hand `pages` of a segment from page `offset` on over to a cell, to appear at `address`; the vCPU gets a MEMORY event.
+    Segment 0: the cell's own memory comes back there.
+    """
 
     cell: int
     address: int

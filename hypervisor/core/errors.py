@@ -33,6 +33,16 @@ class InvariantBroken(Exception):  # noqa: N818  a verdict about us
         super().__init__("\n".join(self.story))
 
 
+def require(condition: bool, status: Status, why: str) -> None:
+    """Refuse unless something is so.
+
+    Raises:
+        Refused: it is not.
+    """
+    if not condition:
+        raise Refused(status, why)
+
+
 def require_none(problems: Sequence[str]) -> None:
     """End a `check_invariants`: silent when nothing was found.
 

@@ -39,6 +39,15 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceTouched:
+    """Something reached a device of the cell from outside: a hand on a touch screen."""
+
+    cell: int
+    device: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorAsked:
     """The operator ordered `verb`: pause, unpause, kill or restart."""
 
@@ -67,4 +76,4 @@ class Settled:
     """All that happened so far was told: decide who runs next."""
 
 
-Event = CellReady | VcpuExited | CellDied | Typed | OperatorAsked | KillPlanned | StopSet | Settled
+Event = CellReady | VcpuExited | CellDied | Typed | DeviceTouched | OperatorAsked | KillPlanned | StopSet | Settled

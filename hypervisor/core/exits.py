@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from hypervisor.abi.records import Exit, ExitKind, Resume
+from hypervisor.abi.records import EventKind, Exit, ExitKind, Resume
 from hypervisor.abi.status import Status, to_word
 from hypervisor.abi.time import NEVER
+from hypervisor.core import translations
 from hypervisor.core.cell import Cell, Vcpu
 from hypervisor.core.errors import Refused
 from hypervisor.core.lives import fail, shut_down
@@ -34,7 +35,7 @@ def lie_in(vcpu: Vcpu, record: Exit, resume: Resume) -> str:
         return "hello from one that runs"
     if record.kind == ExitKind.BUDGET and record.time < resume.end:
         return "budget spent before its end"
-    return "no progress" if vcpu.stalls > STALL_LIMIT else ""
+    return translations.lie_in(record) or ("no progress" if vcpu.stalls > STALL_LIMIT else "")
 
 
 def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
@@ -48,7 +49,7 @@ def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
     counts.interrupts += min(max(record.interrupts - vcpu.interrupts, 0), had)
     counts.exits[KINDS[record.kind]] += 1
     vcpu.cycles, vcpu.insns, vcpu.interrupts = record.cycles, record.insns, record.interrupts
-    monitor.ledger.charge(cell.name, "guest", ran)
+    monitor.ledger.charge(cell.name, "guest", ran - translations.charge(monitor, cell, record, ran))
 
 
 def nothing(monitor: Monitor, cell: Cell, record: Exit) -> None:
@@ -58,7 +59,7 @@ def nothing(monitor: Monitor, cell: Cell, record: Exit) -> None:
 def wait(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """The guest waits for an interrupt: until its deadline or an event."""
     vcpu = cell.vcpu
-    wake = min((e.time for e in vcpu.events), default=NEVER)
+    wake = min((e.time for e in vcpu.events if e.kind != EventKind.MEMORY), default=NEVER)
     wake = min(wake, max(record.deadline, record.time))
     if wake <= record.time:
         vcpu.due = wake
@@ -72,6 +73,8 @@ def device(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """A load or store at a device that the monitor owns."""
     vcpu = cell.vcpu
     monitor.spend(cell, "device_exit", monitor.costs.device_exit)
+    if monitor.mechanism.unserved(cell, record):
+        return
     try:
         if record.a1 not in ACCESS_SIZES:
             raise Refused(Status.BAD_ARGUMENT, f"an access of {record.a1} bytes")
@@ -89,6 +92,8 @@ def hypercall(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """A call: answered from the dispatch table, or refused."""
     monitor.spend(cell, "hypercall", monitor.costs.hypercall)
     call = monitor.calls.get(record.a0)
+    if call is None and monitor.mechanism.unserved(cell, record):
+        return
     try:
         if call is None:
             raise Refused(Status.UNKNOWN_CALL, f"hypercall {record.a0} is not known")
@@ -108,6 +113,17 @@ def fault(monitor: Monitor, cell: Cell, record: Exit) -> None:
     fail(monitor, cell, f"guest fault: {text}" if text else f"guest fault {record.a0} at {record.a1:#x}")
 
 
+def exception(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """A de-privileged kernel's CPU left user mode: what it costs is what the mechanism does about it."""
+    try:
+        value = monitor.mechanism.exception(cell, record)
+    except Refused as refusal:
+        fail(monitor, cell, f"protocol: {refusal.why}")
+        return
+    if cell.vcpu.pending is None and not cell.ended:
+        cell.vcpu.value = to_word(value)
+
+
 def shutdown(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """The guest is done."""
     shut_down(monitor, cell, record.a0)
@@ -122,4 +138,5 @@ EXITS: dict[int, Callable[[Monitor, Cell, Exit], None]] = {
     ExitKind.HYPERCALL: hypercall,
     ExitKind.FAULT: fault,
     ExitKind.SHUTDOWN: shutdown,
+    ExitKind.EXCEPTION: exception,
 }

@@ -100,6 +100,19 @@ class FrameTable:
         self._book(owner, segment.size)
         return segment
 
+    def free_one(self, segment: int) -> Segment:
+        """Take one segment from its owner.
+
+        Raises:
+            ValueError: there is none of this id.
+        """
+        for place, found in enumerate(self._segments):
+            if found.id == segment:
+                del self._segments[place]
+                self._book(found.owner, -found.size)
+                return found
+        raise ValueError(f"no segment of frames has the id {segment}")
+
     def release(self, owner: str) -> tuple[Segment, ...]:
         """Take everything from `owner`; the answer is what it had, by address. Its account stays, at 0."""
         released = self.segments(owner)
@@ -123,6 +136,11 @@ class FrameTable:
     def accounts(self) -> dict[str, Account]:
         """Everybody who ever owned a frame, by name."""
         return dict(sorted(self._accounts.items()))
+
+    @property
+    def base(self) -> int:
+        """The physical address at which this memory begins."""
+        return self._first * FRAME
 
     @property
     def total(self) -> int:

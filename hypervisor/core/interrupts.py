@@ -113,6 +113,11 @@ class InterruptController:
         """Would `ack` give this vCPU a line?"""
         return any(entry.vcpu == vcpu and entry.deliverable for entry in self._lines)
 
+    def pending(self, vcpu: int, line: int) -> bool:
+        """Could `ack` give this line to this vCPU, sooner or later?"""
+        entry = self._line(line)
+        return entry.vcpu == vcpu and entry.deliverable
+
     def lines_of(self, vcpu: int) -> tuple[int, ...]:
         """The lines that are routed to it."""
         return tuple(line for line, entry in enumerate(self._lines) if entry.vcpu == vcpu)

@@ -17,8 +17,12 @@ KILLED = "killed"
 
 
 def start(monitor: Monitor, cell: Cell, cause: str) -> None:
-    """Have the cell brought up, with memory of its own."""
+    """Have the cell brought up, with memory of its own; unless its architecture refuses that there be such a cell now."""
     cell.state = CellState.STARTING
+    refusal = monitor.mechanism.refusal_to_start(cell)
+    if refusal:
+        end(monitor, cell, CellState.FAILED, refusal, keep=False)
+        return
     if cell.segment is None:
         cell.segment = monitor.frames.allocate(cell.name, cell.params.ram, "ram").id
     monitor.emit(do.StartCell(cell.index, cause))
@@ -46,6 +50,7 @@ def end(monitor: Monitor, cell: Cell, state: CellState, why: str, *, keep: bool)
         monitor.frames.release(cell.name)
         cell.segment = None
     monitor.note("end", cell, state=str(state), why=why)
+    monitor.mechanism.cell_gone(cell)
 
 
 def again(monitor: Monitor, cell: Cell, cause: str) -> None:
@@ -58,13 +63,24 @@ def again(monitor: Monitor, cell: Cell, cause: str) -> None:
 def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
     """End the process and forget what waited for the vCPU."""
     vcpu = cell.vcpu
+    reset_devices(monitor, cell)
     monitor.scheduler.withdraw(vcpu, vcpu.inflight.start if vcpu.inflight else monitor.now)
     vcpu.events.clear()
     vcpu.kill_at, vcpu.pending = NEVER, None
     monitor.mechanism.cell_ended(cell)
+    monitor.memory.cell_ended(cell, keep=keep)
     expect_no_heartbeat(monitor, cell)
     cell.paused = False
     monitor.emit(do.KillCell(cell.index, cause, keep))
+
+
+def reset_devices(monitor: Monitor, cell: Cell) -> None:
+    """Its devices reach for its memory no more and interrupt nobody; a new life finds them, and their lines, as new."""
+    for entry in monitor.bus.owned_by(cell.index):
+        entry.device.reset()
+        if entry.line is not None:
+            monitor.interrupts.unroute(entry.line)
+            monitor.interrupts.route(entry.line, cell.index)
 
 
 def expect_heartbeat(monitor: Monitor, cell: Cell) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from hypervisor.abi.records import Event, EventKind, Resume
 from hypervisor.abi.status import to_word
 from hypervisor.abi.time import NEVER
+from hypervisor.abi.translations import NO_TRANSLATIONS
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.bus import Bus
@@ -29,10 +30,13 @@ from hypervisor.core.delivery import ring, take_events
 from hypervisor.core.errors import InvariantBroken
 from hypervisor.core.exits import EXITS, KINDS, account, lie_in
 from hypervisor.core.frames import FrameTable
+from hypervisor.core.handover import ORDERS as MEMORY_ORDERS
+from hypervisor.core.handover import MemoryOrder
 from hypervisor.core.interrupts import InterruptController
 from hypervisor.core.ledger import Ledger
 from hypervisor.core.lives import ORDERS, expect_heartbeat, fail, start
 from hypervisor.core.mechanism import Handler, Mechanism
+from hypervisor.core.memory import Memory
 from hypervisor.core.policies import Policy, VcpuParams
 from hypervisor.core.scheduler import Dispatch, Scheduler
 from hypervisor.core.timers import TimerQueue
@@ -89,11 +93,13 @@ class Monitor:
             on.VcpuExited: self._on_exited,
             on.CellDied: self._on_died,
             on.Typed: self._on_typed,
+            on.DeviceTouched: self._on_touched,
             on.OperatorAsked: self._on_operator,
             on.KillPlanned: self._on_kill_planned,
             on.StopSet: self._on_stop_set,
             on.Settled: self._on_settled,
         }
+        self.memory = Memory(self)
         self.mechanism = mechanism(self, wiring or Wiring())
         self.calls: Mapping[int, Handler] = {**CALLS, **self.mechanism.calls()}
 
@@ -127,23 +133,27 @@ class Monitor:
         vcpu, time = cell.vcpu, self.now + self._latency
         if self._hears(cell):
             vcpu.events.append(Event(time, kind, payload))
-            self._rouse(vcpu, time)
+            self._rouse(cell, time)
 
     def ring(self, cell: Cell, source: int, bits: int) -> None:
         """Notify a cell's vCPU: `source` is a slot or port of its own; what waits already is merged."""
         vcpu, time = cell.vcpu, self.now + self._latency
         if self._hears(cell):
             ring(vcpu.events, time, source, bits)
-            self._rouse(vcpu, time)
+            self._rouse(cell, time)
 
     @staticmethod
     def _hears(cell: Cell) -> bool:
         return not cell.ended and cell.state is not CellState.STARTING
 
-    @staticmethod
-    def _rouse(vcpu: Vcpu, time: int) -> None:
-        if vcpu.state is VcpuState.BLOCKED and vcpu.pending is None:
+    def _rouse(self, cell: Cell, time: int) -> None:
+        vcpu = cell.vcpu
+        if vcpu.state is not VcpuState.BLOCKED:
+            return
+        if vcpu.pending is None:
             vcpu.wake = min(vcpu.wake, time)
+        elif vcpu.pending.interrupted is not None:
+            self.answer(cell, vcpu.pending.interrupted())
 
     def spend(self, cell: Cell, cause: str, cycles: int) -> None:
         """Let a mechanism's cost pass on the core of the cell whose exit is being served."""
@@ -151,7 +161,7 @@ class Monitor:
             self.scheduler.delay(cell.vcpu, cycles)
             self.ledger.charge(cell.name, cause, cycles)
 
-    def step(self, cell: Cell, operation: str, *, times: int = 1, **fields: int | str) -> None:
+    def step(self, cell: Cell, operation: str, /, *, times: int = 1, **fields: int | str) -> None:
         """One step of a mechanism on behalf of the cell whose exit is being served: cost, ledger and trace.
 
         `operation` is a cause of the ledger, its cycles the flavour's; `times`: words, pages, whatever it is per.
@@ -165,12 +175,20 @@ class Monitor:
         """Bytes that go with the answer of the call that is being served or answered; they come before all other events."""
         cell.vcpu.events.insert(0, Event(cell.vcpu.time, EventKind.ANSWER, data))
 
-    def suspend(self, cell: Cell, what: str, until: int, expire: Callable[[], int]) -> int:
+    def suspend(
+        self,
+        cell: Cell,
+        what: str,
+        until: int,
+        expire: Callable[[], int],
+        interrupted: Callable[[], int] | None = None,
+    ) -> int:
         """The call being served has no answer yet: the vCPU waits in it until `answer`, or until `until`, when `expire` says
-        what it gets. The result stands for none: `return monitor.suspend(...)`.
+        what it gets; with `interrupted`, also until anything else happens to it. The result stands for none:
+        `return monitor.suspend(...)`.
         """
         vcpu = cell.vcpu
-        vcpu.pending = Pending(what, expire)
+        vcpu.pending = Pending(what, expire, interrupted)
         if vcpu.state is VcpuState.BLOCKED:  # it is being held
             vcpu.wake = max(until, vcpu.time)
         else:
@@ -201,7 +219,8 @@ class Monitor:
                     continue
                 number = line if entry.cell_line is None else entry.cell_line
                 self.post(cell, EventKind.LINE, struct.pack("<IB", number, level))
-                self.ledger.charge(cell.name, "virq", self.costs.virq)
+                if level:  # that it falls is seen in passing
+                    self.ledger.charge(cell.name, "virq", self.costs.virq)
                 self.note("irq", cell, line=line, level=int(level), cause=entry.name)
 
     def refused(self, cell: Cell, what: str, why: str) -> None:
@@ -215,12 +234,14 @@ class Monitor:
         vcpu = cell.vcpu
         cell.state, cell.why = CellState.RUNNING, ""
         vcpu.time, vcpu.cycles, vcpu.insns, vcpu.interrupts, vcpu.value = self.now, 0, 0, 0, 0
+        vcpu.translations, vcpu.translating = NO_TRANSLATIONS, 0
         vcpu.events.clear()
         vcpu.pending = None
         self.scheduler.wake(vcpu, self.now)
         expect_heartbeat(self, cell)
         cause = "boot" if not cell.account.restarts else "restart"
         self.note("start", cell, cause=cause, **({"image": cell.params.digest} if cell.params.digest else {}))
+        self.memory.cell_ready(cell)
         self.mechanism.cell_ready(cell)
 
     def _on_exited(self, event: on.VcpuExited) -> None:
@@ -253,6 +274,12 @@ class Monitor:
             self.note("dropped", cell, bytes=len(event.data), cause="console input queue")
             return
         self.post(cell, EventKind.CONSOLE, event.data)
+
+    def _on_touched(self, event: on.DeviceTouched) -> None:
+        for entry in self.bus.owned_by(event.cell):
+            if entry.name == event.device and entry.receive is not None:
+                entry.receive(event.data)
+                self.heed_timers()
 
     def _on_operator(self, event: on.OperatorAsked) -> None:
         ORDERS[event.verb](self, self.cells[event.cell])
@@ -404,6 +431,18 @@ class Monitor:
         """Order something from the shell."""
         self._effects.append(effect)
 
+    def withdraw_orders(self) -> list[MemoryOrder]:
+        """Take the orders about memory that nobody has seen yet out of the effects, to have them carried out at once."""
+        orders = [effect for effect in self._effects if isinstance(effect, MEMORY_ORDERS)]
+        if orders:
+            self._effects = [effect for effect in self._effects if not isinstance(effect, MEMORY_ORDERS)]
+        return orders
+
+    def idle_until(self, besides: object) -> int:
+        """Before when this board does nothing by itself, one of its devices aside. Requires: no vCPU runs."""
+        devices = (entry.device.deadline() for entry in self.bus.devices if entry.device is not besides)
+        return min(self._next_work(), self.heartbeats.next_time(), min(devices, default=NEVER))
+
     def heed_timers(self) -> None:
         """A timer may be due before the round ends. On several cores it waits for that: they cannot be called back."""
         if not self._several:
@@ -421,6 +460,7 @@ class Monitor:
         """
         self.scheduler.check_invariants()
         self.frames.check_invariants()
+        self.memory.check_invariants()
         self.interrupts.check_invariants()
         self.heartbeats.check_invariants()
         self.mechanism.check_invariants()
@@ -436,4 +476,5 @@ class Monitor:
 
 def _vcpu_params(cell: Cell) -> VcpuParams:
     params = cell.params
-    return VcpuParams(cell.index, params.name, params.priority, params.budget, params.period, params.cores)
+    turns = (params.priority, params.budget, params.period, params.cores, params.weight, params.cap)
+    return VcpuParams(cell.index, params.name, *turns)

@@ -118,6 +118,14 @@ class Scheduler:
         """The vCPU gives up the rest of its slice."""
         self._policy.yield_(vcpu.index, now)
 
+    def donate(self, giver: Vcpu, taker: Vcpu) -> None:
+        """The giver is about to wait for the taker, which waits too: the taker runs next, on what is left of the giver's slice.
+
+        Nothing happens if the taker may not use the giver's core.
+        """
+        if giver.core in taker.cores:
+            self._policy.donate(giver.index, taker.index)
+
     # ---- rounds
 
     def next_wake(self) -> int:

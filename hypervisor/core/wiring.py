@@ -55,6 +55,12 @@ class Wiring:
     shared: tuple[SharedParams, ...] = ()
     pagers: Mapping[int, int] = field(default_factory=dict)
     """l4: cell -> the cell that answers its page faults and exceptions."""
+    hz: int = 1_000_000_000
+    """Cycles of the board's clock in a second, for interfaces that speak of nanoseconds."""
+    policy: str = ""
+    """xen: the text of the topology's file of labels and rules, "" for none."""
+    paravirtual: Mapping[int, int] = field(default_factory=dict)
+    """xen: cell whose kernel comes in by the door `pv` -> the table format of its CPU (hypervisor/abi/pv.py)."""
 
     def of(self, cell: int) -> list[ChannelParams]:
         """The channels of a cell."""

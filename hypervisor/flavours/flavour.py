@@ -15,6 +15,8 @@ from hypervisor.core.wiring import Wiring
 class Flavour:
     """An architecture. `costs`: cycles of its mechanisms; `most_cells`: how many it carries, None for any number.
 
+    `survey_size`: what the survey says of the size of its kernel, "" if nothing. `hosts`: whether one cell can be another's
+    hardware (`emulated`). `has_pv`: whether it has a door for kernels that run without privileges (`paravirtual`).
     `mechanism`: how its cells reach each other.
     """
 
@@ -22,4 +24,7 @@ class Flavour:
     title: str
     costs: Costs
     most_cells: int | None = None
+    hosts: bool = False
+    has_pv: bool = False
+    survey_size: str = ""
     mechanism: Callable[[Monitor, Wiring], Mechanism] = Mechanism

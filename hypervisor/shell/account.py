@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hypervisor.abi.records import ExitKind
+from hypervisor.core.ledger import CAUSES
 from hypervisor.shell.human import (
     STATE_STYLES,
     human_bytes,
@@ -43,6 +44,10 @@ _ENDS = {
 """Why a run ended, in words."""
 _METRIC = 20
 """Characters of a metric's name that are shown."""
+_FEW = 4
+"""Cells that have a column of their own."""
+OVERHEAD = [cause for cause in CAUSES if cause not in ("guest", "idle")]
+"""Causes that are the monitor's."""
 
 Row = list[str | Text]
 Figures = tuple[tuple[str, ...], list[Row]]
@@ -84,10 +89,10 @@ def _modelled(summary: Summary, width: int) -> Iterable[Text | Table]:
     ended = _ENDS.get(summary.ended, printable(summary.ended))
     yield Text(f"virtual time {human_time(summary.time, summary.hz)}, ended: {ended}")
     yield Text(f"trace sha256 {summary.trace_sha256}")
-    for heads, rows in (_cells(summary), _exits(summary), _latencies(summary), _metrics(summary)):
+    for heads, rows in (_cells(summary), _exits(summary), _operations(summary), _latencies(summary), _metrics(summary)):
         if rows:
             yield Text()
-            yield _table(width, heads, rows)
+            yield table(width, heads, rows)
     yield Text()
     yield from (_remark(name, cell) for name, cell in summary.cells.items() if cell.why or cell.restarts)
     yield from (_core(number, core, summary) for number, core in enumerate(summary.cores))
@@ -109,7 +114,7 @@ def _measured(summary: Summary, width: int) -> Iterable[Text | Table]:
         [name, human_seconds(cell.cpu_seconds), human_bytes(cell.peak_memory)] for name, cell in host.cells.items()
     ]
     if rows:
-        yield _table(width, ("process", "CPU", "peak memory"), rows)
+        yield table(width, ("process", "CPU", "peak memory"), rows)
         yield Text(sandbox_line((name, cell.sandbox_lacks) for name, cell in host.cells.items()))
 
 
@@ -139,6 +144,37 @@ def _exits(summary: Summary) -> Figures:
         for name, cell in summary.cells.items()
     ]
     return ("exits", *(_SHORT.get(kind, kind) for kind in kinds), "console"), rows if kinds else []
+
+
+def _operations(summary: Summary) -> Figures:
+    """What the flavour's mechanisms did and what it cost: a line for each cause, with the cells if they are few."""
+    cells = summary.cells
+    if not any(cell.operations for cell in cells.values()):
+        return (), []
+    causes = [
+        cause for cause in OVERHEAD if any(cause in {**cell.cycles, **cell.operations} for cell in cells.values())
+    ]
+    few = list(cells) if len(cells) <= _FEW else []
+    rows: list[Row] = [
+        [
+            cause,
+            human_count(times) if (times := sum(times_of(cell, cause) for cell in cells.values())) else "",
+            human_count(sum(cell.cycles.get(cause, 0) for cell in cells.values())),
+            *(human_count(cells[name].cycles.get(cause, 0)) for name in few),
+        ]
+        for cause in causes
+    ]
+    return ("mechanism", "times", "cycles", *(_clip(name, _METRIC // 2) for name in few)), rows
+
+
+def times_of(cell: CellSummary, cause: str) -> int:
+    """How often something was charged to a cell; 0 if nobody counted."""
+    counted = {
+        "world_switch": cell.switches,
+        "hypercall": cell.exits.get("hypercall", 0),
+        "device_exit": cell.exits.get("read", 0) + cell.exits.get("write", 0),
+    }
+    return cell.operations.get(cause, counted.get(cause, 0))
 
 
 def _latencies(summary: Summary) -> Figures:
@@ -180,18 +216,18 @@ def _energy(summary: Summary) -> Text:
     return Text(f"energy: cells {cells}, board while idle {human_energy(summary.board_idle_uj)}{assumed}")
 
 
-def _table(width: int, heads: Sequence[str], rows: Sequence[Row]) -> Table:
+def table(width: int, heads: Sequence[str], rows: Sequence[Row]) -> Table:
     """A table without lines: texts left, numbers right. Only the first column gives way: a name is cut, no number."""
     gap = 2 if width >= WIDTH else 1
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
+    result = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     others = sum(gap + max(cell_len(str(item)) for item in column) for column in zip(heads, *rows, strict=True))
     others -= max(cell_len(str(item)) for item in (heads[0], *(row[0] for row in rows)))
     for index, head in enumerate(heads):
         text = index == 0 or isinstance(rows[0][index], Text)
-        table.add_column(head, justify="left" if text else "right", no_wrap=True)
+        result.add_column(head, justify="left" if text else "right", no_wrap=True)
     for name, *rest in rows:
-        table.add_row(_clip(str(name), max(width - others, 8)), *rest)
-    return table
+        result.add_row(_clip(str(name), max(width - others, 8)), *rest)
+    return result
 
 
 def _clip(text: str, width: int) -> str:

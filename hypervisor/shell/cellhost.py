@@ -8,6 +8,7 @@ import mmap
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from hypervisor.shell.links import Link, PeerDied
 from hypervisor.shell.links.shm import ShmLink
 from hypervisor.shell.links.zmq import ZmqHub, ZmqLink
 from hypervisor.shell.loop import HostTrouble, NoRoom
+from hypervisor.shell.post import PostedLink
 from hypervisor.shell.processes import CellProcess, ExitStatus, Zygote, ZygoteError
 
 WAIT_NS = 20_000_000
@@ -64,6 +66,7 @@ class CellPlan:
     """How to make a cell's process: everything that stays the same over its lives.
 
     `segments`: (offset in RAM, bytes) to load before each start. `ram_size`: 0 for a cell without memory of its own.
+    `pages`: it may get pages of others.
     """
 
     index: int
@@ -74,6 +77,13 @@ class CellPlan:
     ram_size: int = 0
     segments: Sequence[tuple[int, bytes]] = ()
     transport: str = "shm"
+    pages: bool = False
+
+    @property
+    def posted(self) -> Sequence[int]:
+        """Slots of its message channels that ride on ZeroMQ."""
+        slots: Sequence[int] = self.settings.get("posted", ())
+        return slots
 
 
 @dataclass(slots=True)
@@ -118,6 +128,7 @@ class CellHost:
         self._zygote, self._hub = zygote, hub
         self._link: Link | None = None
         self._ram = -1
+        self._pages: socket.socket | None = None
         self._watch_began, self._watched, self._slept = -1.0, 0.0, 0.0
         self._earlier = 0.0
 
@@ -144,28 +155,40 @@ class CellHost:
         plan = self.plan
         settings = {**plan.settings, "link": {"transport": plan.transport}}
         fds = self._load_ram()
-        link: ShmLink | ZmqLink
-        if plan.transport == "shm":
-            link = ShmLink()
-            fds["page"] = link.fd
-        else:
-            hub = self._hub()
-            public, secret = hub.admit(plan.name)
-            address = {
-                "endpoint": hub.endpoint,
-                "server_key": hub.public_key,
-                "public_key": public,
-                "secret_key": secret,
-            }
-            settings["link"]["address"] = address
-            link = ZmqLink(hub, plan.name)
-        self._link = link
+        page = ShmLink() if plan.transport == "shm" else None
+        hub = self._hub() if page is None or plan.posted else None
+        if page is not None:
+            self._link = page
+            fds["page"] = page.fd
+        if hub is not None:
+            settings["link"]["address"] = self._admit(hub)
+            link = page or ZmqLink(hub, plan.name)
+            posted = plan.posted
+            self._link = PostedLink(link, hub, plan.name, posted, self.patience.backstop) if posted else link
         order = CellOrder(plan.name, plan.index, settings, plan.guest, plan.sandbox)
-        self.process = self._zygote.spawn(order, fds)
-        if isinstance(link, ShmLink):
-            link.attach(self.process.pidfd)
-        else:
-            self._hub().watch(plan.name, self.process.pidfd)
+        self.process = self._spawn(order, fds)
+        if page is not None:
+            page.attach(self.process.pidfd)
+        if hub is not None:
+            hub.watch(plan.name, self.process.pidfd)
+
+    def _admit(self, hub: ZmqHub) -> dict[str, str | bytes]:
+        """With what the cell connects."""
+        public, secret = hub.admit(self.plan.name, felt=self.plan.transport == "zmq")
+        return {
+            "endpoint": hub.endpoint,
+            "server_key": hub.public_key,
+            "public_key": public,
+            "secret_key": secret,
+        }
+
+    def _spawn(self, order: CellOrder, fds: dict[str, int]) -> CellProcess:
+        if not self.plan.pages:
+            return self._zygote.spawn(order, fds)
+        self._pages, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._pages.setblocking(False)  # a cell that takes nothing must not hold the monitor
+        with theirs:
+            return self._zygote.spawn(order, {**fds, "pages": theirs.fileno()})
 
     def await_hello(self) -> None:
         """Wait until the new process says that it is ready.
@@ -203,6 +226,9 @@ class CellHost:
         if self._link is not None:
             self._link.close()
             self._link = None
+        if self._pages is not None:
+            self._pages.close()
+            self._pages = None
         if self.process is not None:
             self.process.close()
             self.process = None
@@ -219,6 +245,28 @@ class CellHost:
     def memory(self) -> mmap.mmap | None:
         """The cell's RAM, for inspection; None if it has none."""
         return mmap.mmap(self._ram, self.plan.ram_size) if self._ram >= 0 else None
+
+    # ---- pages of others
+
+    @property
+    def ram(self) -> int:
+        """The descriptor of its own memory, -1 if it has none."""
+        return self._ram
+
+    def hand_over(self, message: bytes, descriptor: int) -> None:
+        """Let the cell have a descriptor; what becomes of it is said in `message`.
+
+        Raises:
+            HostTrouble: it takes none.
+        """
+        if self._pages is None:
+            raise HostTrouble("has no way to take pages of others")
+        try:
+            socket.send_fds(self._pages, [message], [descriptor])
+        except ConnectionError:
+            pass  # it is dead, as will be found
+        except BlockingIOError:
+            raise HostTrouble("protocol: does not take the pages that it is given") from None
 
     # ---- the world switch
 

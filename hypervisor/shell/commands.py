@@ -51,6 +51,7 @@ class RunOptions:
     remote: tuple[str, ...] = ()
     listen: str = "tcp://127.0.0.1:*"
     ticket: Path | None = None
+    cables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,19 +70,23 @@ def run(options: RunOptions, description: Mapping[str, Any] | None = None) -> in
     if options.pace is not None and not options.pace > 0:
         raise InputError(f"--pace: must be more than 0, not {options.pace:g} (1.0 is real time)")
     with Signals() as signals:
-        with _launch(options, description) as it:
+        with start(options, description) as it:
             with ExitStack() as stack:
                 operator = Operator(it)
                 stack.callback(operator.close)
                 _drive(it, options, signals)
             summary = it.summary()
             _tell(summary, options)
+        for board in it.joined.boards:
+            if board.summary is not None and not options.as_json:
+                _tell(board.summary, options)
         if options.out and not options.as_json:
             print(f"run directory: {options.out}")
-    return signals.status or status_of(summary)
+    return signals.status or max(status_of(summary), *(board.status or 0 for board in it.joined.boards), 0)
 
 
-def _launch(options: RunOptions, description: Mapping[str, Any] | None) -> Run:
+def start(options: RunOptions, description: Mapping[str, Any] | None = None) -> Run:
+    """Launch what the options say."""
     return launch(
         description if description is not None else options.topology,
         flavour=options.flavour,
@@ -94,7 +99,16 @@ def _launch(options: RunOptions, description: Mapping[str, Any] | None) -> Run:
         remote=options.remote,
         listen=options.listen,
         ticket=options.ticket,
+        cables=dict(_cable(text) for text in options.cables),
     )
+
+
+def _cable(text: str) -> tuple[str, str]:
+    """ "DEVICE=ENDPOINT"."""
+    device, equals, endpoint = text.partition("=")
+    if not equals or "://" not in endpoint:
+        raise InputError(f'--cable: "{text}" is not DEVICE=ENDPOINT (write for example nic0=tcp://192.0.2.7:5555)')
+    return device, endpoint
 
 
 def _tell(summary: Summary, options: RunOptions) -> None:
@@ -127,9 +141,14 @@ def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
             it.ticks.append(lambda: None if it.monitor.finished else terminal.tell_end(it.cell(console)))
             _until(it, end, options.pace or 1.0, signals)
         return
-    end = NEVER if duration is None else duration
+    drive_unattended(it, options, signals, talk=not options.as_json)
+
+
+def drive_unattended(it: Run, options: RunOptions, signals: Signals, *, talk: bool) -> None:
+    """Let it run to the topology's end without anybody at a console. `talk`: show what the cells say."""
+    end = NEVER if it.topology.duration is None else it.topology.duration
     with Progress(it.topology.board.clock_hz, end, enabled=_shows_progress(options)) as progress, ExitStack() as stack:
-        if not options.as_json:
+        if talk:
             consoles = Consoles(clear=progress.live and sys.stdout.isatty())
             it.on_output.append(consoles)
             stack.callback(consoles.close)

@@ -34,7 +34,7 @@ class InputKind(StrEnum):
     """What came in.
 
     DIED: a process ended that nobody told to; `data` says how. UNTIL: the run is to stop at the time in `data`.
-    KILL_AT: the cell is to die at the time in `data`.
+    KILL_AT: the cell is to die at the time in `data`. TOUCH: `data` is "DEVICE X Y DOWN", for a touch screen of the cell.
     """
 
     CONSOLE = "console"
@@ -45,7 +45,12 @@ class InputKind(StrEnum):
     DIED = "died"
     UNTIL = "until"
     KILL_AT = "kill_at"
+    TOUCH = "touch"
 
+
+TOUCH_RANGE = 1 << 12
+"""A touch screen reads 0..4095 in each direction."""
+_TOUCH = re.compile(r"([a-z][a-z0-9_]*) (\d{1,4}) (\d{1,4}) ([01])")
 
 _WHOLE_BOARD = frozenset({InputKind.PAUSE, InputKind.UNPAUSE, InputKind.UNTIL})
 """These may name no cell (""), and mean all of them then."""
@@ -59,6 +64,29 @@ class Input(NamedTuple):
     kind: InputKind
     cell: str
     data: bytes = b""
+
+
+class Touch(NamedTuple):
+    """What the data of a TOUCH says."""
+
+    device: str
+    x: int
+    y: int
+    down: int
+
+    @classmethod
+    def parse(cls, data: bytes) -> Touch:
+        """Raises:
+        ValueError: that is no touch.
+        """
+        match = _TOUCH.fullmatch(data.decode("latin-1"))
+        if match is None:
+            raise ValueError('"data" of a touch must be "DEVICE X Y DOWN", for example "touch0 120 200 1"')
+        device, *numbers = match.groups()
+        touch = cls(device, *map(int, numbers))
+        if max(touch.x, touch.y) >= TOUCH_RANGE:
+            raise ValueError(f"a touch screen reads 0..{TOUCH_RANGE - 1} each way, not {touch.x}, {touch.y}")
+        return touch
 
 
 class ReplayError(Exception):
@@ -171,6 +199,8 @@ def _parse(line: bytes, after: int) -> Input:
         raise ValueError('"cell" must be the name of a cell')
     if not isinstance(data, str) or any(ord(char) > 0xFF for char in data):
         raise ValueError('"data" must be a text of characters up to \\u00ff, one for each byte')
+    if kind == InputKind.TOUCH:
+        Touch.parse(data.encode("latin-1"))
     return Input(step, time, InputKind(kind), cell, data.encode("latin-1"))
 
 

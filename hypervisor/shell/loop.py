@@ -13,14 +13,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from devices.touch import TOUCH
 from hypervisor.abi.records import Exit, Resume
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.cell import Cell
+from hypervisor.core.handover import ORDERS, GuestMemory, MemoryOrder
 from hypervisor.core.lives import KILLED
 from hypervisor.core.monitor import Monitor
-from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs
+from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs, Touch
 from hypervisor.shell.trace import Trace
 
 RUNNING = b"running"
@@ -77,6 +79,19 @@ class Host(Protocol):
         ...
 
 
+class HostMemory(GuestMemory, Protocol):
+    """Where shared pages are on the host (hypervisor/shell/memory.py).
+
+    `trouble`: cells that could not be given theirs, and why.
+    """
+
+    trouble: dict[int, str]
+
+    def forget(self, cell: int, *, keep: bool) -> None:
+        """The cell's process is gone."""
+        ...
+
+
 class Loop:
     """Runs one monitor. `show(cell, bytes)` gets console output; `poll()` returns inputs that came from outside."""
 
@@ -90,13 +105,16 @@ class Loop:
         show: Callable[[Cell, bytes], None],
         poll: Callable[[], list[Input]],
         replay: ReplayInputs | None = None,
+        memory: HostMemory | None = None,
     ) -> None:
         self.monitor = monitor
+        monitor.memory.host = self._memory = memory
         self.step = 0
         self.rest: do.Rest | None = None
         self._hosts, self._trace, self._log = hosts, trace, log
         self._show, self._poll, self.replay = show, poll, replay
         self._running: dict[int, do.ResumeVcpu] = {}
+        self._held: set[int] = set()
         self._stopped: list[tuple[int, int, Exit | str]] = []
         self._answered: dict[int, do.ResumeVcpu] = {}
         self._dead: dict[int, tuple[bytes, int]] = {}
@@ -111,6 +129,7 @@ class Loop:
             do.ShowOutput: self._output,
             do.TraceRecord: self._record,
             do.Rest: self._take_rest,
+            **dict.fromkeys(ORDERS, self._order),
         }
 
     # ---- driving
@@ -121,7 +140,12 @@ class Loop:
         Raises:
             NoRoom: the host refuses what one needs.
         """
-        starts = [effect for effect in self.monitor.start() if isinstance(effect, do.StartCell)]
+        starts: list[do.StartCell] = []
+        for effect in self.monitor.start():
+            if isinstance(effect, do.StartCell):
+                starts.append(effect)
+            else:  # of a cell that may not start, or memory that is there from the beginning
+                self._perform_one[type(effect)](effect)
         trouble: dict[int, str] = {}
         for effect in starts:
             try:
@@ -166,6 +190,9 @@ class Loop:
             self._handle(on.KillPlanned(cell, int(taken.data), KILLED))
         elif taken.kind is InputKind.CONSOLE:
             self._handle(on.Typed(cell, taken.data))
+        elif taken.kind is InputKind.TOUCH:
+            device, *place = Touch.parse(taken.data)
+            self._handle(on.DeviceTouched(cell, device, TOUCH.pack(*place)))
         elif taken.kind is InputKind.DIED:
             self._handle(on.KillPlanned(cell, taken.time, taken.data.decode()))  # which is due at once
         else:
@@ -222,13 +249,28 @@ class Loop:
             self._performing = False
 
     def _resume(self, effect: do.ResumeVcpu) -> None:
+        """Let it run; but who shares memory that one may write with one that runs waits until that one has stopped."""
+        trouble = self._memory.trouble.pop(effect.cell, None) if self._memory is not None else None
+        if trouble is not None:
+            self._stop_at_start(effect, trouble)
+            return
         self._running[effect.cell] = effect
-        self._hosts[effect.cell].resume(effect.record)
+        if len(self._running) > 1 and not self.monitor.memory.runs_apart(effect.cell).isdisjoint(self._running):
+            self._held.add(effect.cell)
+        else:
+            self._hosts[effect.cell].resume(effect.record)
 
     def _strike(self, effect: do.StrikeVcpu) -> None:
-        """A planned death takes its place among the exits, where an unplanned one would stand."""
-        self._answered[effect.cell] = do.ResumeVcpu(effect.cell, effect.core, effect.record)
-        heapq.heappush(self._stopped, (effect.record.start, effect.cell, Struck(KILLED)))
+        self._stop_at_start(do.ResumeVcpu(effect.cell, effect.core, effect.record), Struck(KILLED))
+
+    def _stop_at_start(self, effect: do.ResumeVcpu, why: str) -> None:
+        """A death before the vCPU has run takes its place among the exits, where that of one that ran would stand."""
+        self._answered[effect.cell] = effect
+        heapq.heappush(self._stopped, (effect.record.start, effect.cell, why))
+
+    def _order(self, effect: MemoryOrder) -> None:
+        assert self._memory is not None, "nobody holds the memory of cells"
+        self._memory.perform(effect)
 
     def _start(self, effect: do.StartCell) -> None:
         try:
@@ -251,9 +293,12 @@ class Loop:
     def _kill(self, effect: do.KillCell) -> None:
         self._dead.pop(effect.cell, None)
         self._running.pop(effect.cell, None)
+        self._held.discard(effect.cell)
         self._stopped = [entry for entry in self._stopped if entry[1] != effect.cell]
         heapq.heapify(self._stopped)
         self._hosts[effect.cell].end(keep=effect.keep)
+        if self._memory is not None:
+            self._memory.forget(effect.cell, keep=effect.keep)
 
     def _output(self, effect: do.ShowOutput) -> None:
         self._show(self.monitor.cells[effect.cell], effect.data)
@@ -267,8 +312,10 @@ class Loop:
     # ---- exits
 
     def _collect(self) -> None:
-        """Wait until no vCPU runs."""
+        """Wait until no vCPU runs, in the order in which they were given their cores; so those that were held back take turns."""
         for cell, effect in self._running.items():
+            if cell in self._held:
+                self._hosts[cell].resume(effect.record)
             try:
                 stopped: Exit | str = self._hosts[cell].wait()
             except HostTrouble as error:
@@ -277,6 +324,7 @@ class Loop:
             heapq.heappush(self._stopped, (time, cell, stopped))
             self._answered[cell] = effect
         self._running.clear()
+        self._held.clear()
 
     def _next(self) -> None:
         """Hand over the earliest exit or death."""

@@ -6,34 +6,30 @@ Pure but for reading the images: descriptions go in, descriptions come out.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import boards
 from boards import Board, DeviceSpec
+from cells.flavours import module_of
 from cells.machine.images import recognise
 from cells.machine.placement import Placement, place_bare_metal, place_linux
 from cells.order import pickle_guest
 from cells.sandbox import SandboxPolicy
 from hypervisor.abi.hypercalls import HYPERCALL_BASE
-from hypervisor.abi.info_page import InterruptControllerKind, TimerKind, UartKind, build_info_page, vectors_for
+from hypervisor.abi.memory import PAGE
+from hypervisor.abi.pv import TableFormat
 from hypervisor.core.cell import CellParams
+from hypervisor.core.errors import Refused
 from hypervisor.core.frames import FrameTable
 from hypervisor.core.monitor import Monitor
 from hypervisor.core.policies import make_policy
+from hypervisor.core.wiring import LINK_PAGES, Wiring
 from hypervisor.flavours import FLAVOURS
 from hypervisor.shell.cellhost import CellPlan
-from hypervisor.shell.topology import CellSpec, Topology
-
-UARTS = {"pl011": UartKind.PL011, "uart8250": UartKind.NS16550, "pxa_uart": UartKind.NS16550}
-CONTROLLERS = {
-    "gic": InterruptControllerKind.GIC,
-    "bcm2835_intc": InterruptControllerKind.BCM2835,
-    "orion_intc": InterruptControllerKind.ORION,
-    "pl190": InterruptControllerKind.PL190,
-    "pxa_icp": InterruptControllerKind.PXA,
-}
-TIMERS = {"sp804": TimerKind.SP804, "orion_timer": TimerKind.ORION, "pxa_ost": TimerKind.PXA}
-"""Device models that bare-metal images have drivers for."""
+from hypervisor.shell.guest_info import info_page
+from hypervisor.shell.topology import CellSpec, Problem, Topology, TopologyError
 
 GRAIN = 64
 """On several cores a rest of less than this part of a slice is not worth a turn. Every round cuts the slices, a block late, and
@@ -43,23 +39,49 @@ CODE_BUFFER = {"image": 32 << 20, "kernel": 128 << 20}
 """Bytes for translated code: a kernel with its user space fills the smaller one many times over."""
 
 
-def build_monitor(topology: Topology) -> Monitor:
-    """The monitor of a topology, with nothing running yet."""
+def build_monitor(topology: Topology, remote: Collection[str] = ()) -> Monitor:
+    """The monitor of a topology, with nothing running yet. `remote`: cells that run on other hosts.
+
+    Raises:
+        TopologyError: the board cannot carry what the topology connects.
+    """
+    try:
+        return _build(topology, remote)
+    except Refused as refusal:  # no room for what is shared, for example
+        raise TopologyError([Problem(topology.name, "channels", f"cannot be made: {refusal.why}")]) from None
+
+
+def _build(topology: Topology, remote: Collection[str]) -> Monitor:
+    flavour = FLAVOURS[topology.flavour]
     board = topology.board
     grain = topology.slice // GRAIN if board.cores > 1 else 0
-    policy = make_policy(topology.policy, slice_cycles=topology.slice, windows=topology.windows, grain=grain)
-    return Monitor(
-        [_params(topology, cell) for cell in topology.cells],
+    policy = make_policy(
+        topology.policy, slice_cycles=topology.slice, windows=topology.windows, grain=grain, cores=board.cores
+    )
+    monitor = Monitor(
+        [_params(topology, cell, pages=cell.name not in remote) for cell in topology.cells],
         policy,
-        costs=FLAVOURS[topology.flavour].costs,
+        costs=flavour.costs,
         frames=FrameTable(board.ram_size, board.ram_base),
         cores=board.cores,
         quantum=topology.quantum,
         latency=topology.cross_core_latency,
+        mechanism=flavour.mechanism,
+        wiring=replace(topology.wiring, hz=topology.board.clock_hz, paravirtual=_paravirtual(topology)),
     )
+    facts = [boot_facts(topology, monitor, index) for index in range(len(topology.cells))]
+    monitor.memory.bare = frozenset(index for index, told in enumerate(facts) if not _is_told_of_others(told))
+    return monitor
 
 
-def _params(topology: Topology, cell: CellSpec) -> CellParams:
+def _paravirtual(topology: Topology) -> dict[int, int]:
+    """Cells whose kernels run without privileges, and what page tables the board's CPU has."""
+    modern = topology.board.cpu.architecture.startswith("v7")
+    layout = TableFormat.MODERN if modern else TableFormat.LEGACY
+    return {index: layout for index, cell in enumerate(topology.cells) if cell.paravirtual}
+
+
+def _params(topology: Topology, cell: CellSpec, *, pages: bool) -> CellParams:
     return CellParams(
         name=cell.name,
         ram=cell.ram,
@@ -67,10 +89,14 @@ def _params(topology: Topology, cell: CellSpec) -> CellParams:
         priority=cell.priority,
         budget=cell.budget,
         period=cell.period,
+        weight=cell.weight,
+        cap=cell.cap,
         on_crash=cell.on_crash,
         max_restarts=cell.max_restarts,
         heartbeat=cell.heartbeat,
         digest=_digest(topology, cell),
+        label=cell.label,
+        pages=pages,
     )
 
 
@@ -81,25 +107,80 @@ def _digest(topology: Topology, cell: CellSpec) -> str:
     return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16] if found else ""
 
 
-def plan_cells(topology: Topology, *, link: str, sandbox: bool, measure: bool) -> list[CellPlan]:
+def plan_cells(topology: Topology, monitor: Monitor, *, link: str, sandbox: bool, measure: bool) -> list[CellPlan]:
     """How to make each cell's process, in the order of the topology."""
-    return [
-        _plan(topology, index, cell, link, SandboxPolicy(enabled=sandbox), measure)
-        for index, cell in enumerate(topology.cells)
+    plans = [
+        _plan(topology, index, boot_facts(topology, monitor, index), link, SandboxPolicy(enabled=sandbox), measure)
+        for index in range(len(topology.cells))
     ]
+    return [_with_pages(plan, topology) if monitor.cells[plan.index].params.pages else plan for plan in plans]
 
 
-def _plan(topology: Topology, index: int, cell: CellSpec, link: str, sandbox: SandboxPolicy, measure: bool) -> CellPlan:
+def _with_pages(plan: CellPlan, topology: Topology) -> CellPlan:
+    """What a cell on this host gets if it is connected to others: a socket for their pages, and in any case memory of its own."""
+    if not _is_told_of_others(plan.settings.get("boot", {})):
+        return plan
+    size = topology.cells[plan.index].ram
+    memory = {"base": topology.board.ram_base, "size": size}
+    return replace(plan, settings={**plan.settings, "memory": memory}, ram_size=size, pages=True)
+
+
+def _is_told_of_others(boot: Mapping[str, Any]) -> bool:
+    return "flavour" in boot
+
+
+def boot_facts(topology: Topology, monitor: Monitor, index: int) -> dict[str, Any]:
+    """What a cell is told of its connections and devices at each of its starts; nothing if it has none."""
+    info, cell = monitor.mechanism.boot_info(monitor.cells[index]), topology.cells[index]
+    drives = cell.kind == "guest" and bool(cell.devices)  # a device that reaches for its owner's memory must find some
+    facts = {"flavour": topology.flavour, **info} if info or drives or is_connected(topology.wiring, index) else {}
+    owned = {name: _place(topology.board.device(name)) for name in cell.devices}
+    more = {"devices": owned, "hosted": _hosted(topology, index)}
+    return facts | {key: told for key, told in more.items() if told}
+
+
+def _place(spec: DeviceSpec) -> dict[str, Any]:
+    """Where a driver finds a physical device: its registers and the line that the monitor routes."""
+    return {"base": spec.base, "size": spec.size, "line": spec.line, "model": spec.model}
+
+
+def is_connected(wiring: Wiring, index: int) -> bool:
+    """Whether a cell has anything to do with another one."""
+    pager = index in wiring.pagers or index in wiring.pagers.values()
+    return pager or bool(wiring.of(index)) or any(index in memory.cells for memory in wiring.shared)
+
+
+def shares_memory(wiring: Wiring, index: int) -> bool:
+    """Whether a cell is given pages of others under every flavour."""
+    linked = any(channel.kind in LINK_PAGES for channel in wiring.of(index))
+    return linked or any(index in memory.cells for memory in wiring.shared)
+
+
+def _plan(
+    topology: Topology, index: int, boot: dict[str, Any], link: str, sandbox: SandboxPolicy, measure: bool
+) -> CellPlan:
+    cell = topology.cells[index]
     settings: dict[str, Any] = {"preload": list(cell.preload), "measure": measure, "small": cell.kind != "kernel"}
+    if boot:
+        settings["boot"] = boot
+    if posted := _posted(topology.wiring, boot):
+        settings["posted"] = posted
     if cell.kind == "guest":
-        settings |= _python_settings(topology, cell)
+        settings |= _python_settings(topology, cell) | {"preload": [*cell.preload, module_of(boot)]}
         guest = pickle_guest(cell.function) if cell.function is not None else b""
         return CellPlan(index, cell.name, settings, guest, sandbox, transport=link)
-    placement = place(topology, cell)
+    placement = place(topology, cell, boot)
     base = topology.board.ram_base
     settings |= {"kind": "machine", "machine": _machine_settings(topology, cell, placement)}
+    settings |= {"memory": {"base": base, "size": cell.ram}}
     segments = [(address - base, content) for address, content in placement.segments]
     return CellPlan(index, cell.name, settings, b"", sandbox, ram_size=cell.ram, segments=segments, transport=link)
+
+
+def _posted(wiring: Wiring, boot: Mapping[str, Any]) -> list[int]:
+    """Slots of a cell's message channels that ride on ZeroMQ. A channel without a slot is made of the cells' own memory."""
+    transports = {channel.name: channel.transport for channel in wiring.channels}
+    return [told["slot"] for told in boot.get("channels", ()) if "slot" in told and transports[told["name"]] == "zmq"]
 
 
 def _python_settings(topology: Topology, cell: CellSpec) -> dict[str, Any]:
@@ -117,6 +198,11 @@ def _machine_settings(topology: Topology, cell: CellSpec, placement: Placement) 
     """`MachineSpec` as plain data."""
     board = topology.board
     owned = [board.device(name) for name in cell.devices]
+    hosted = emulated_devices(topology, cell)
+    own = [] if cell.paravirtual else [_part(spec) for spec in board.private if spec.name not in hosted]
+    gaps = (
+        [] if cell.paravirtual else [(region.name, region.base, region.size) for region in board.regions_not_modelled]
+    )
     return {
         "hz": board.clock_hz,
         "ram_base": board.ram_base,
@@ -124,21 +210,58 @@ def _machine_settings(topology: Topology, cell: CellSpec, placement: Placement) 
         "unicorn_model": board.cpu.unicorn_model,
         "cycles": board.cpu.cycles,
         "code_buffer": CODE_BUFFER[cell.kind],
-        "private": [_part(spec) for spec in board.private],
-        "unmodelled": [(region.name, region.base, region.size) for region in board.regions_not_modelled],
-        "physical": [(spec.base, spec.size) for spec in owned],
+        "private": own,
+        "unmodelled": gaps,
+        "physical": [*((spec.base, spec.size) for spec in owned), *map(_whole_pages, hosted.values())],
         "hypercall_base": HYPERCALL_BASE,
         "entry": placement.entry,
         "registers": placement.registers,
+        "paravirtual": cell.paravirtual,
+        "vtlb": None if cell.paravirtual else _vtlb(topology),
     }
+
+
+def _vtlb(topology: Topology) -> dict[str, int] | None:
+    """The board's TLB and the flavour's virtual one, None where there is none: not every flavour's MMU is virtual in this way."""
+    tlb, costs = topology.board.cpu.tlb, FLAVOURS[topology.flavour].costs
+    if "vtlb" not in costs.operations or not topology.vtlb:
+        return None
+    return {
+        "entries": tlb.entries,
+        "ways": tlb.ways,
+        "split": int(tlb.split),
+        "asid": int(tlb.asid),
+        "virtual_entries": topology.vtlb,
+        "miss_cycles": costs.of("vtlb"),
+        "upkeep_cycles": costs.hypercall,
+    }
+
+
+def emulated_devices(topology: Topology, cell: CellSpec) -> dict[str, DeviceSpec]:
+    """Those of the board's private devices that this cell finds at its pager, by name."""
+    names = cell.emulated if FLAVOURS[topology.flavour].hosts else ()
+    return {spec.name: spec for spec in topology.board.private if spec.name in names}
+
+
+def _whole_pages(spec: DeviceSpec) -> tuple[int, int]:
+    """The pages in which a device lies (base, size): what the engine can let go."""
+    first, end = spec.base // PAGE, -(-(spec.base + spec.size) // PAGE)
+    return first * PAGE, (end - first) * PAGE
+
+
+def _hosted(topology: Topology, index: int) -> dict[str, Any]:
+    """What the clients of a pager want emulated: cell -> its devices."""
+    clients = [topology.cells[client] for client, pager in topology.wiring.pagers.items() if pager == index]
+    wanted = {client.name: emulated_devices(topology, client).values() for client in clients}
+    return {name: [_part(spec) for spec in specs] for name, specs in wanted.items() if specs}
 
 
 def _part(spec: DeviceSpec) -> dict[str, Any]:
     return spec.model_dump(include={"name", "model", "base", "size", "irq", "more_irqs", "parent", "params"})
 
 
-def place(topology: Topology, cell: CellSpec) -> Placement:
-    """What lies where in the cell's RAM at its start.
+def place(topology: Topology, cell: CellSpec, boot: Mapping[str, Any] | None = None) -> Placement:
+    """What lies where in the cell's RAM at its start. `boot`: what it is told of its connections.
 
     Raises:
         ImageError: it does not fit.
@@ -147,7 +270,7 @@ def place(topology: Topology, cell: CellSpec) -> Placement:
     image = recognise(cell.path.name, cell.path.read_bytes())
     board = topology.board
     if cell.kind == "image":
-        page = _info_page(topology, cell)
+        page = info_page(topology, cell, boot or {})
         return place_bare_metal(image, ram_base=board.ram_base, ram_size=cell.ram, info_page=page)
     linux = board.linux
     assert linux is not None
@@ -176,54 +299,3 @@ def _command_line(board: Board, cell: CellSpec) -> str:
     assert board.linux is not None
     words = [board.linux.cmdline, f"cellvisor.hypercalls={HYPERCALL_BASE:#x}", cell.append]
     return " ".join(word for word in words if word)
-
-
-def _info_page(topology: Topology, cell: CellSpec) -> bytes:
-    """What a bare-metal image is told of the board."""
-    board = topology.board
-    fields = {
-        "ram_base": board.ram_base,
-        "ram_size": cell.ram,
-        "hz": board.clock_hz,
-        "hypercall_base": HYPERCALL_BASE,
-        "core_count": 1,
-        "seed": int.from_bytes(hashlib.sha256(f"{topology.seed}/{cell.name}".encode()).digest()[:8], "little"),
-        "vectors": vectors_for(ram_base=board.ram_base, architecture=board.cpu.architecture),
-        **_uart_fields(board),
-        **_controller_fields(board),
-        **_timer_fields(board),
-    }
-    return build_info_page(args=cell.args if isinstance(cell.args, str) else "", **fields)
-
-
-def _first(board: Board, role: str) -> DeviceSpec | None:
-    return next((spec for spec in board.private if spec.role == role), None)
-
-
-def _uart_fields(board: Board) -> dict[str, int]:
-    uart = _first(board, "uart")
-    return {} if uart is None else {"uart_kind": UARTS[uart.model], "uart_base": uart.base}
-
-
-def _controller_fields(board: Board) -> dict[str, int]:
-    root = board.controller
-    if root is None:
-        return {}
-    second = root.base + int(root.params["cpu_interface"]) if "cpu_interface" in root.params else 0
-    return {"ic_kind": CONTROLLERS[root.model], "ic_base": root.base, "ic_base2": second}
-
-
-def _timer_fields(board: Board) -> dict[str, int]:
-    timer = _first(board, "timer")
-    if timer is None:
-        return {}
-    fields = {
-        "timer_kind": TIMERS[timer.model],
-        "timer_base": timer.base,
-        "timer_irq": timer.irq or 0,
-        "timer_hz": int(timer.params["frequency"]),
-    }
-    if timer.parent is not None:
-        cascade = board.device(timer.parent)
-        fields |= {"cascade_base": cascade.base, "cascade_irq": cascade.irq or 0}
-    return fields

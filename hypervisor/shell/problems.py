@@ -34,6 +34,7 @@ def _family() -> tuple[type[Exception], ...]:
     from hypervisor.shell.guests import GuestError as FetchError
     from hypervisor.shell.inputs import ReplayError
     from hypervisor.shell.loop import NoRoom
+    from hypervisor.shell.netlink import LinkError
     from hypervisor.shell.processes import ZygoteError
     from hypervisor.shell.runtime_dir import RuntimeDirError
     from hypervisor.shell.topology import TopologyError
@@ -44,6 +45,7 @@ def _family() -> tuple[type[Exception], ...]:
         GuestError,
         ImageError,
         InputError,
+        LinkError,
         NoRoom,
         OperatorError,
         ReplayError,

@@ -11,10 +11,11 @@ from typing import Any
 from hypervisor.abi.messages import pack
 from hypervisor.abi.records import BadRecord, Exit, Resume
 from hypervisor.abi.ticket import JOIN, Ticket, pieces
-from hypervisor.shell.cellhost import WAIT_NS, CellPlan, HostFigures, greeting
-from hypervisor.shell.links import PeerDied
+from hypervisor.shell.cellhost import PATIENCE, WAIT_NS, CellPlan, HostFigures, greeting
+from hypervisor.shell.links import Link, PeerDied
 from hypervisor.shell.links.zmq import ZmqHub, ZmqLink
 from hypervisor.shell.loop import HostTrouble, NoRoom
+from hypervisor.shell.post import PostedLink
 from hypervisor.shell.processes import CellProcess
 
 JOIN_S = 600.0
@@ -27,13 +28,14 @@ class RemoteHost:
     """The host side of one remote cell."""
 
     process: CellProcess | None = None
+    ram = -1
 
     def __init__(self, plan: CellPlan, hub: ZmqHub, endpoint: str, ticket: Path) -> None:
         self.plan = plan
         self.figures = HostFigures()
         self._hub, self._endpoint, self._path = hub, endpoint, ticket
         self._keys: tuple[bytes, bytes] | None = None
-        self._link: ZmqLink | None = None
+        self._link: Link | None = None
 
     def start(self) -> None:
         """Write the ticket and say how to join.
@@ -51,7 +53,8 @@ class RemoteHost:
             raise NoRoom(f"--ticket {self._path}: {why} (say with --ticket where it can be written)") from None
         with os.fdopen(descriptor, "w") as file:
             file.write(ticket.to_json())
-        self._link = ZmqLink(self._hub, self.plan.name)
+        name, posted, link = self.plan.name, self.plan.posted, ZmqLink(self._hub, self.plan.name)
+        self._link = PostedLink(link, self._hub, name, posted, PATIENCE.backstop) if posted else link
         say = f"waiting for cell {self.plan.name}: cellvisor cell --connect {self._endpoint} --ticket {self._path}"
         print(f"cellvisor: {say}", file=sys.stderr, flush=True)
 
@@ -72,7 +75,7 @@ class RemoteHost:
 
     def _order(self) -> dict[str, Any]:
         plan = self.plan
-        base = plan.settings["machine"]["ram_base"] if plan.ram_size else 0
+        base = plan.settings["memory"]["base"] if plan.ram_size else 0
         segments = [(base + offset, content) for offset, content in plan.segments]
         settings = {**plan.settings, "segments": segments, "directory": ""}
         return {
@@ -135,6 +138,10 @@ class RemoteHost:
                 self._link.close()
             self._link = None
             self._path.unlink(missing_ok=True)
+
+    def hand_over(self, message: bytes, descriptor: int) -> None:
+        """It has no page in common with anybody."""
+        raise HostTrouble("runs on another host: it can be given no page")
 
     def measure(self) -> None:
         """Nothing of it can be measured here."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hypervisor.core.cell import Cell
 from hypervisor.core.energy import Power
+from hypervisor.core.ledger import CellLedger
 from hypervisor.shell.guests import resolve
 from hypervisor.shell.provenance import Binary
 from hypervisor.shell.summary import (
@@ -25,6 +26,9 @@ from hypervisor.shell.topology.programs import DEBIAN
 
 if TYPE_CHECKING:
     from hypervisor.api import Run
+
+_NO_LEDGER = CellLedger(cycles={}, counts={}, time=0)
+"""Of a cell that has not run."""
 
 
 def summarise(run: Run) -> Summary:
@@ -56,6 +60,7 @@ def summarise(run: Run) -> Summary:
 
 def _cell(cell: Cell, run: Run, time: int, power: Power) -> CellSummary:
     account = cell.account
+    ledger = run.monitor.ledger.to_dict().get(cell.name, _NO_LEDGER)
     return CellSummary(
         state=str(cell.shown_state()),
         why=cell.why,
@@ -71,7 +76,8 @@ def _cell(cell: Cell, run: Run, time: int, power: Power) -> CellSummary:
         restarts=account.restarts,
         console_bytes=account.output,
         peak_memory=run.monitor.frames.account(cell.name).peak,
-        cycles=run.monitor.ledger.to_dict().get(cell.name, {"cycles": {}})["cycles"],
+        cycles=ledger["cycles"],
+        operations=ledger["counts"],
     )
 
 
@@ -79,7 +85,7 @@ def describe_binaries(topology: Topology) -> Iterator[Binary]:
     """Every program of a topology with its hash; those from Debian with package and version."""
     for cell in topology.cells:
         sources = {"kernel": (cell.source if cell.kind == "kernel" else None), "initrd": cell.initrd}
-        for key in ("image", "kernel", "initrd", "guest"):
+        for key in ("image", "kernel", "initrd", "guest", "domain"):
             name = f"cells.{cell.group}.{key}"
             if name not in topology.hashes:
                 continue

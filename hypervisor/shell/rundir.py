@@ -5,7 +5,10 @@
     inputs.jsonl          what came from outside, and when
     trace.jsonl           what happened (trace.py); trace.perfetto.json the same for a timeline viewer
     console/CELL.log      what each cell said
-    files/NAME            anything else that belongs to the run: policies that it read, pictures of displays
+    net/DEVICE.pcap       every frame of a network device (pcap.py); net/DEVICE.link: what the board at the other end told
+    boards/NAME/          the run of that board, if it was started with this one
+    frames/DEVICE-T.png   what a display showed at cycle T (pictures.py)
+    files/NAME            anything else that belongs to the run, as the policies that it read
     summary.json          the account at the end: without it, the run did not come to its end
 
 `run.json` also marks the directory as ours: a second run with the same `--out` replaces the first, but a directory
@@ -65,6 +68,8 @@ class RunDirectory:
         run = cls(path)
         run.write_provenance(Provenance.of(topology))
         run.write_topology(topology.source_text.encode())
+        if topology.mac_policy is not None:
+            run.write_file("policy.toml", topology.wiring.policy.encode())
         return run
 
     def finish(self, summary: Summary, *, timeline: bool = True) -> None:
@@ -118,6 +123,26 @@ class RunDirectory:
         if not _FILE.fullmatch(name):
             raise ValueError(f'"{name}" is not a plain file name')
         self._write(f"files/{name}", content)
+
+    def write_frame(self, name: str, content: bytes) -> None:
+        """Keep a picture under `frames/`."""
+        if not _FILE.fullmatch(name):
+            raise ValueError(f'"{name}" is not a plain file name')
+        try:
+            (self.path / "frames").mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunDirError.because(self.path / "frames", error) from error
+        self._write(f"frames/{name}", content)
+
+    def capture_path(self, device: str) -> Path:
+        """For the `Capture` of a network device."""
+        if not _NAME.fullmatch(device):
+            raise ValueError(f'"{device}" is not a name of a device')
+        return self.path / "net" / f"{device}.pcap"
+
+    def link_path(self, device: str) -> Path:
+        """For what the board at the other end of a device's cable told (netlink.py)."""
+        return self.capture_path(device).with_suffix(".link")
 
     def console(self, cell: str, output: bytes) -> None:
         """Append what a cell said to its log; it can be read at once.
@@ -188,5 +213,17 @@ def _clear(path: Path) -> None:
         if (path / name).is_symlink():
             (path / name).unlink()
         (path / name).mkdir(exist_ok=True)
-    for old in (*(path / name for name in _OURS), *(path / "console").glob("*.log"), *(path / "files").glob("*")):
+    for name in ("net", "frames"):  # made when there is something to put into them
+        if (path / name).is_symlink():
+            (path / name).unlink()
+    captured = (*(path / "net").glob("*.pcap"), *(path / "net").glob("*.link"), *(path / "frames").glob("*.png"))
+    for old in (
+        *(path / name for name in _OURS),
+        *(path / "console").glob("*.log"),
+        *(path / "files").glob("*"),
+        *captured,
+    ):
         old.unlink(missing_ok=True)
+    for name in ("net", "frames"):
+        if (path / name).is_dir() and not any((path / name).iterdir()):
+            (path / name).rmdir()

@@ -84,9 +84,9 @@ class CellSummary:
 
     `state` is how it ended, `why` the reason if that needs one. `ran`: cycles on a core; `share_percent`: of the time
     of all cores. `switches`: how often a core went over to it. `interrupts`: that it took. `exits`: by the names of
-    `ExitKind` in lower case. `cycles`: charged to it, by the causes of the ledger. `peak_memory`: bytes of board memory that it
-    owned at most. `wake_latency`: from the moment when it was due to the moment when it ran.
-    `console_bytes`: that it wrote.
+    `ExitKind` in lower case. `cycles`: charged to it, by the causes of the ledger; `operations`: how often a mechanism
+    of the flavour did something on its behalf, by the same names. `peak_memory`: bytes of board memory that it owned at
+    most. `wake_latency`: from the moment when it was due to the moment when it ran. `console_bytes`: that it wrote.
     """
 
     state: str
@@ -104,6 +104,7 @@ class CellSummary:
     console_bytes: int = 0
     peak_memory: int = 0
     cycles: Mapping[str, int] = field(default_factory=dict)
+    operations: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

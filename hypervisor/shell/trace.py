@@ -84,6 +84,10 @@ def _shutdown(record: Exit) -> str:
     return f',"status":{record.a0}'
 
 
+def _exception(record: Exit) -> str:
+    return f',"trap":{record.a0},"pc":{record.a1},"state":{_quote(record.data.hex())}'
+
+
 _DETAIL: dict[int, Callable[[Exit], str]] = {
     ExitKind.WAIT: _wait,
     ExitKind.READ: _read,
@@ -91,6 +95,7 @@ _DETAIL: dict[int, Callable[[Exit], str]] = {
     ExitKind.HYPERCALL: _hypercall,
     ExitKind.FAULT: _fault,
     ExitKind.SHUTDOWN: _shutdown,
+    ExitKind.EXCEPTION: _exception,
 }
 _BY_KIND = tuple(_DETAIL.get(kind) for kind in ExitKind)
 """What a line says beyond the common fields, by kind of exit."""

@@ -19,6 +19,9 @@ import pytest
 import zmq
 
 from hypervisor import launch
+from hypervisor.abi.messages import pack
+from hypervisor.abi.records import Exit, ExitKind
+from hypervisor.abi.time import NEVER
 from hypervisor.api import Run
 from tests.support.guests import testimony as what_a_witness_says
 from tests.support.live import ROOT, Live, alone, cells, gone, until
@@ -191,6 +194,17 @@ def test_a_remote_cell_that_dies_while_it_sleeps_is_noticed(live: Live, far: Far
     assert run.state("hog") == "running"
 
 
+@pytest.mark.parametrize("flavour", ["l4", "okl4"])
+def test_a_channel_leads_to_another_host_too(live: Live, far: Far, tmp_path: Path, flavour: str) -> None:
+    endpoint, ticket = free_port(), tmp_path / "pong.ticket"
+    thread = far.join_when_asked(endpoint, ticket)
+    with live("ping", flavour=flavour, remote=["pong"], listen=endpoint, ticket=ticket) as run:
+        thread.join()
+        assert run.run().why == "finished"
+        assert run.console("ping").endswith(b"checksum 24d036cc\n")
+        assert run.trace_hash == live.hash("ping", flavour=flavour)
+
+
 def test_a_ticket_of_another_run_opens_nothing_and_the_right_one_does(live: Live, far: Far, tmp_path: Path) -> None:
     endpoint, ticket = free_port(), tmp_path / "cell.ticket"
 
@@ -235,3 +249,61 @@ def test_the_death_of_the_monitor_ends_the_remote_cell(far: Far, place: Path) ->
         for pidfd in pidfds:
             os.close(pidfd)
         assert until(lambda: not [*place.glob("cellvisor-*")], 1.0)
+
+
+class Thief:
+    """Somebody with a cell's ticket and a program of his own. `routing_id`: what he calls himself, b"" for nothing."""
+
+    def __init__(self, ticket: Path, endpoint: str, routing_id: bytes) -> None:
+        stolen = json.loads(ticket.read_text())
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.linger = 1000
+        if routing_id:
+            self._socket.routing_id = routing_id
+        self._socket.curve_serverkey = stolen["server_key"].encode()
+        self._socket.curve_publickey = stolen["public_key"].encode()
+        self._socket.curve_secretkey = stolen["secret_key"].encode()
+        self._told = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self._socket.connect(endpoint)
+
+    def is_in(self) -> bool:
+        """Whether the monitor's socket has accepted the key."""
+        return bool(self._told.poll(0))
+
+    def say(self, message: bytes) -> None:
+        """Send it, to the last byte, and hang up."""
+        for _ in range(3):
+            self._socket.send(message)
+        self._socket.disable_monitor()
+        self._told.close(0)
+        self._socket.close()
+        self._context.term()  # waits for `linger` at most
+
+
+@pytest.mark.parametrize("disguised", [False, True], ids=["in its own name", "in the other's name"])
+def test_who_has_the_ticket_of_one_cell_cannot_speak_for_another(
+    live: Live, far: Far, tmp_path: Path, disguised: bool
+) -> None:
+    endpoint, tickets = free_port(), [tmp_path / f"cell-{name}.ticket" for name in "ab"]
+    thread = far.join_when_asked(endpoint, *tickets)
+    table = cells(a="listener", b="listener", witness="witness")
+    with live(table, remote=["a", "b"], listen=endpoint, ticket=tmp_path / "cell.ticket") as run:
+        thread.join()
+        run.until("20ms")
+        hub = run._hub
+        assert hub is not None
+        a, b = (hub._peers[name] for name in "ab")
+        assert b.routing_id
+        thief = Thief(tickets[0], endpoint, b.routing_id if disguised else b"")
+        assert until(lambda: hub.pump(5) or thief.is_in())
+        thief.say(pack(Exit(run.cell("b").vcpu.seq + 1, ExitKind.SHUTDOWN, run.now + 1000, 0, NEVER)))
+        until(lambda: hub.pump(5) or bool(a.inbox or b.inbox), 0.3)
+        assert not b.inbox
+        assert bool(a.inbox) is not disguised
+        for name in "ab":
+            run.type_text(name, "hello\n")
+        run.until("100ms")
+        assert (run.state("b"), run.console("b")) == ("shut down", b"listening\nheard hello\n")
+        assert run.console("witness") == what_a_witness_says()
+        assert run.state("a") == ("shut down" if disguised else "failed")

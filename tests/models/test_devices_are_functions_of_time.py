@@ -2,8 +2,8 @@
 
 The same accesses at the same times are made to two devices. One is left alone between them; the other's `advance()`
 is called at arbitrary moments in between. Reads, line levels after each access, misuse and the final state must be
-the same. A third device is driven as a runtime does it, from deadline to deadline: its lines must change exactly
-there.
+the same, and so must be what was sent and what was written to memory. A third device is driven as a runtime does it,
+from deadline to deadline: its lines must change exactly there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from devices import NEVER, Bus, OrionTimer, PxaOst, Sp804, SysClock, assemble
+from devices import (
+    NEVER,
+    Bus,
+    Framebuffer,
+    NandFlash,
+    Nic,
+    NorFlash,
+    OrionTimer,
+    PxaOst,
+    Sp804,
+    SysClock,
+    Touch,
+    assemble,
+)
 from devices.bench import Bench
 
 HZ = 1000
@@ -45,12 +58,81 @@ def timer_makers() -> dict[str, Callable[[Bench], Any]]:
     return makers
 
 
-MAKERS = timer_makers()
+def other_makers() -> dict[str, Callable[[Bench], Any]]:
+    """Parts that work for a while: with times of a few ticks, so that much of it happens in a short program."""
+    nand = {"blocks": 4, "bad_blocks": 1, "endurance": 2, "read_ns": 5, "program_ns": 11, "erase_ns": 23, "byte_ns": 0}
+    makers: dict[str, Callable[[Bench], Any]] = {"touch": lambda bench: Touch(bench.wiring())}
+    for frequency in (300, 1000, 2500):
+        for name, model in (
+            ("nor_flash", partial(NorFlash, word_us=7, buffer_us=9, erase_us=31, endurance=2)),
+            ("nand_flash", partial(NandFlash, **nand)),
+            ("framebuffer", Framebuffer),
+            ("nic", Nic),
+        ):
+            makers[f"{name}-{frequency}"] = partial(make, model, frequency)
+    return makers
+
+
+MAKERS = timer_makers() | other_makers()
+
+PREPARED: dict[str, list[Step]] = {
+    # Some control bits that chance would hardly find together.
+    "framebuffer": [("write", 0x1C, 0xC), ("write", 0x08, 1 << 26), ("write", 0x18, 0x2801)],
+    "nand_flash": [("write", 0x00, 0b11), ("write", 0x24, 4)],
+    "nor_flash": [("write", 0, 0xB8), ("write", 0, 3)],
+    "nic": [
+        *(("write", 0x400 + 8 * n, 20 << 16 | (0xC000 if n < 63 else 0xE000)) for n in range(3)),
+        ("write", 0x08, 0x7F),
+        ("write", 0x00, 0xA083),
+    ],
+}
+"""What is written to a part before the program begins."""
+
+
+def writes(*pairs: int) -> list[Step]:
+    return [("write", offset, value) for offset, value in zip(pairs[::2], pairs[1::2], strict=True)]
+
+
+HABITS: dict[str, list[list[Step]]] = {
+    "framebuffer": [
+        writes(0x28, 0xC),
+        writes(0x1C, 0x4),
+        writes(0x1C, 0x8),
+        writes(0x18, 0x1801),
+        writes(0x18, 0x3801),
+    ],
+    "nand_flash": [
+        *(writes(0x08, 3, 0x28, 1, 0x2C, 0, 0x30, 3, 0x34, job) for job in (1, 2)),
+        writes(0x08, 3, 0x28, 0, 0x30, 3, 0x34, 3),
+        writes(0x0C, 0x60, 0x10, 64, 0x10, 0, 0x0C, 0xD0),
+        writes(0x0C, 0x80, 0x10, 0, 0x10, 0, 0x10, 1, 0x10, 0, 0x18, 0x1234_5678, 0x0C, 0x10),
+        writes(0x0C, 0x00, 0x10, 0, 0x10, 0, 0x10, 1, 0x10, 0, 0x0C, 0x30),
+    ],
+    "nor_flash": [
+        writes(0, 0x20, 0, 0xD0),
+        writes(0, 0x40, 0, 0x5A5A),
+        writes(0, 0xE8, 0, 1, 0x20, 0x1111, 0x4C, 0x2222, 0, 0xD0),
+        writes(0, 0x50, 0, 0xFF),
+    ],
+    "nic": [
+        *(writes(0x400 + 8 * n, length << 16 | 0xC000) for n in range(3) for length in (20, 64)),
+        writes(0x04, 0x7F),
+        writes(0x600, 0xC000, 0x608, 0xC000, 0x610, 0xC000),
+    ],
+}
+"""What a driver of the part does in one go."""
+OFFSETS = {
+    "framebuffer": [0x00, 0x04, 0x08, 0x10, 0x18, 0x1C, 0x20, 0x28, 0x2C],
+    "nic": [0x00, 0x04, 0x400, 0x404, 0x408, 0x410, 0x600, 0x608],
+}
+"""Where the rest of a program plays, if that is not everywhere."""
 
 
 @st.composite
 def programs(draw: st.DrawFn, name: str) -> list[Step]:
-    offsets = st.sampled_from([*MAKERS[name](Bench(HZ)).registers.registers, 0x50])
+    part = name.partition("-")[0]
+    everywhere = [*MAKERS[name](Bench(HZ)).registers.registers, 0x50]
+    offsets = st.sampled_from(OFFSETS.get(part, everywhere))
     step = st.one_of(
         st.tuples(st.just("wait"), st.integers(0, 60), st.just(0)),
         st.tuples(st.just("wait"), st.sampled_from([1, 300, 70_000]), st.just(0)),
@@ -58,7 +140,11 @@ def programs(draw: st.DrawFn, name: str) -> list[Step]:
         st.tuples(st.just("write"), offsets, WORDS),
         st.tuples(st.just("write"), offsets, WORDS),
     )
-    return draw(st.lists(step, max_size=30))
+    if part not in HABITS:
+        return draw(st.lists(step, max_size=30))
+    habit, rest = st.sampled_from(HABITS[part]), st.tuples(st.just("wait"), st.integers(0, 60), st.just(0))
+    stretch = st.one_of(habit, st.lists(rest, min_size=1, max_size=1), st.lists(step, min_size=1, max_size=1))
+    return PREPARED[part] + [each for steps in draw(st.lists(stretch, max_size=20)) for each in steps]
 
 
 def run(device: Any, bench: Bench, program: list[Step], wait: Callable[[int], None]) -> list[object]:
@@ -74,7 +160,7 @@ def run(device: Any, bench: Bench, program: list[Step], wait: Callable[[int], No
             device.registers.write(operand, 4, value)
         seen.append([bench.level(output) for output in range(OUTPUTS)])
     device.advance()
-    return [*seen, bench.misuses]
+    return [*seen, bench.misuses, bench.frames, bench.memory]
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ CORES = (0, 1)
 CELLS = ("a", "b", "c")
 AFFINITIES = st.sampled_from([(), (0,), (1,), (0, 1)])
 RESERVATIONS = st.sampled_from([(0, 0), (3, 10), (5, 10), (4, 7), (7, 7), (1, 25)])
+WEIGHTS = st.sampled_from([(256, 0), (512, 0), (64, 0), (1, 0), (256, 50), (1024, 10), (256, 100)])
 TABLE: plain.Table = [("a", 7), ("b", 3), ("a", 2), ("c", 9), ("nobody", 4)]
 
 
@@ -40,7 +41,7 @@ class PolicyMachine(RuleBasedStateMachine):
 
     @initialize(slice_cycles=st.integers(1, 20))
     def build(self, slice_cycles: int) -> None:
-        self.policy = make_policy(self.NAME, slice_cycles=slice_cycles, windows=TABLE)
+        self.policy = make_policy(self.NAME, slice_cycles=slice_cycles, windows=TABLE, cores=len(CORES))
         self.reference = self.make_reference(slice_cycles)
         self.now = 0
         self.next_vcpu = 0
@@ -65,9 +66,13 @@ class PolicyMachine(RuleBasedStateMachine):
             self.stop(core)
 
     @precondition(lambda self: len(self.reference.known) < 6)
-    @rule(cell=st.sampled_from(CELLS), priority=st.integers(0, 3), reserved=RESERVATIONS, cores=AFFINITIES)
-    def add(self, cell: str, priority: int, reserved: tuple[int, int], cores: tuple[int, ...]) -> None:
-        params = VcpuParams(self.next_vcpu, cell, priority, *reserved, cores)
+    @rule(
+        cell=st.sampled_from(CELLS), priority=st.integers(0, 3), reserved=RESERVATIONS, cores=AFFINITIES, weight=WEIGHTS
+    )
+    def add(
+        self, cell: str, priority: int, reserved: tuple[int, int], cores: tuple[int, ...], weight: tuple[int, int]
+    ) -> None:
+        params = VcpuParams(self.next_vcpu, cell, priority, *reserved, cores, *weight)
         self.next_vcpu += 1
         self.policy.add(params)
         self.reference.add(params)
@@ -187,12 +192,34 @@ class PartitionMachine(PolicyMachine):
             assert (record.count, record.cycles) == tuple(map(sum, zip(*expected, strict=True)))
 
 
+class CreditMachine(PolicyMachine):
+    NAME = "credit"
+
+    def make_reference(self, slice_cycles: int) -> plain.Reference:
+        return plain.CreditReference(slice_cycles, len(CORES))
+
+
+class EarliestDeadlineMachine(PolicyMachine):
+    NAME = "edf"
+
+    def make_reference(self, slice_cycles: int) -> plain.Reference:
+        return plain.EarliestDeadlineReference(slice_cycles)
+
+
 MODEL = settings(max_examples=100, stateful_step_count=40, deadline=None, derandomize=True)
 
 
+MACHINES = [
+    FixedPriorityMachine,
+    RoundRobinMachine,
+    ReservationMachine,
+    PartitionMachine,
+    CreditMachine,
+    EarliestDeadlineMachine,
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "machine", [FixedPriorityMachine, RoundRobinMachine, ReservationMachine, PartitionMachine], ids=lambda m: m.NAME
-)
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda m: m.NAME)
 def test_the_policy_agrees_with_its_reference(machine: type[PolicyMachine]) -> None:
     run_state_machine_as_test(machine, settings=MODEL)

@@ -133,7 +133,7 @@ def knock(link: Any) -> None:
     from cells.engines.native._native import ffi, lib
 
     seen = ffi.new("uint32_t *", struct.unpack_from("<I", link._page, 0)[0] - 1)
-    lib.doorbell_trap(link._doorbell, 0, seen)
+    lib.doorbell_trap(link._doorbell, 0, seen, ffi.new("struct courtesy *"))
 
 
 def rewrites(port: Port) -> None:

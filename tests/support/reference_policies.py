@@ -7,6 +7,8 @@ is found by walking along the table. Nothing here is quick, and nothing is share
 
 from __future__ import annotations
 
+from collections import defaultdict
+from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from hypervisor.core.policies import VcpuParams
@@ -76,6 +78,10 @@ class Reference:
         """When `rank` may become another for one that does not run, or stops to hold for one that does."""
         return None
 
+    def rises(self, params: VcpuParams, now: int) -> int | None:
+        """When time alone makes it more urgent, for one that waits with a rank."""
+        return None
+
     def candidates(self, core: int, busy: frozenset[int]) -> list[VcpuParams]:
         waiting = [self.known[vcpu] for vcpu in self.line if vcpu not in busy]
         return [params for params in waiting if params.cores == () or core in params.cores]
@@ -91,6 +97,7 @@ class Reference:
         chosen = self.choice(core, now, busy)
         barred = [p for p in self.candidates(core, busy) if self.rank(p, now) is None]
         times = [self.next_change(p, now) for p in barred]
+        times += [self.rises(p, now) for p in self.candidates(core, busy) if p not in barred]
         if chosen is not None:
             times += [now + self.left[chosen], self.next_change(self.known[chosen], now)]
         return min((time for time in times if time is not None), default=None)
@@ -183,3 +190,164 @@ class PartitionReference(Reference):
             if what == "ran"
         ]
         return sum(cycles > 0 for cycles in late), sum(late)
+
+
+class EarliestDeadlineReference(Reference):
+    """Cycle by cycle from the log: each cycle takes one from the budget, a new period begins when the old one is over."""
+
+    LEVEL = 10**6
+
+    def server(self, params: VcpuParams, now: int) -> tuple[int, int, int]:
+        """(deadline, what is left, budgets spent) if nothing more happens before `now`."""
+        budget, period = params.budget, params.period
+        deadline = left = spent = 0
+        asleep = Entry("wake", now, now) if params.vcpu not in self.line else Entry("ran", now, now)
+        for what, start, end in [*self.log[params.vcpu], asleep]:
+            if what == "wake":
+                if start >= deadline or (spent == 0 and Fraction(left, deadline - start) > Fraction(budget, period)):
+                    deadline, left, spent = start + period, budget, 0
+                continue
+            for now_ in range(start, max(end, start + 1)):
+                while now_ >= deadline:
+                    deadline, left, spent = deadline + period, budget, 0
+                if what == "yield":
+                    left, spent = budget, spent + 1
+                elif end > start:
+                    left -= 1
+                    if left == 0:
+                        left, spent = budget, spent + 1
+        return deadline, left, spent
+
+    def yield_(self, vcpu: int, now: int) -> None:
+        if vcpu in self.line:
+            super().yield_(vcpu, now)
+
+    def rank(self, params: VcpuParams, now: int) -> int | None:
+        if params.budget == 0:
+            return self.LEVEL
+        deadline, _, spent = self.server(params, now)
+        return 2 * spent * self.LEVEL + deadline
+
+    def next_change(self, params: VcpuParams, now: int) -> int | None:
+        if params.budget == 0:
+            return None
+        deadline, left, _ = self.server(params, now)
+        return min(deadline, now + left)
+
+    def rises(self, params: VcpuParams, now: int) -> int | None:
+        if params.budget == 0:
+            return None
+        deadline, _, spent = self.server(params, now)
+        return deadline if spent else None
+
+    def preempts(self, waker: int, running: int, core: int, now: int) -> bool:
+        if super().preempts(waker, running, core, now):
+            return True
+        params, rival = self.known[waker], self.known[running]
+        if waker == running or not (params.cores == () or core in params.cores):
+            return False
+        rise, end = self.rises(params, now), self.next_change(rival, now)
+        if rise is None or (end is not None and rise >= end):
+            return False
+        mine, theirs = self.rank(params, rise), self.rank(rival, rise)
+        return mine is not None and theirs is not None and mine < theirs
+
+
+class CreditReference(Reference):
+    """Accounts by hand: every cycle that runs takes one credit, and every period each account is gone through."""
+
+    def __init__(self, slice_cycles: int, cores: int) -> None:
+        super().__init__(slice_cycles)
+        self.period, self.cores = 3 * slice_cycles, cores
+        self.number = 0
+        self.credit: dict[int, int] = {}
+        self.marks: defaultdict[int, set[str]] = defaultdict(set)  # of active, over, parked, boosted
+
+    def add(self, params: VcpuParams) -> None:
+        super().add(params)
+        self.credit[params.vcpu] = 0
+
+    def remove(self, vcpu: int) -> None:
+        super().remove(vcpu)
+        del self.credit[vcpu]
+        self.marks.pop(vcpu, None)
+
+    def wake(self, vcpu: int, now: int) -> None:
+        self.pass_to(now)
+        if vcpu not in self.line:
+            self.marks[vcpu].discard("boosted")
+            if not self.marks[vcpu] & {"over", "parked"}:
+                self.marks[vcpu].add("boosted")
+        super().wake(vcpu, now)
+
+    def charge(self, vcpu: int, start: int, end: int) -> None:
+        super().charge(vcpu, start, end)
+        for now in range(start, end):
+            self.pass_to(now)
+            self.credit[vcpu] -= 1
+            self.marks[vcpu].add("active")
+            if (now + 1) % self.slice == 0:
+                self.marks[vcpu].discard("boosted")
+
+    def pass_to(self, now: int) -> None:
+        while self.number < now // self.period:
+            self.number += 1
+            self.account()
+
+    def most(self, params: VcpuParams) -> int:
+        return -(-self.period * params.cap // 100) if params.cap else self.period
+
+    def account(self) -> None:
+        earned = self.earned([p for p in self.known.values() if "active" in self.marks[p.vcpu]])
+        for vcpu, params in self.known.items():
+            marks = self.marks[vcpu]
+            marks.discard("boosted")
+            if "active" not in marks:
+                continue
+            self.credit[vcpu] += earned[vcpu]
+            if self.credit[vcpu] >= 0:
+                marks -= {"over", "parked"}
+                if self.credit[vcpu] > self.period:
+                    self.credit[vcpu] //= 2
+                    marks.discard("active")
+                continue
+            marks.add("over")
+            if params.cap and self.credit[vcpu] < -self.most(params):
+                marks.add("parked")
+            if not params.cap and self.credit[vcpu] < -self.period:
+                self.credit[vcpu] = -self.period
+
+    def earned(self, active: list[VcpuParams]) -> dict[int, int]:
+        """Again and again: everybody gets his part of the rest by weight; who has no room for it gets his most and leaves."""
+        done: dict[int, int] = {}
+        while True:
+            waiting = [p for p in active if p.vcpu not in done]
+            rest = Fraction(self.period * self.cores - sum(done.values()))
+            weights = sum(p.weight for p in waiting)
+            full = [p for p in waiting if rest * p.weight / weights >= self.most(p)]
+            if not full:
+                return done | {p.vcpu: -(-(rest * p.weight) // weights) for p in waiting}
+            done |= {p.vcpu: self.most(p) for p in full}
+
+    def at(self, now: int) -> CreditReference:
+        """How things are at `now` if nothing happens before."""
+        if now // self.period <= self.number:
+            return self
+        future = CreditReference(self.slice, self.cores)
+        future.known, future.number, future.credit = self.known, self.number, dict(self.credit)
+        future.marks.update({vcpu: set(marks) for vcpu, marks in self.marks.items()})
+        future.pass_to(now)
+        return future
+
+    def rank(self, params: VcpuParams, now: int) -> int | None:
+        marks = self.at(now).marks[params.vcpu]
+        if "parked" in marks:
+            return None
+        if "over" in marks:
+            return 3
+        return 1 if "boosted" in marks or params.vcpu not in self.line else 2
+
+    def next_change(self, params: VcpuParams, now: int) -> int | None:
+        boosted = "boosted" in self.at(now).marks[params.vcpu]
+        grain = self.slice if boosted else self.period
+        return now - now % grain + grain

@@ -14,11 +14,14 @@ from hypervisor.abi.time import NEVER
 from hypervisor.core.cell import Cell, CellParams
 from hypervisor.core.costs import Costs
 from hypervisor.core.frames import FrameTable
+from hypervisor.core.mechanism import Mechanism
 from hypervisor.core.monitor import Monitor
 from hypervisor.core.policies import Policy, make_policy
+from hypervisor.core.wiring import Wiring
 from hypervisor.shell.inputs import Input, InputLog, ReplayInputs
 from hypervisor.shell.loop import HostTrouble, Loop
 from hypervisor.shell.trace import Trace
+from tests.support.memory import BytesMemory
 
 Script = Callable[["ScriptedVcpu"], Generator[Exit, None, None]]
 
@@ -52,8 +55,8 @@ class ScriptedVcpu:
             else:
                 yield self.exit(ExitKind.WAIT, deadline=until)
 
-    def call(self, number: int, a1: int = 0, a2: int = 0) -> Generator[Exit, None, int]:
-        yield self.exit(ExitKind.HYPERCALL, a0=number, a1=a1, a2=a2)
+    def call(self, number: int, a1: int = 0, a2: int = 0, a3: int = 0, data: bytes = b"") -> Generator[Exit, None, int]:
+        yield self.exit(ExitKind.HYPERCALL, a0=number, a1=a1, a2=a2, a3=a3)._replace(data=data)
         return self.resume.value
 
     def say(self, text: bytes) -> Generator[Exit, None, None]:
@@ -120,11 +123,12 @@ class Bench:
         log: InputLog | None = None,
         inputs: Callable[[Loop], Sequence[Input]] | None = None,
         block: int = 7,
+        mechanism: Callable[[Monitor, Wiring], Mechanism] = Mechanism,
+        wiring: Wiring | None = None,
     ) -> None:
         more = params or {}
         cells = [
-            CellParams(name, 4096, **{"cores": tuple(range(cores)), **more.get(name, {})})  # type: ignore[arg-type]
-            for name in scripts
+            CellParams(name, **{"ram": 4096, "cores": tuple(range(cores)), **more.get(name, {})}) for name in scripts
         ]
         chosen = make_policy(policy, slice_cycles=slice_cycles) if isinstance(policy, str) else policy
         self.monitor = Monitor(
@@ -135,6 +139,8 @@ class Bench:
             cores=cores,
             quantum=quantum,
             latency=latency,
+            mechanism=mechanism,
+            wiring=wiring,
         )
         self.hosts = {
             name: ScriptedHost(script, block=block, die_at=(die_at or {}).get(name, NEVER))
@@ -150,6 +156,7 @@ class Bench:
             show=self._show,
             poll=lambda: list(inputs(self.loop)) if inputs else [],
             replay=replay,
+            memory=BytesMemory.under(self.monitor),
         )
         self.loop.boot()
 

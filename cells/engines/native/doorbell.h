@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* As in records.py; tests/unit/abi compares them. */
-#define LAST_KIND 8
+#define LAST_KIND 9
 #define PAYLOAD_LIMIT 1024
 #define EVENTS_LIMIT 3072
 #define OVERSHOOT 1048576
@@ -31,6 +31,11 @@ struct exit_record {
     uint32_t output, data; /* bytes that follow */
 };
 
+/* Whether to step aside before sleeping: not for the next `pause` times; `next` is how long the next pause would be. */
+struct courtesy {
+    uint32_t pause, next;
+};
+
 /* The monitor's end of one page. */
 struct link {
     struct doorbell *page;
@@ -41,6 +46,7 @@ struct link {
     int spin_us;
     uint32_t seen;
     uint64_t seq, start, latest; /* what an honest exit may claim */
+    struct courtesy courtesy;
 };
 
 /* The cell's end. */
@@ -50,6 +56,7 @@ struct cell_end {
     struct exit_record *exit;
     int spin_us;
     uint32_t seen;
+    struct courtesy courtesy;
 };
 
 enum link_outcome { LINK_EXIT = 0, LINK_TIMEOUT = 1, LINK_DEAD = 2, LINK_BAD = 3 };
@@ -63,6 +70,6 @@ int link_wait(struct link *link, int64_t timeout_ns);
 /* Cell: be marked by the kernel when this thread dies. */
 void doorbell_adopt(struct doorbell *page);
 /* Cell: hand over the exit that was packed into the page, then sleep until the next resume. */
-void doorbell_trap(struct doorbell *page, int spin_us, uint32_t *seen);
+void doorbell_trap(struct doorbell *page, int spin_us, uint32_t *seen, struct courtesy *courtesy);
 
 #endif

@@ -69,7 +69,7 @@ static int self_check(struct engine *e) {
 
 static int add_hooks(struct engine *e) {
     size_t hook;
-    int error = unicorn.hook_add(e->uc, &hook, UC_HOOK_BLOCK, (void *)block_hook, e, 1, 0);
+    int error = unicorn.hook_add(e->uc, &e->block_hook, UC_HOOK_BLOCK, (void *)block_hook, e, 1, 0);
     if (error == UC_OK)
         error = unicorn.hook_add(e->uc, &hook, UC_HOOK_INTR, (void *)interrupt_hook, e, 1, 0);
     if (error == UC_OK)
@@ -142,6 +142,7 @@ struct vcpu *vcpu_open(int model, uint64_t code_buffer, const uint32_t *cost, in
 
 void vcpu_close(struct vcpu *v) {
     struct engine *e = (struct engine *)v;
+    vtlb_close(e->vtlb);
     if (e->context)
         unicorn.context_free(e->context);
     if (e->power_on)
@@ -158,9 +159,15 @@ void *vcpu_handle(struct vcpu *v) {
     return ((struct engine *)v)->uc;
 }
 
+void vcpu_flush_tlb(struct vcpu *v) {
+    unicorn.ctl(((struct engine *)v)->uc, CTL_TLB_FLUSH);
+}
+
 void vcpu_flush(struct vcpu *v) {
     struct engine *e = (struct engine *)v;
     unicorn.ctl(e->uc, CTL_TLB_FLUSH);
+    if (e->vtlb)
+        vtlb_forget_all(e->vtlb);
     flush_soon(e);
 }
 
@@ -173,6 +180,7 @@ void vcpu_reset(struct vcpu *v, uint32_t pc, uint32_t r0, uint32_t r1, uint32_t 
     reg_write(e, REG_R0 + 2, r2);
     reg_write(e, REG_PC, pc);
     v->lines &= LINE_IRQ | LINE_FIQ;
+    v->deprivileged = 0;
     vcpu_flush(v);
 }
 
@@ -190,6 +198,7 @@ int vcpu_read_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_
 }
 
 int vcpu_write_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t value) {
+    vtlb_changed((struct engine *)v);
     return cp15_write((struct engine *)v, crn, opc1, crm, opc2, value);
 }
 

@@ -46,13 +46,33 @@ static void enter(struct engine *e, const struct vector *to, uint32_t link, uint
     }
 }
 
+/* A de-privileged CPU has no vectors: who runs it takes the exception. 1 if so, and the run ends with PC at `pc`. */
+static int leaves(struct engine *e, uint32_t trap, uint32_t pc, uint32_t old, uint32_t status, uint32_t address) {
+    if (!e->v.deprivileged)
+        return 0;
+    e->v.trap = trap;
+    e->v.trap_status = status;
+    e->v.trap_address = address;
+    e->v.cycles += e->v.cost[COST_EXCEPTION];
+    reg_write(e, REG_PC, pc | (old & CPSR_T ? 1 : 0));
+    reg_write(e, REG_ESR, 0);
+    e->v.stop = STOP_EXCEPTION;
+    if (e->running)
+        unicorn.emu_stop(e->uc);
+    return 1;
+}
+
 static void undefined(struct engine *e, uint32_t pc, uint32_t old) {
     e->v.undef++;
+    if (leaves(e, TRAP_UNDEFINED, pc, old, 0, 0))
+        return;
     enter(e, &to_undefined, pc + (old & CPSR_T ? 2 : 4), old);
 }
 
 void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address) {
     e->v.prefetch_aborts++;
+    if (leaves(e, TRAP_PREFETCH_ABORT, pc, old, status, address))
+        return;
     cp15_write(e, 5, 0, 0, 1, status);
     if (e->v.features & FEATURE_IFAR)
         cp15_write(e, 6, 0, 0, 2, address);
@@ -61,6 +81,8 @@ void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status
 
 void data_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address) {
     e->v.data_aborts++;
+    if (leaves(e, TRAP_DATA_ABORT, pc, old, status, address))
+        return;
     cp15_write(e, 5, 0, 0, 0, status);
     cp15_write(e, 6, 0, 0, 0, address);
     enter(e, &to_data, pc + 8, old);
@@ -93,13 +115,17 @@ void interrupt_hook(void *uc, uint32_t number, void *user) {
     struct engine *e = user;
     uint32_t pc = reg_read(e, REG_PC), old = reg_read(e, REG_CPSR), status, address;
     (void)uc;
+    vtlb_fault(e, pc);
     switch (number) {
     case EXCEPTION_SVC:
         e->v.svc++;
+        if (leaves(e, TRAP_SWI, pc, old, 0, 0))
+            break;
         enter(e, &to_supervisor, pc, old);
         break;
     case EXCEPTION_PREFETCH: /* found before the block's hook is called: nothing was counted */
         fault_registers(e, &status, &address);
+        vtlb_fetch_fault(e, address);
         prefetch_abort(e, pc, old, status, modified(e, address));
         break;
     case EXCEPTION_DATA:
@@ -144,6 +170,7 @@ _Bool invalid_hook(void *uc, void *user) {
     }
     pc = reg_read(e, REG_PC);
     old = reg_read(e, REG_CPSR);
+    vtlb_fault(e, pc);
     take_back(e, pc);
     if (!is_hypercall(e, pc, old, &immediate)) {
         undefined(e, pc, old);
@@ -163,6 +190,8 @@ void take_line(struct engine *e, uint32_t line) {
     switch (line) {
     case LINE_IRQ:
         e->v.irqs++;
+        if (leaves(e, TRAP_IRQ, pc, old, 0, 0))
+            break;
         enter(e, &to_irq, pc + 4, old);
         break;
     case LINE_FIQ:

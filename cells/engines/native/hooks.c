@@ -9,8 +9,6 @@
 #include "internal.h"
 
 #define NOINLINE __attribute__((noinline, cold))
-/* Two blocks are never closer than this: the translator puts its record of a block, over 128 bytes, before its code. */
-#define SITE_SHIFT 7
 
 static int thumb_state(struct engine *e) {
     return (reg_read(e, REG_CPSR) & CPSR_T) != 0;
@@ -30,7 +28,7 @@ uint32_t deliverable(struct engine *e) {
 }
 
 /* The limit is reached or a line is pending: stop in front of this block, unless what is pending is masked. */
-static NOINLINE int must_stop(struct engine *e) {
+NOINLINE int must_stop(struct engine *e) {
     if (e->probing == 1) { /* probe_address lets one block run, uncounted */
         e->probing = 2;
         return 1;
@@ -43,7 +41,7 @@ static NOINLINE int must_stop(struct engine *e) {
 }
 
 /* First call from this place: decode the block. */
-static NOINLINE struct block *measure(struct engine *e, struct block *block, uint64_t site, uint32_t address, uint32_t size) {
+NOINLINE struct block *measure(struct engine *e, struct block *block, uint64_t site, uint32_t address, uint32_t size) {
     uint8_t bytes[BLOCK_BYTES + 4];
     int thumb = thumb_state(e);
     /* What executes lies in RAM; if it could not be read, time must pass all the same. */
@@ -66,13 +64,6 @@ static NOINLINE struct block *measure(struct engine *e, struct block *block, uin
     return block;
 }
 
-static inline void count(struct engine *e, struct block *block) {
-    e->v.cycles += block->cycles;
-    e->v.insns += block->insns;
-    e->v.blocks++;
-    e->block = block;
-}
-
 /* What block_hook leaves over: a place to stop, or a block that it does not know. */
 static NOINLINE void unusual_block(struct engine *e, uint64_t site, uint32_t address, uint32_t size) {
     struct block *block = &e->cache[(site >> SITE_SHIFT) & e->mask];
@@ -80,7 +71,7 @@ static NOINLINE void unusual_block(struct engine *e, uint64_t site, uint32_t add
         return;
     if (block->key != (site << 32 | address))
         block = measure(e, block, site, address, size);
-    count(e, block);
+    count_block(e, block);
 }
 
 /* The usual case calls nobody, so it saves no registers: a sixth more of a tight loop's speed. */
@@ -90,7 +81,7 @@ void block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
     struct block *block = &e->cache[(site >> SITE_SHIFT) & e->mask];
     (void)uc;
     if (LIKELY(e->v.cycles < e->v.limit && !e->v.lines && block->key == (site << 32 | (uint32_t)address)))
-        count(e, block);
+        count_block(e, block);
     else
         unusual_block(e, site, (uint32_t)address, size);
 }

@@ -33,24 +33,28 @@ struct unicorn {
     int (*mmio_map)(uc_engine *uc, uint64_t address, uint64_t size, device_read_t read, void *read_handle,
                     device_write_t write, void *write_handle);
     int (*mem_unmap)(uc_engine *uc, uint64_t address, uint64_t size);
+    int (*mem_protect)(uc_engine *uc, uint64_t address, uint64_t size, uint32_t permissions);
     int (*vmem_translate)(uc_engine *uc, uint64_t address, uint32_t permission, uint64_t *physical);
     size_t (*context_size)(uc_engine *uc);
     int (*context_alloc)(uc_engine *uc, uc_context **context);
     int (*context_save)(uc_engine *uc, uc_context *context);
     int (*context_restore)(uc_engine *uc, uc_context *context);
     int (*context_free)(uc_context *context);
+    unsigned int (*version)(unsigned int *major, unsigned int *minor);
 };
 extern struct unicorn unicorn;
+/* A function of the library's that is not part of its interface; NULL if it is not there. */
+void *unicorn_symbol(const char *name);
 
 enum { UC_OK = 0, UC_NOMEM = 1, UC_READ_UNMAPPED = 6, UC_WRITE_UNMAPPED = 7, UC_FETCH_UNMAPPED = 8, UC_WRITE_PROT = 12,
        UC_READ_PROT = 13, UC_FETCH_PROT = 14, UC_ARG = 15 };
-enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_HOOK_READ_UNMAPPED = 1 << 4, UC_HOOK_READ_PROT = 1 << 7,
+enum { UC_HOOK_INTR = 1 << 0, UC_HOOK_BLOCK = 1 << 3, UC_HOOK_READ_UNMAPPED = 1 << 4, UC_HOOK_READ_PROT = 1 << 7, UC_HOOK_WRITE_PROT = 1 << 8,
        UC_HOOK_INVALID = 1 << 14 };
-enum { UC_READABLE = 1, UC_EXECUTABLE = 4, UC_ALL = 7 };
+enum { UC_READABLE = 1, UC_WRITABLE = 2, UC_EXECUTABLE = 4, UC_ALL = 7 };
 enum { UC_QUERY_PAGE_SIZE = 2 };
 /* uc_ctl: number | count of arguments << 26 | direction (write) << 30 */
 enum { CTL_USE_EXITS = 4 | 1 << 26 | 1 << 30, CTL_CPU_MODEL = 7 | 1 << 26 | 1 << 30, CTL_TB_FLUSH = 10 | 1 << 30,
-       CTL_TLB_FLUSH = 11 | 1 << 30, CTL_BUFFER_SIZE = 13 | 1 << 26 | 1 << 30 };
+       CTL_TLB_FLUSH = 11 | 1 << 30, CTL_TLB_TYPE = 12 | 1 << 26 | 1 << 30, CTL_BUFFER_SIZE = 13 | 1 << 26 | 1 << 30 };
 enum { REG_CPSR = 3, REG_LR = 10, REG_PC = 11, REG_SP = 12, REG_SPSR = 13, REG_R0 = 66, REG_CP = 139, REG_ESR = 140 };
 
 /* ---- The private side of a vCPU */
@@ -95,6 +99,10 @@ struct engine {
     struct ram ram[RAM_LIMIT];
     struct interval map[MAP_LIMIT];  /* by address */
     uc_context *power_on, *context;
+    size_t block_hook;
+    struct vtlb *vtlb;    /* NULL: translations are not counted */
+    uint32_t *lease;      /* vtlb_watch.c: by place of the cache of blocks, what the block holds */
+    uint32_t current[256]; /* the leases that are good, by their last byte */
     size_t exception_at, exclusive_at;  /* offsets inside a saved context; exclusive_at 0: none */
 };
 
@@ -148,7 +156,19 @@ struct sum {
 struct sum cost_of(const struct engine *e, const uint8_t *bytes, uint32_t size, uint32_t address, int thumb, uint64_t *clocks);
 uint32_t thumb_length(const struct engine *e, uint32_t address, uint32_t first);
 
+/* Two blocks are never closer than this: the translator puts its record of a block, over 128 bytes, before its code. */
+#define SITE_SHIFT 7
+
+static inline void count_block(struct engine *e, struct block *block) {
+    e->v.cycles += block->cycles;
+    e->v.insns += block->insns;
+    e->v.blocks++;
+    e->block = block;
+}
+
 /* hooks.c */
+int must_stop(struct engine *e);
+struct block *measure(struct engine *e, struct block *block, uint64_t site, uint32_t address, uint32_t size);
 void block_hook(void *uc, uint64_t address, uint32_t size, void *user);
 uint32_t deliverable(struct engine *e);
 void take_back(struct engine *e, uint32_t pc);
@@ -161,7 +181,15 @@ _Bool invalid_hook(void *uc, void *user);
 void take_line(struct engine *e, uint32_t line);
 void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address);
 void data_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address);
-enum { FSR_DEBUG = 0x02, FSR_EXTERNAL = 0x08, FSR_EXTERNAL_LATE = 0xc06 }; /* [B4.1.51]; the last: asynchronous, a write */
+enum { FSR_DEBUG = 0x02, FSR_EXTERNAL = 0x08, FSR_EXTERNAL_LATE = 0xc06, FSR_WRITE = 0x800 }; /* [B4.1.51]; late: asynchronous, a write */
+
+/* vtlb.c and vtlb_watch.c; each does nothing without a vTLB */
+void vtlb_close(struct vtlb *t);
+void vtlb_forget_all(struct vtlb *t);
+void vtlb_settle(struct engine *e);
+void vtlb_changed(struct engine *e);
+void vtlb_fault(struct engine *e, uint32_t pc);
+void vtlb_fetch_fault(struct engine *e, uint32_t address);
 
 /* nowhere.c: emu_start ended with `error` */
 int external_abort(struct engine *e, int error);

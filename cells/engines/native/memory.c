@@ -39,20 +39,36 @@ static int prepare(struct engine *e, uint64_t base, uint64_t size) {
     return UC_OK;
 }
 
-int vcpu_map_ram(struct vcpu *v, uint64_t base, uint64_t size, void *host) {
-    struct engine *e = (struct engine *)v;
+static int map_memory(struct engine *e, uint64_t base, uint64_t size, uint32_t permissions, void *host) {
     int error = e->rams == RAM_LIMIT ? UC_NOMEM : prepare(e, base, size);
     uint8_t *code = error ? NULL : calloc((size >> 15) + 1, 1);
     if (error == UC_OK && code == NULL)
         error = UC_NOMEM;
     if (error == UC_OK)
-        error = unicorn.mem_map_ptr(e->uc, base, size, UC_ALL, host);
+        error = unicorn.mem_map_ptr(e->uc, base, size, permissions, host);
     if (error) {
         free(code);
         return error;
     }
     e->ram[e->rams++] = (struct ram){base, size, host, code};
     return insert(e, base, size, 0);
+}
+
+int vcpu_map_ram(struct vcpu *v, uint64_t base, uint64_t size, void *host) {
+    return map_memory((struct engine *)v, base, size, UC_ALL, host);
+}
+
+int vcpu_map_window(struct vcpu *v, uint64_t base, uint64_t size, void *host) {
+    return map_memory((struct engine *)v, base, size, 0, host);
+}
+
+int vcpu_change_window(struct vcpu *v, uint64_t base, uint64_t size, int rights) {
+    static const uint32_t permissions[] = {0, UC_READABLE | UC_EXECUTABLE, 0, UC_ALL};
+    struct engine *e = (struct engine *)v;
+    int error = unicorn.mem_protect(e->uc, base, size, permissions[rights & 3]);
+    vcpu_dma_written(v, base, size);
+    unicorn.ctl(e->uc, CTL_TLB_FLUSH);
+    return error;
 }
 
 int vcpu_map_device(struct vcpu *v, uint64_t base, uint64_t size, device_read_t read, device_write_t write, void *handle) {

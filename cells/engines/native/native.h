@@ -14,13 +14,22 @@
 #define STOP_WFI 2
 #define STOP_HVC 3
 #define STOP_FAULT 4
+#define STOP_EXCEPTION 5
 
-/* Bits of vcpu.lines. Inputs of the CPU; an asynchronous abort that waits to be taken; code to be dropped at the next block
- * (the engine's own: never set while it is not running). */
+/* vcpu.trap: an exception's vector number. */
+#define TRAP_UNDEFINED 1
+#define TRAP_SWI 2
+#define TRAP_PREFETCH_ABORT 3
+#define TRAP_DATA_ABORT 4
+#define TRAP_IRQ 6
+
+/* Bits of vcpu.lines. Inputs of the CPU; an asynchronous abort that waits to be taken; code to be dropped, and upkeep of
+ * the TLB to be taken over, at the next block (the engine's own). */
 #define LINE_IRQ 1
 #define LINE_FIQ 2
 #define LINE_ABORT 4
 #define LINE_FLUSH 8
+#define LINE_SETTLE 16
 
 /* Indices of the cost table: cycles of one instruction of each class. The multiple classes are per register. */
 #define COST_ALU 0
@@ -60,8 +69,12 @@ struct vcpu {
     uint32_t features;      /* FEATURE_* */
     uint32_t cached;        /* 1: block costs are cached by return address; 0: each block is decoded each time */
     uint32_t fault_code, fault_pc, fault_address;
+    uint32_t deprivileged;  /* 1: an exception enters no vector, it ends the run: STOP_EXCEPTION, PC at the instruction (behind SVC) */
+    uint32_t trap, trap_status, trap_address;
     uint64_t flush_at;      /* bytes of translated code after which it is thrown away */
     uint32_t cost[9];
+    uint64_t vtlb_hits, vtlb_misses, vtlb_upkeep; /* vtlb.h: misses of the real TLB that the virtual one had, or had not; upkeep */
+    uint64_t vtlb_cycles;   /* of `cycles`: what that cost */
 };
 
 /* Device callbacks have Unicorn's signature: engine, offset, size, (value,) handle. */
@@ -86,8 +99,14 @@ int vcpu_run(struct vcpu *v);
 int vcpu_warm_up(struct vcpu *v);
 int vcpu_map_ram(struct vcpu *v, uint64_t base, uint64_t size, void *host);
 int vcpu_map_device(struct vcpu *v, uint64_t base, uint64_t size, device_read_t read, device_write_t write, void *handle);
+/* Memory in which others make pages come and go; nothing of it is there at first. */
+int vcpu_map_window(struct vcpu *v, uint64_t base, uint64_t size, void *host);
+/* What pages of it are from now on: `rights` 0 nothing, 1 readable, 3 writable too. What does not fit is a synchronous abort. */
+int vcpu_change_window(struct vcpu *v, uint64_t base, uint64_t size, int rights);
 /* Somebody else wrote this physical memory: 1 if translated code is dropped for it (at once, or before the next block), else 0. */
 int vcpu_dma_written(struct vcpu *v, uint64_t address, uint64_t length);
+/* Drop the TLB alone: the guest's tables have changed. */
+void vcpu_flush_tlb(struct vcpu *v);
 /* Drop the TLB, and translated code as above. */
 void vcpu_flush(struct vcpu *v);
 int vcpu_translate(struct vcpu *v, uint32_t address, uint64_t *physical);

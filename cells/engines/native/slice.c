@@ -31,11 +31,15 @@ static int stretch(struct engine *e) {
     int error;
     reg_write(e, REG_ESR, 0);
     e->v.stop = STOP_NONE;
+    vtlb_settle(e);
     e->running = 1;
     error = unicorn.emu_start(e->uc, pc | (cpsr & CPSR_T ? 1 : 0), 0, 0, 0);
     e->running = 0;
     if (error)
-        return external_abort(e, error) ? 0 : fault(e, (uint32_t)error);
+        vtlb_fault(e, reg_read(e, REG_PC));
+    vtlb_settle(e);
+    if (error)
+        return !external_abort(e, error) ? fault(e, (uint32_t)error) : e->v.stop == STOP_EXCEPTION ? STOP_EXCEPTION : 0;
     if (e->v.stop != STOP_NONE)
         return e->v.stop == STOP_LIMIT ? 0 : e->v.stop;
     if (!is_wait(e, reg_read(e, REG_PC), reg_read(e, REG_CPSR)))
@@ -54,9 +58,10 @@ int vcpu_run(struct vcpu *v) {
         int reason = v->cycles >= v->limit ? STOP_LIMIT : STOP_NONE;
         if (!reason) {
             line = deliverable(e);
+            e->v.stop = STOP_NONE;
             if (line)
                 take_line(e, line);
-            reason = stretch(e);
+            reason = e->v.stop == STOP_EXCEPTION ? STOP_EXCEPTION : stretch(e);
         }
         if (v->lines & LINE_FLUSH)
             flush_code(e);

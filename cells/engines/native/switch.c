@@ -105,7 +105,7 @@ static PyObject *switch_exchange(PyObject *self, PyObject *const *given, Py_ssiz
         return NULL;
     *end->exit = e;
     Py_BEGIN_ALLOW_THREADS
-    doorbell_trap(end->page, end->spin_us, &end->seen);
+    doorbell_trap(end->page, end->spin_us, &end->seen, &end->courtesy);
     Py_END_ALLOW_THREADS
     PyObject *record = new_record(given[2], RESUME_FIELDS, &end->resume->seq, RESUME_NUMBERS);
     if (record && end->resume->events)

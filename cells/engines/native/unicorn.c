@@ -7,6 +7,7 @@
 #include "internal.h"
 
 struct unicorn unicorn;
+static void *library;
 
 #define ENTRY(field) {"uc_" #field, offsetof(struct unicorn, field)}
 static const struct {
@@ -15,13 +16,13 @@ static const struct {
 } entries[] = {
     ENTRY(open), ENTRY(close), ENTRY(ctl), ENTRY(query), ENTRY(strerror), ENTRY(reg_read), ENTRY(reg_write),
     ENTRY(emu_start), ENTRY(emu_stop), ENTRY(hook_add), ENTRY(hook_del), ENTRY(mem_map_ptr),
-    ENTRY(mmio_map), ENTRY(mem_unmap), ENTRY(vmem_translate), ENTRY(context_size),
-    ENTRY(context_alloc), ENTRY(context_save), ENTRY(context_restore), ENTRY(context_free),
+    ENTRY(mmio_map), ENTRY(mem_unmap), ENTRY(mem_protect), ENTRY(vmem_translate), ENTRY(context_size),
+    ENTRY(context_alloc), ENTRY(context_save), ENTRY(context_restore), ENTRY(context_free), ENTRY(version),
 };
 
 const char *native_load(const char *path) {
     static char missing[64];
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL)
         return dlerror();
     for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
@@ -35,6 +36,10 @@ const char *native_load(const char *path) {
     /* With this, asking for a register that the CPU model lacks is an error code; without it, a line on stderr. */
     setenv("UC_IGNORE_REG_BREAK", "1", 0);
     return NULL;
+}
+
+void *unicorn_symbol(const char *name) {
+    return library ? dlsym(library, name) : NULL;
 }
 
 const char *native_error(int code) {

@@ -1,8 +1,9 @@
-"""Builds the bare-metal images with a pinned tool chain: `python -m cells.programs.arm.build [--check | --header]`.
+"""Builds the bare-metal images with a pinned tool chain: `python -m cells.programs.arm.build [--check | --header | FILE.c]`.
 
 The compiler is clang as the PyPI package `ziglang` carries it (extra `toolchain`), at the one version that
 `TOOLCHAIN` names: the same sources give the same bytes on every host. `--check` builds in a temporary directory and
-says which committed file differs; `--header` only writes `info_page.h`, which needs no compiler."""
+says which committed file differs; `--header` only writes `info_page.h`, which needs no compiler; `FILE.c` is a guest of
+one's own, whose image is written beside it."""
 
 from __future__ import annotations
 
@@ -23,7 +24,13 @@ TOOLCHAIN = "0.13.0"
 """The version of `ziglang` that made the committed images."""
 SOURCES = Path(__file__).parent
 IMAGES = SOURCES / "images"
-COMMON = ("start.S", "runtime.c", "hypercalls.c", "console.c", "interrupts.c", "timer.c", "vectors.c")
+COMMON = (
+    *("start.S", "runtime.c", "hypercalls.c", "console.c", "interrupts.c", "timer.c", "vectors.c"),
+    *("connections.c", "okl4.c", "l4.c", "xen.c", "xen_store.c", "xen_channel.c"),
+)
+PARAVIRTUAL = ("pv_start.S", "runtime.c", "pv.c", "pv_user.S")
+KITS = {"pv_demo": PARAVIRTUAL, "crook": (*COMMON, "crook_l4.c", "crook_xen.c", "crook_ring.c")}
+"""What an image is linked with, if not with `COMMON`."""
 SIZE_LIMIT = 64 * 1024
 COMPILE = (
     *("cc", "-c", "-target", "arm-freestanding-eabi", "-mcpu=arm926ej_s", "-marm", "-mno-unaligned-access"),
@@ -93,13 +100,34 @@ def build_all() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="cellvisor-build-") as directory:
         work = Path(directory)
         (work / "src").symlink_to(SOURCES, target_is_directory=True)
-        common = [_compile(source, work) for source in COMMON]
-        return {name: _image(name, common, work) for name in NAMES}
+        kits = {kit: [_compile(source, work) for source in kit] for kit in {COMMON, *KITS.values()}}
+        return {name: _image(name, kits[KITS.get(name, COMMON)], work) for name in NAMES}
+
+
+def build_own(source: Path) -> bytes:
+    """An image from one file of one's own, linked with what all share.
+
+    Raises:
+        BuildError: see there.
+        OSError: there is no such file.
+    """
+    _check_toolchain()
+    with tempfile.TemporaryDirectory(prefix="cellvisor-build-") as directory:
+        work = Path(directory)
+        (work / "src").symlink_to(SOURCES, target_is_directory=True)
+        (work / "own.c").write_bytes(source.read_bytes())
+        _zig([*COMPILE, "-Isrc", "own.c", "-o", "own.o"], work)
+        return _linked("own", [*(_compile(common, work) for common in COMMON), "own.o"], work)
 
 
 def _image(name: str, common: list[str], work: Path) -> bytes:
     """One program linked with what all share."""
-    _zig([*LINK, "-T", "src/image.ld", *common, _compile(f"{name}.c", work), "-o", f"{name}.elf"], work)
+    return _linked(name, [*common, _compile(f"{name}.c", work)], work)
+
+
+def _linked(name: str, objects: list[str], work: Path) -> bytes:
+    """The image of these objects."""
+    _zig([*LINK, "-T", "src/image.ld", *objects, "-o", f"{name}.elf"], work)
     image = (work / f"{name}.elf").read_bytes()
     if len(image) >= SIZE_LIMIT:
         raise BuildError(f"{name}.elf has {len(image)} bytes; the limit is {SIZE_LIMIT}")
@@ -134,16 +162,18 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--check", action="store_true", help="only say which committed files differ")
     parser.add_argument("--header", action="store_true", help="only write info_page.h; needs no compiler")
+    parser.add_argument("source", nargs="?", type=Path, help="one C file of your own: its image is written beside it")
     chosen = parser.parse_args(arguments)
     header = SOURCES / "info_page.h"
     if chosen.header:
         header.write_text(c_header())
         return 0
-    if not chosen.check:
+    if not chosen.check and not chosen.source:
         header.write_text(c_header())  # before the compiler reads it
     try:
-        made = products(build_all())
-    except BuildError as error:
+        own = chosen.source
+        made = {own.with_suffix(".elf"): build_own(own)} if own else products(build_all())
+    except (BuildError, OSError) as error:
         print(f"build: {error}", file=sys.stderr)
         return 2
     if chosen.check:

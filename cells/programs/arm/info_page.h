@@ -8,6 +8,9 @@
 #define INFO_ENTRY_MARK 0xce110001
 #define INFO_PAGE_SIZE 0x1000
 #define INFO_ARGS_OFFSET 0x100
+#define HYPERCALL_XEN 0x100
+#define CONNECTION_MAY_SEND 0x4
+#define CONNECTION_MAY_RECEIVE 0x8
 
 #define UART_NONE 0x0
 #define UART_PL011 0x1
@@ -50,6 +53,9 @@
 #define HYPERCALL_NOTIFY 0x22
 #define HYPERCALL_IPC 0x30
 #define HYPERCALL_IPC_UNMAP 0x31
+#define HYPERCALL_IPC_ACCEPT 0x32
+#define HYPERCALL_PAGE_FAULT 0x33
+#define HYPERCALL_IPC_INJECT 0x34
 
 #define HYPERCALL_PAGE_NUMBER 0x0
 #define HYPERCALL_PAGE_ARG1 0x4
@@ -57,12 +63,65 @@
 #define HYPERCALL_PAGE_ARG3 0xc
 #define HYPERCALL_PAGE_RESULT 0x10
 #define HYPERCALL_PAGE_RESULT_HIGH 0x14
+#define HYPERCALL_PAGE_LENGTH 0x18
+#define HYPERCALL_PAGE_EVENT_COUNT 0x20
+#define HYPERCALL_PAGE_EVENT_KIND 0x24
+#define HYPERCALL_PAGE_EVENT_SOURCE 0x28
+#define HYPERCALL_PAGE_EVENT_BITS 0x2c
+#define HYPERCALL_PAGE_EVENT_BITS_HIGH 0x30
+#define HYPERCALL_PAGE_EVENT_NEXT 0x34
+#define HYPERCALL_PAGE_EVENT_WAIT 0x44
+#define HYPERCALL_PAGE_ARG1_HIGH 0x38
+#define HYPERCALL_PAGE_ARG2_HIGH 0x3c
+#define HYPERCALL_PAGE_ARG3_HIGH 0x40
+#define HYPERCALL_PAGE_DATA 0x400
+
+#define STATUS_OK 0x0
+#define STATUS_UNKNOWN_CALL (-1)
+#define STATUS_BAD_ARGUMENT (-2)
+#define STATUS_NOT_YOURS (-3)
+#define STATUS_NO_ROOM (-4)
+#define STATUS_WRONG_STATE (-5)
+#define STATUS_NO_SUCH_SLOT (-6)
+#define STATUS_RIGHTS (-7)
+#define STATUS_TIMEOUT (-8)
+#define STATUS_FULL (-9)
+#define STATUS_EMPTY (-10)
+#define STATUS_PEER_GONE (-11)
+#define STATUS_DENIED (-12)
+#define STATUS_TOO_LONG (-13)
 
 #define METRIC_LATENCY 0x1
 #define METRIC_PROGRESS 0x2
 #define METRIC_CHECKSUM 0x3
 
+#define FLAVOUR_NATIVE 0x0
+#define FLAVOUR_L4 0x1
+#define FLAVOUR_XEN 0x2
+#define FLAVOUR_OKL4 0x3
+
+#define CONNECTION_MESSAGE 0x0
+#define CONNECTION_BLOCK 0x1
+#define CONNECTION_NET 0x2
+#define CONNECTION_CONSOLE 0x3
+#define CONNECTION_DISPLAY 0x4
+#define CONNECTION_INPUT 0x5
+#define CONNECTION_SHARED 0x6
+
+#define EVENT_CONSOLE 0x1
+#define EVENT_LINE 0x2
+#define EVENT_DMA 0x3
+#define EVENT_NOTIFY 0x4
+#define EVENT_MEMORY 0x5
+#define EVENT_PEER 0x6
+#define EVENT_ANSWER 0x7
+
 #ifndef __ASSEMBLER__
+
+struct connection {
+    char name[16], peer[16];
+    unsigned kind, back, slot, bell, address, size, writable, rights;
+};
 
 struct info_page {
     unsigned magic;                /* 0x00 0x43454C4C */
@@ -85,8 +144,13 @@ struct info_page {
     unsigned core_count;           /* 0x48 virtual CPUs of the cell */
     unsigned seed_low, seed_high;  /* 0x4c of the run and the cell, for what should differ from seed to seed */
     unsigned vectors;              /* 0x54 VECTORS_* */
-    unsigned reserved[42];
-    char args[3840];
+    unsigned flavour;              /* 0x58 FLAVOUR_*: what the hypercalls of connections mean */
+    unsigned connection_count;     /* 0x5c entries of `connections` */
+    unsigned window_base;          /* 0x60 address at which pages of others may appear */
+    unsigned window_size;          /* 0x64 bytes of that window */
+    unsigned reserved[38];
+    char args[1792];
+    struct connection connections[32];
 };
 
 #endif

@@ -85,6 +85,13 @@ u32 scale(u32 value, u32 times, u32 per)
     return result > 0xffffffff ? 0xffffffff : (u32)result;
 }
 
+u32 take_pages(u32 count)
+{
+    static u32 taken;
+    taken += count;
+    return info.ram_base + info.ram_size - taken * INFO_PAGE_SIZE;
+}
+
 u32 processor_id(void)
 {
     u32 midr;

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hypervisor.core.policies.credit import Credit
+from hypervisor.core.policies.edf import EarliestDeadline
 from hypervisor.core.policies.fixed_priority import FixedPriority
 from hypervisor.core.policies.partition import Overrun, Partition
 from hypervisor.core.policies.policy import Idle, Policy, Run, VcpuParams
@@ -20,6 +22,8 @@ from hypervisor.core.policies.round_robin import RoundRobin
 
 __all__ = [
     "POLICIES",
+    "Credit",
+    "EarliestDeadline",
     "FixedPriority",
     "Idle",
     "Overrun",
@@ -39,12 +43,14 @@ POLICIES: dict[str, Callable[[int, Windows], RankedPolicy]] = {
     "round_robin": lambda slice_cycles, _: RoundRobin(slice_cycles),
     "reservation": lambda slice_cycles, _: Reservation(slice_cycles),
     "partition": Partition,
+    "credit": lambda slice_cycles, _: Credit(slice_cycles),
+    "edf": lambda slice_cycles, _: EarliestDeadline(slice_cycles),
 }
 """Name in a topology -> how it is made from the slice and the time table (which only `partition` reads)."""
 
 
-def make_policy(name: str, *, slice_cycles: int, windows: Windows = (), grain: int = 0) -> Policy:
-    """The policy that a topology names; `grain` as in `RankedPolicy`.
+def make_policy(name: str, *, slice_cycles: int, windows: Windows = (), grain: int = 0, cores: int = 1) -> Policy:
+    """The policy that a topology names; `grain` as in `RankedPolicy`, `cores` that the board has.
 
     Raises:
         ValueError: no such policy, or values that it cannot work with.
@@ -52,5 +58,5 @@ def make_policy(name: str, *, slice_cycles: int, windows: Windows = (), grain: i
     if name not in POLICIES:
         raise ValueError(f'there is no scheduling policy "{name}"; there are: {", ".join(POLICIES)}')
     policy = POLICIES[name](slice_cycles, windows)
-    policy.grain = grain
+    policy.grain, policy.cores = grain, cores
     return policy

@@ -12,7 +12,9 @@ from hypervisor.core.policies.ranked import RankedPolicy
 
 
 class FixedPriority(RankedPolicy):
-    """Higher number wins; round robin among equals."""
+    """Higher number wins; round robin among equals. A donated turn has its donor's priority."""
+
+    donates_rank = True
 
     def rank(self, params: VcpuParams, now: int) -> int | None:
         """The priority, turned round: lower ranks are more urgent."""

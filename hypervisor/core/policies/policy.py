@@ -23,8 +23,10 @@ from typing import NamedTuple, Protocol
 class VcpuParams:
     """What a policy knows of a vCPU. `budget` cycles in each `period` (0, 0: none reserved); no `cores`: any core.
 
+    `weight`: its share beside that of others; `cap`: percent of a core that it gets at most, 0 for no limit.
+
     Raises:
-        ValueError: a budget without period, or one that does not fit into it.
+        ValueError: a budget without period, or one that does not fit into it; a weight or cap that makes no sense.
     """
 
     vcpu: int
@@ -33,12 +35,19 @@ class VcpuParams:
     budget: int = 0
     period: int = 0
     cores: tuple[int, ...] = ()
+    weight: int = 256
+    cap: int = 0
 
     def __post_init__(self) -> None:
         if (self.budget > 0) != (self.period > 0) or not 0 <= self.budget <= self.period:
             raise ValueError(
                 f'vCPU {self.vcpu} of "{self.cell}": a budget of {self.budget} in a period of {self.period} cycles;'
                 " give both or neither, the budget no longer than the period"
+            )
+        if self.weight < 1 or not 0 <= self.cap <= 100:
+            raise ValueError(
+                f'vCPU {self.vcpu} of "{self.cell}": a weight of {self.weight} and a cap of {self.cap} percent;'
+                " the weight must be 1 or more, the cap 0 (none) to 100"
             )
 
     def may_use(self, core: int) -> bool:
@@ -84,6 +93,10 @@ class Policy(Protocol):
 
     def yield_(self, vcpu: int, now: int) -> None:
         """It gives up the rest of its turn."""
+        ...
+
+    def donate(self, giver: int, taker: int) -> None:
+        """The giver, which is about to block, leaves its turn to the taker, which is about to wake. A hint."""
         ...
 
     def pick(self, core: int, now: int, busy: frozenset[int]) -> Run | Idle:

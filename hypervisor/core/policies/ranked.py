@@ -8,6 +8,10 @@ Among equals order is by serial: each wake-up, spent slice and yield puts a vCPU
 full slice; one that was preempted keeps its place and the rest of its slice. So `pick` and `preempts` agree by
 construction, and while a vCPU waits each of its equals gets at most one turn. The choice is one loop over all vCPUs: a
 board has a dozen, not thousands.
+
+A turn can be donated: the taker wakes with the giver's place and the rest of its slice, and where `donates_rank` also with
+the giver's rank while that rest lasts, if it is the more urgent one. (Budgets and windows are promises to others: there a
+donation moves the place alone.)
 """
 
 from __future__ import annotations
@@ -22,10 +26,11 @@ from hypervisor.core.policies.policy import Idle, Run, VcpuParams
 
 @dataclass(slots=True)
 class Turn:
-    """A runnable vCPU's place among its equals (lower serial first) and what is left of its slice."""
+    """A runnable vCPU's place among its equals (lower serial first) and what is left of its slice. `donor`: whose it was."""
 
     serial: int
     left: int
+    donor: int | None = None
 
 
 class RankedPolicy(ABC):
@@ -38,6 +43,9 @@ class RankedPolicy(ABC):
     """
 
     grain = 0
+    cores = 1
+    """How many the board has."""
+    donates_rank = False
 
     def __init__(self, slice_cycles: int) -> None:
         if slice_cycles <= 0:
@@ -45,6 +53,7 @@ class RankedPolicy(ABC):
         self._slice = slice_cycles
         self._vcpus: dict[int, VcpuParams] = {}
         self._turns: dict[int, Turn] = {}
+        self._given: dict[int, Turn] = {}
         self._serial = 0
 
     # ---- what a policy answers
@@ -55,6 +64,10 @@ class RankedPolicy(ABC):
 
     def release(self, params: VcpuParams, now: int) -> int:
         """For one that has no rank: when it may run next (later than `now`); NEVER if not by the passing of time."""
+        return NEVER
+
+    def improves(self, params: VcpuParams, now: int) -> int:
+        """For one that has a rank and waits: when it becomes more urgent by the passing of time (later than `now`)."""
         return NEVER
 
     def limit(self, params: VcpuParams, now: int) -> int:
@@ -73,18 +86,33 @@ class RankedPolicy(ABC):
         """Forget it."""
         self._known(vcpu)
         self._turns.pop(vcpu, None)
+        self._given.pop(vcpu, None)
         del self._vcpus[vcpu]
 
     def wake(self, vcpu: int, now: int) -> None:
-        """It became runnable: to the tail of its equals."""
+        """It became runnable: to the tail of its equals, or where it was given a turn."""
         self._known(vcpu)
-        if vcpu not in self._turns:
+        given = self._given.pop(vcpu, None)
+        if vcpu in self._turns:
+            return
+        if given is not None and given.serial not in {turn.serial for turn in self._turns.values()}:
+            self._turns[vcpu] = given
+        else:
             self._to_tail(vcpu)
 
     def block(self, vcpu: int, now: int) -> None:
         """It is no longer runnable: its turn is over."""
         self._known(vcpu)
         self._turns.pop(vcpu, None)
+        self._given.pop(vcpu, None)
+
+    def donate(self, giver: int, taker: int) -> None:
+        """Remember the giver's turn for the taker's wake-up. A turn that was donated goes on to the next, or back."""
+        self._known(taker)
+        turn = self._turns.get(giver)
+        if turn is not None and taker not in self._turns:
+            donor = giver if turn.donor is None else turn.donor
+            self._given[taker] = Turn(turn.serial, turn.left, None if donor == taker else donor)
 
     def charge(self, vcpu: int, core: int, start: int, end: int) -> None:
         """Take what it ran from its slice; who has none left goes to the tail."""
@@ -113,15 +141,17 @@ class RankedPolicy(ABC):
             params = self._vcpus[vcpu]
             if vcpu in busy or not params.may_use(core):
                 continue
-            rank = self.rank(params, now)
+            rank = self._rank(params, now)
             if rank is None:
                 released = min(released, self.release(params, now))
-            elif best is None or (rank, turn.serial) < best[:2]:
+                continue
+            released = min(released, self.improves(params, now))
+            if best is None or (rank, turn.serial) < best[:2]:
                 best = rank, turn.serial, vcpu
         if best is None:
             return Idle(released)
         chosen = best[2]
-        # Who is released meanwhile may be more urgent, so that is a time to look again too.
+        # Who is released meanwhile, or rises, may be more urgent, so that is a time to look again too.
         return Run(chosen, min(now + self._turns[chosen].left, self.limit(self._vcpus[chosen], now), released))
 
     def preempts(self, waker: int, running: int, core: int, now: int) -> bool:
@@ -129,14 +159,12 @@ class RankedPolicy(ABC):
         params, rival = self._known(waker), self._known(running)
         if waker == running or not params.may_use(core):
             return False
-        mine = self.rank(params, now)
-        if mine is None:
-            # It may not run yet. If it is released while the other would still run, the core has to be looked at now:
-            # the other's time was set when this one was no candidate, and would carry it past the release.
-            limit, now = self.limit(rival, now), self.release(params, now)
-            mine = self.rank(params, now) if now < limit else None
-        theirs = self.rank(rival, now)
-        return mine is not None and (theirs is None or mine < theirs)
+        if self._beats(params, rival, now):
+            return True
+        # It may not run yet, or not before the other. If that changes while the other would still run, the core has to be looked
+        # at now: the other's time was set when this one was no candidate, and would carry it past that.
+        later = (self.release if self._rank(params, now) is None else self.improves)(params, now)
+        return later < self.limit(rival, now) and self._beats(params, rival, later)
 
     def check_invariants(self) -> None:
         """Only known vCPUs have turns; places are distinct; each has a part of its slice left.
@@ -154,6 +182,20 @@ class RankedPolicy(ABC):
             if not 0 < turn.left <= self._slice
         ]
         require_none(problems)
+
+    def _beats(self, params: VcpuParams, rival: VcpuParams, now: int) -> bool:
+        """Would it take a core from the other at `now`?"""
+        mine, theirs = self._rank(params, now), self._rank(rival, now)
+        return mine is not None and (theirs is None or mine < theirs)
+
+    def _rank(self, params: VcpuParams, now: int) -> int | None:
+        """The rank, or that of the donor of the turn that it has or will wake with."""
+        own = self.rank(params, now)
+        turn = self._turns.get(params.vcpu) or self._given.get(params.vcpu)
+        if own is None or turn is None or turn.donor is None or not self.donates_rank:
+            return own
+        given = self.rank(self._known(turn.donor), now)
+        return own if given is None else min(own, given)
 
     def _known(self, vcpu: int) -> VcpuParams:
         params = self._vcpus.get(vcpu)

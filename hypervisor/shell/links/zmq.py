@@ -19,6 +19,7 @@ from zmq.auth.base import Authenticator
 from zmq.utils.monitor import recv_monitor_message
 
 from hypervisor.abi.messages import BadMessage, pack, unpack
+from hypervisor.abi.post import POST
 from hypervisor.abi.records import BadRecord, Exit, Resume, checked_exit, exit_from_message
 from hypervisor.shell.links import PeerDied
 
@@ -26,6 +27,10 @@ BATCH = 256
 """Messages that are taken at once."""
 INBOX_LIMIT = 4
 """Messages of one cell that wait to be read; an honest cell has at most one."""
+MAIL_LIMIT = 32
+"""Letters of one cell that wait to be collected (hypervisor/shell/post.py); an honest cell has at most one. More are dropped."""
+RECEIVE_LIMIT = 64
+"""Messages of one cell that libzmq itself keeps while nobody listens; then the sender waits."""
 FEEL_TIMES = 50
 """How many polls long to feel for remote peers after a disconnection: the ROUTER forgets a peer a little later."""
 MESSAGE_BYTES = 8192
@@ -34,12 +39,14 @@ MESSAGE_BYTES = 8192
 
 @dataclass(slots=True)
 class _Peer:
-    """One cell as the hub sees it."""
+    """One cell as the hub sees it. `felt`: the world switch is here, so that a lost connection is its end."""
 
     name: str
     public_key: bytes
     routing_id: bytes | None = None
     inbox: deque[bytes] = field(default_factory=deque)
+    mail: deque[bytes] = field(default_factory=deque)
+    felt: bool = True
     pidfd: int | None = None
     dead: bool = False
 
@@ -67,6 +74,7 @@ class ZmqHub:
         self._router.curve_secretkey, self._router.curve_publickey = secret_key, self.public_key
         self._router.router_mandatory = True
         self._router.maxmsgsize = MESSAGE_BYTES
+        self._router.rcvhwm = RECEIVE_LIMIT
         self._monitor = self._router.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self.endpoint = self.listen(endpoint)
         self._feel = 0
@@ -91,11 +99,14 @@ class ZmqHub:
         """Whom the authenticator lets in: the keys of this run's cells."""
         return key.decode() in self._by_key
 
-    def admit(self, name: str, keys: tuple[bytes, bytes] | None = None) -> tuple[bytes, bytes]:
-        """A key pair (public, secret) for `name`, new unless given; earlier ones of the same name are void."""
+    def admit(self, name: str, keys: tuple[bytes, bytes] | None = None, *, felt: bool = True) -> tuple[bytes, bytes]:
+        """A key pair (public, secret) for `name`, new unless given; earlier ones of the same name are void.
+
+        `felt`: notice when it hangs up. It has to read what it is sent then: each look leaves an empty message with it.
+        """
         public, secret = keys or zmq.curve_keypair()
         self.forget(name)
-        self._peers[name] = self._by_key[public.decode()] = _Peer(name, public)
+        self._peers[name] = self._by_key[public.decode()] = _Peer(name, public, felt=felt)
         return public, secret
 
     def watch(self, name: str, pidfd: int) -> None:
@@ -122,6 +133,29 @@ class ZmqHub:
             self._router.send_multipart([peer.routing_id or b"", message])
         except zmq.ZMQError as error:
             raise PeerDied from error
+
+    def post(self, name: str, letter: bytes) -> None:
+        """Send a letter to a cell.
+
+        Raises:
+            PeerDied: it is not connected any more.
+            BlockingIOError: it has not read a thousand others.
+        """
+        peer = self._peers[name]
+        try:
+            self._router.send_multipart([peer.routing_id or b"", POST, letter], zmq.NOBLOCK)
+        except zmq.Again:
+            raise BlockingIOError(errno.EAGAIN, name) from None
+        except zmq.ZMQError as error:
+            raise PeerDied from error
+
+    def knows(self, name: str) -> bool:
+        """True once the cell has said anything."""
+        return self._peers[name].routing_id is not None
+
+    def mail(self, name: str) -> deque[bytes]:
+        """Letters of a cell that have come, oldest first; who takes one removes it."""
+        return self._peers[name].mail
 
     def receive(self, name: str, timeout_ns: int) -> bytes | None:
         """The next message of a cell, None after the timeout.
@@ -173,16 +207,19 @@ class ZmqHub:
     def _take(self, frames: list[Any]) -> None:
         with contextlib.suppress(zmq.ZMQError):
             peer = self._by_key.get(frames[-1].get("User-Id"))
-            if peer is None or len(frames) != 2:
+            if peer is None:
                 return
-            peer.routing_id = frames[0].bytes
-            if len(peer.inbox) < INBOX_LIMIT:
-                peer.inbox.append(frames[1].bytes)
+            if len(frames) == 2:
+                peer.routing_id = frames[0].bytes
+                _keep(peer.inbox, INBOX_LIMIT, frames[1])
+            elif len(frames) == 3 and frames[1].bytes == POST:
+                peer.routing_id = frames[0].bytes
+                _keep(peer.mail, MAIL_LIMIT, frames[2])
 
     def _feel_for_peers(self) -> None:
         """Somebody disconnected; libzmq does not say who. A local cell may do so as well, or be thrown out for what it sent."""
         for peer in self._peers.values():
-            if peer.routing_id is not None and not peer.dead:
+            if peer.felt and peer.routing_id is not None and not peer.dead:
                 try:
                     self._router.send_multipart([peer.routing_id, b""], zmq.NOBLOCK)
                 except zmq.ZMQError as error:
@@ -228,6 +265,11 @@ class ZmqLink:
     def close(self) -> None:
         """See `Link`."""
         self._hub.forget(self._name)
+
+
+def _keep(box: deque[bytes], limit: int, frame: Any) -> None:
+    if len(box) < limit:
+        box.append(frame.bytes)
 
 
 def _complete(answer: Any) -> None:

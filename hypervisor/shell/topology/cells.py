@@ -23,16 +23,17 @@ from hypervisor.shell.topology.spec import CellSpec, Kind
 
 KINDS = ("guest", "image", "kernel", "personality", "domain")
 LATER = {
-    "personality": "personalities are not part of this version (use guest, image or kernel)",
-    "domain": "driver domains are not part of this version (use guest, image or kernel)",
+    "personality": "personalities are not part of this version (use guest, image, kernel or domain)",
 }
 """Words that the file knows and this version does not run."""
 
 BELONGS = {
     "initrd": ("kernel",),
     "append": ("kernel",),
-    "args": ("guest", "image"),
-    "preload": ("guest",),
+    "args": ("guest", "image", "domain"),
+    "preload": ("guest", "domain"),
+    "emulated": ("image", "kernel"),
+    "paravirtual": ("image",),
     "root": ("personality",),
     "run": ("personality",),
 }
@@ -41,6 +42,8 @@ BELONGS = {
 DEFAULT_RAM = {"guest": "1MiB", "image": "1MiB", "kernel": "64MiB"}
 KERNEL_RAM = 32 << 20
 """Below this a Debian kernel with its initramfs does not come up."""
+DRIVERS = "cells.domains"
+"""The package of driver domains: a module for each class."""
 FROM_CALLER = "python"
 """`guest = "python"`: the function is passed by the Python program that loads the topology."""
 
@@ -93,12 +96,14 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         name=name,
         group=name,
         kind=known_kind,
-        source=FROM_CALLER if given else getattr(cell, known_kind) or "",
+        source=FROM_CALLER if given else _source(known_kind, cell),
         path=path,
         ram=parse_size(cell.ram or DEFAULT_RAM[known_kind]),
         priority=cell.priority,
         budget=context.cycles(f"{at}.budget", cell.budget),
         period=context.cycles(f"{at}.period", cell.period),
+        weight=cell.weight,
+        cap=cell.cap,
         on_crash=cast(Literal["destroy", "restart", "preserve"], cell.on_crash),
         max_restarts=cell.max_restarts,
         heartbeat=context.cycles(f"{at}.heartbeat", cell.heartbeat),
@@ -110,7 +115,16 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         args=cell.args or (() if known_kind == "guest" else ""),
         devices=cell.devices,
         label=cell.label,
+        domain=cell.domain or "",
+        pager=cell.pager or "",
+        emulated=cell.emulated,
+        paravirtual=cell.paravirtual,
     )
+
+
+def _source(kind: Kind, cell: Cell) -> str:
+    """What runs in the cell, as text. A driver domain is a Python guest of ours."""
+    return f"{DRIVERS}.{cell.domain}:main" if cell.domain else getattr(cell, kind) or ""
 
 
 def _kind(at: str, name: str, cell: Cell, context: Context) -> str:
@@ -141,17 +155,35 @@ def _programs(at: str, kind: str, name: str, cell: Cell, context: Context) -> tu
     """The files behind the cell, found and looked into."""
     if kind == "guest":
         return _guest(at, name, cell, context), None
+    if kind == "domain":
+        return _driver(at, cell, context), None
     if kind == "image" and cell.image is not None:
         _check_args(at, cell, context.report)
-        return _found(f"{at}.image", sources.find_image, cell.image, context), None
+        return found(f"{at}.image", sources.find_image, cell.image, context), None
     if kind == "kernel" and cell.kernel is not None:
         find = partial(programs.find_fetched, board=context.board)
-        kernel = _found(f"{at}.kernel", find, cell.kernel, context)
-        return kernel, _found(f"{at}.initrd", find, cell.initrd, context) if cell.initrd else None
+        kernel = found(f"{at}.kernel", find, cell.kernel, context)
+        return kernel, found(f"{at}.initrd", find, cell.initrd, context) if cell.initrd else None
     return None, None
 
 
 def _guest(at: str, name: str, cell: Cell, context: Context) -> Path | None:
+    _check_python(at, cell, context)
+    if _passed(name, cell, context):
+        return None
+    if cell.guest == FROM_CALLER:
+        context.report.add(f"{at}.guest", f"is passed from Python only: load(..., guests={{{name!r}: function}})")
+        return None
+    return found(f"{at}.guest", sources.check_guest, cell.guest or "", context)
+
+
+def _driver(at: str, cell: Cell, context: Context) -> Path | None:
+    _check_python(at, cell, context)
+    return found(f"{at}.domain", sources.check_guest, _source("guest", cell), context)
+
+
+def _check_python(at: str, cell: Cell, context: Context) -> None:
+    """Modules and arguments of a Python program."""
     for module in cell.preload:
         if not sources.module_exists(module, context.directory):
             context.report.add(
@@ -159,15 +191,9 @@ def _guest(at: str, name: str, cell: Cell, context: Context) -> Path | None:
             )
     if isinstance(cell.args, str) and cell.args:
         context.report.add(f"{at}.args", 'must be a list for a Python guest (write for example ["fast", 3])')
-    if _passed(name, cell, context):
-        return None
-    if cell.guest == FROM_CALLER:
-        context.report.add(f"{at}.guest", f"is passed from Python only: load(..., guests={{{name!r}: function}})")
-        return None
-    return _found(f"{at}.guest", sources.check_guest, cell.guest or "", context)
 
 
-def _found(key: str, find: Callable[[str, Path | None], Path | None], text: str, context: Context) -> Path | None:
+def found(key: str, find: Callable[[str, Path | None], Path | None], text: str, context: Context) -> Path | None:
     """What `find` makes of the text; its refusal becomes a problem, its file's hash part of the account."""
     try:
         path = find(text, context.directory)

@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import combinations
 
 from boards import Board
+from hypervisor.core.wiring import LINK_PAGES, Wiring
 from hypervisor.flavours import FLAVOURS
 from hypervisor.shell.topology import programs
 from hypervisor.shell.topology.cells import KERNEL_RAM
@@ -21,9 +22,9 @@ from hypervisor.shell.topology.spec import CellSpec
 
 NEEDED_ROLES = {"interrupt_controller": "interrupt controller", "timer": "timer", "uart": "UART"}
 """What a bare-metal image finds in its info page, and so every board has to have for it."""
-LATER_FLAVOURS = ("l4", "xen")
-"""Flavours that users' files may name already."""
 DEFAULT_FLAVOUR = "okl4"
+PROMISING = ("reservation", "edf")
+"""Policies that promise each cell its budget in each period, and so can promise too much."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Checked:
     board: Board | None
     cells: Sequence[CellSpec]
     windows: tuple[tuple[str, int], ...]
+    wiring: Wiring
     report: Report
 
     @property
@@ -50,12 +52,9 @@ class Checked:
 
 def check_flavour(it: Checked) -> None:
     """The flavour is known, available, and can carry these cells."""
-    if it.flavour in LATER_FLAVOURS:
-        it.report.add("flavour", f"{it.flavour} is not available yet (use one of {', '.join(FLAVOURS)})")
-        return
     flavour = FLAVOURS.get(it.flavour)
     if flavour is None:
-        it.report.add("flavour", f'"{it.flavour}" is not known; {nearest(it.flavour, (*FLAVOURS, *LATER_FLAVOURS))}')
+        it.report.add("flavour", f'"{it.flavour}" is not known; {nearest(it.flavour, FLAVOURS)}')
         return
     if flavour.most_cells is not None and len(it.cells) > flavour.most_cells:
         many = "one cell, alone on the board" if flavour.most_cells == 1 else f"{flavour.most_cells} cells at most"
@@ -67,16 +66,13 @@ def check_flavour(it: Checked) -> None:
             it.report.add(f"cells.{cell.group}", why)
 
 
-def check_not_yet(it: Checked) -> None:
-    """Sections that are understood but not served by this version."""
-    later = {
-        "channels": (it.file.channels, "channels are not part of this version (remove the section)"),
-        "shared": (it.file.shared, "shared memory is not part of this version (remove the section)"),
-        "policy": (it.file.policy, "labels and rules come with the xen flavour, not in this version (remove the key)"),
-    }
-    for key, (given, why) in later.items():
-        if given:
-            it.report.add(key, why)
+def check_served(it: Checked) -> None:
+    """What the file asks for is something that the flavour has. A policy may stand there for those that have one (xen)."""
+    flavour = FLAVOURS.get(it.flavour)
+    if flavour is not None and flavour.most_cells == 1:
+        for key, given in (("channels", it.file.channels), ("shared", it.file.shared)):
+            if given:
+                it.report.add(key, f"{it.flavour} has nobody to share with (choose another flavour)")
 
 
 def check_console(it: Checked) -> None:
@@ -106,6 +102,30 @@ def check_devices(it: Checked) -> None:
             owners.setdefault(device, cell.name)
 
 
+def check_emulated(it: Checked) -> None:
+    """What a pager is to emulate is on the board, and there is a pager."""
+    private = [] if it.board is None else [device.name for device in it.board.private]
+    for cell in it.cells:
+        key = f"cells.{cell.group}.emulated"
+        for device in cell.emulated:
+            if it.board is not None and device not in private:
+                it.report.add(key, f'the board has no private device "{device}"; {nearest(device, private)}')
+        if cell.emulated and not cell.pager:
+            it.report.add(key, "needs a cell that emulates (name it as pager)")
+
+
+def check_paravirtual(it: Checked) -> None:
+    """A kernel without privileges needs a flavour with a door for it, and no devices: they could write its tables."""
+    flavour = FLAVOURS.get(it.flavour)
+    for cell in it.cells:
+        key = f"cells.{cell.group}.paravirtual"
+        if cell.paravirtual and flavour is not None and not flavour.has_pv:
+            able = " or ".join(name for name, other in FLAVOURS.items() if other.has_pv)
+            it.report.add(key, f"{it.flavour} has no door for such kernels (choose flavour {able}, or remove the key)")
+        if cell.paravirtual and (cell.devices or cell.emulated):
+            it.report.add(key, "such a kernel cannot own devices (remove devices and emulated, or the key)")
+
+
 def check_board_serves(it: Checked) -> None:
     """The board has what images and kernels need."""
     if it.board is None:
@@ -126,9 +146,12 @@ def check_ram(it: Checked) -> None:
     for cell in it.machines():
         if cell.kind == "kernel" and cell.ram < KERNEL_RAM:
             it.report.add(f"cells.{cell.group}.ram", f"{_mib(cell.ram)} is too small for a kernel (give 32MiB or more)")
-    total = sum(cell.ram for cell in it.cells)
+    shared = sum(memory.size for memory in it.wiring.shared)
+    shared += sum(LINK_PAGES.get(channel.kind, 0) * PAGE for channel in it.wiring.channels)
+    total = sum(cell.ram for cell in it.cells) + shared
     if it.board is not None and total > it.board.ram_size:
-        why = f"the cells' ram is {_mib(total)} in sum, but board {it.board.name} has {_mib(it.board.ram_size)}"
+        what = "the cells' ram and shared memory are" if shared else "the cells' ram is"
+        why = f"{what} {_mib(total)} in sum, but board {it.board.name} has {_mib(it.board.ram_size)}"
         it.report.add("cells", f"{why} (give them less)")
 
 
@@ -164,7 +187,7 @@ def check_budgets(it: Checked) -> None:
                 it.report.add(f"{at}.{key}", f"missing; {because}")
         if cell.period and cell.budget > cell.period:
             it.report.add(f"{at}.budget", "is longer than the period (a budget is what the cell gets in each period)")
-    if reserved:
+    if it.file.scheduler.policy in PROMISING:
         _check_load(it)
 
 
@@ -211,10 +234,12 @@ def check_windows(it: Checked) -> None:
 
 CHECKS: tuple[Callable[[Checked], None], ...] = (
     check_flavour,
-    check_not_yet,
+    check_served,
     check_cells,
     check_console,
     check_devices,
+    check_emulated,
+    check_paravirtual,
     check_board_serves,
     check_ram,
     check_programs,

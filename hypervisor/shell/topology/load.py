@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from boards import Board
-from hypervisor.shell.topology import sources
+from hypervisor.shell.topology import mac, sources
 from hypervisor.shell.topology.board import find_board
+from hypervisor.shell.topology.cables import resolve_cables
 from hypervisor.shell.topology.cells import Context, resolve_cells
 from hypervisor.shell.topology.checks import CHECKS, DEFAULT_FLAVOUR, Checked
 from hypervisor.shell.topology.overrides import Override, apply_overrides, parse_overrides
 from hypervisor.shell.topology.problems import Problem, Report, TopologyError
 from hypervisor.shell.topology.schema import File, parse
 from hypervisor.shell.topology.spec import Topology
+from hypervisor.shell.topology.wiring import resolve_wiring
 
 Guests = Mapping[str, Callable[..., Any]]
 
@@ -101,9 +103,12 @@ def _examine(
     context = Context(report, board, board.clock_hz if board else ANY_HZ, directory, guests)
     cells = resolve_cells(file.cells, context)
     windows = _windows(file, context)
+    mac_policy = mac.find_policy(file.policy, cells, context)
+    wiring = resolve_wiring(file, cells, report, policy=mac.read(mac_policy))
     flavour = file.flavour or DEFAULT_FLAVOUR
     for judge in CHECKS:
-        judge(Checked(file, flavour, board, cells, windows, report))
+        judge(Checked(file, flavour, board, cells, windows, wiring, report))
+    cables = resolve_cables(file, board, cells, report)
     times = _times(file, board, context)
     duration = context.cycles("for", file.for_) or None
     if report.problems or board is None:
@@ -118,6 +123,8 @@ def _examine(
         policy=file.scheduler.policy,
         windows=windows,
         cells=tuple(cells),
+        wiring=wiring,
+        mac_policy=mac_policy,
         until=file.for_ or "",
         duration=duration,
         console=file.console,
@@ -125,6 +132,8 @@ def _examine(
         overrides=asked.overrides,
         hashes=context.hashes,
         directory=directory,
+        cables=cables,
+        vtlb=file.vtlb.entries,
     )
     return topology, []
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypervisor.shell.topology.problems import Problem, Report, nearest
-from hypervisor.shell.topology.schema import SECTIONS, Cell, File, Scheduler, keys_of
+from hypervisor.shell.topology.schema import SECTIONS, Cell, File, keys_of
 
 OPTION = "--set"
 
@@ -87,8 +87,8 @@ def _stray(path: tuple[str, ...], data: Mapping[str, Any]) -> str:
     head, depth = path[0], len(path)
     if head == "cells" and depth >= 2:
         return _stray_cell(path, data)
-    if head == "scheduler" and depth == 2:
-        return unknown(path[1], keys_of(Scheduler))
+    if head in ("scheduler", "vtlb") and depth == 2:
+        return unknown(path[1], keys_of(SECTIONS[head]))
     if head in SECTIONS and depth == 1:
         return f"is a whole table; name a key in it ({', '.join(keys_of(SECTIONS[head]))})"
     if depth > 1 and head in keys_of(File):

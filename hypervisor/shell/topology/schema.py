@@ -7,24 +7,42 @@ stay texts until the board, and with it the length of a cycle, is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from hypervisor.abi.time import parse_size, parse_time
+from hypervisor.core.policies import POLICIES
+from hypervisor.core.wiring import LINK_PAGES
 from hypervisor.shell.topology.problems import Report, nearest
 
 PAGE = 4096
 """Bytes of a frame, the grain in which memory has owners."""
+VTLB_ENTRIES = 1024
+"""Entries of a virtual TLB unless the file says otherwise: more than any of our CPUs has (boards/cpu)."""
+MOST_TRANSLATIONS = 1 << 20
+"""What the engine takes (VTLB_ENTRIES_LIMIT of cells/engines/native/vtlb.h)."""
 MOST_COPIES = 256
 """Bound of `count`: a slip of the finger must not start thousands of processes."""
 
-POLICIES = ("fixed_priority", "round_robin", "reservation", "partition")
-LATER_POLICIES = {"credit": "the credit scheduler comes with the xen flavour, which is not part of this version"}
 PERSONALITIES = ("linux", "brew", "rtos")
-CHANNEL_CLASSES = ("block", "net", "console", "display", "input", "message")
+DOMAINS = tuple(LINK_PAGES)
+"""Classes of driver domains: of channels between a front and a back end."""
+MESSAGE = "message"
+"""The class of channels between equals."""
+CHANNEL_CLASSES = (*DOMAINS, MESSAGE)
+CHANNEL_RIGHTS = {
+    "send": frozenset({"send"}),
+    "receive": frozenset({"receive"}),
+    "both": frozenset({"send", "receive"}),
+}
+SHARED_RIGHTS = {"r": False, "rw": True}
+"""Right to shared memory -> whether that includes writing."""
+
+_CONNECTION = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 def _time(value: object) -> str:
@@ -55,10 +73,8 @@ def _within(low: int, high: int) -> Callable[[int], int]:
     return check
 
 
-def _one_of(known: tuple[str, ...], later: Mapping[str, str] | None = None) -> Callable[[str], str]:
+def _one_of(known: Iterable[str]) -> Callable[[str], str]:
     def check(value: str) -> str:
-        if later and value in later:
-            raise ValueError(later[value])
         if value not in known:
             raise ValueError(f'"{value}" is not known; {nearest(value, known)}')
         return value
@@ -81,6 +97,26 @@ def _filled(value: str) -> str:
     return value
 
 
+def _two(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(value) != 2:
+        raise ValueError('must name two cells, for example ["client", "storage"]')
+    return value
+
+
+def _devices(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(value) <= 2:
+        raise ValueError(
+            'must name two devices, for example ["nic0", "nic1"], or one and where the cable leads in `to`'
+        )
+    return value
+
+
+def _connection(value: str) -> str:
+    if not _CONNECTION.fullmatch(value):
+        raise ValueError(f'"{value}" is no such name (small letters, digits, _ and -, at most 64 characters)')
+    return value
+
+
 def _board(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
@@ -93,6 +129,8 @@ Ram = Annotated[str, BeforeValidator(_ram)]
 Text = Annotated[str, AfterValidator(_filled)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 Args = Annotated[Any, BeforeValidator(_scalars)]
+Pair = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_two)]
+Connection = Annotated[str, AfterValidator(_connection)]
 Window = Annotated[tuple[Text, Time], Field(strict=False)]
 
 
@@ -105,10 +143,16 @@ class Section(BaseModel):
 class Scheduler(Section):
     """Who runs when."""
 
-    policy: Annotated[str, AfterValidator(_one_of(POLICIES, LATER_POLICIES))] = "fixed_priority"
+    policy: Annotated[str, AfterValidator(_one_of(POLICIES))] = "fixed_priority"
     slice: Time | None = None
     quantum: Time | None = None
     windows: Annotated[tuple[Window, ...] | None, Field(strict=False)] = None
+
+
+class Vtlb(Section):
+    """The virtual TLB of flavours that have one."""
+
+    entries: Annotated[int, AfterValidator(_within(0, MOST_TRANSLATIONS))] = VTLB_ENTRIES
 
 
 class Cell(Section):
@@ -118,18 +162,23 @@ class Cell(Section):
     image: Text | None = None
     kernel: Text | None = None
     personality: Annotated[str, AfterValidator(_one_of(PERSONALITIES))] | None = None
-    domain: Text | None = None
+    domain: Annotated[str, AfterValidator(_one_of(DOMAINS))] | None = None
     count: Annotated[int, AfterValidator(_within(1, MOST_COPIES))] | None = None
     ram: Ram | None = None
     priority: Annotated[int, AfterValidator(_within(0, 255))] = 0
     budget: Time | None = None
     period: Time | None = None
+    weight: Annotated[int, AfterValidator(_within(1, 65535))] = 256
+    cap: Annotated[int, AfterValidator(_within(0, 100))] = 0
     on_crash: Annotated[str, AfterValidator(_one_of(("destroy", "restart", "preserve")))] = "destroy"
     max_restarts: Annotated[int, AfterValidator(_within(0, 1_000_000))] = 3
     heartbeat: Time | None = None
     cores: Annotated[tuple[int, ...] | None, Field(strict=False)] = None
     preload: Texts = ()
     label: str = ""
+    pager: Text | None = None
+    emulated: Texts = ()
+    paravirtual: bool = False
     initrd: Text | None = None
     append: str | None = None
     args: Args = ""
@@ -139,20 +188,29 @@ class Cell(Section):
 
 
 class Channel(Section):
-    """Who may talk to whom. Read, and refused until channels are there."""
+    """Who may talk to whom."""
 
-    between: Texts
+    name: Connection | None = None
+    between: Pair
     class_: Annotated[str, AfterValidator(_one_of(CHANNEL_CLASSES))] = Field(alias="class")
-    transport: Annotated[str, AfterValidator(_one_of(("zmq", "shm")))] = "zmq"
-    rights: dict[str, str] = Field(default_factory=dict)
+    transport: Annotated[str, AfterValidator(_one_of(("zmq", "shm")))] | None = None
+    rights: dict[str, Annotated[str, AfterValidator(_one_of(CHANNEL_RIGHTS))]] = Field(default_factory=dict)
 
 
 class Shared(Section):
-    """Memory of several cells. Read, and refused until grants are there."""
+    """Memory of several cells."""
 
-    name: Text
+    name: Connection
     size: Size
-    cells: dict[str, str]
+    cells: dict[str, Annotated[str, AfterValidator(_one_of(SHARED_RIGHTS))]]
+
+
+class Cable(Section):
+    """Two network devices of the board, joined; or one, joined to another board."""
+
+    between: Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_devices)]
+    latency: Time
+    to: Text | None = None
 
 
 class File(Section):
@@ -167,12 +225,21 @@ class File(Section):
     for_: Time | None = Field(default=None, alias="for")
     console: Text | None = None
     scheduler: Scheduler = Scheduler()
+    vtlb: Vtlb = Vtlb()
     cells: dict[str, Cell] = Field(default_factory=dict)
     channels: Annotated[tuple[Channel, ...], Field(strict=False)] = ()
     shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
+    cables: Annotated[tuple[Cable, ...], Field(strict=False)] = ()
 
 
-SECTIONS: dict[str, type[Section]] = {"scheduler": Scheduler, "cells": Cell, "channels": Channel, "shared": Shared}
+SECTIONS: dict[str, type[Section]] = {
+    "scheduler": Scheduler,
+    "vtlb": Vtlb,
+    "cells": Cell,
+    "channels": Channel,
+    "shared": Shared,
+    "cables": Cable,
+}
 """What a table under this top-level key is made of."""
 
 

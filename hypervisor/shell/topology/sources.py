@@ -49,6 +49,11 @@ def images() -> Path:
     return Path(str(files("cells"))) / "programs" / "arm" / "images"
 
 
+def policies() -> Path:
+    """The directory of the built-in policies."""
+    return Path(str(files("boards"))) / "policies"
+
+
 def built_in(directory: Path, suffix: str) -> list[str]:
     """Names of the built-in files of a kind."""
     return sorted(path.stem for path in directory.glob(f"*{suffix}"))
@@ -130,15 +135,29 @@ def find_image(text: str, directory: Path | None) -> Path:
     Raises:
         ValueError: there is none.
     """
-    known = built_in(images(), ".elf")
+    return _named(text, directory, images(), ".elf", "image")
+
+
+def _named(text: str, directory: Path | None, ours: Path, suffix: str, what: str) -> Path:
+    """A file of ours by its name, else the user's at a path."""
+    known = built_in(ours, suffix)
     if text in known:
-        return images() / f"{text}.elf"
+        return ours / f"{text}{suffix}"
     try:
         return find_file(text, directory)
     except ValueError as error:
         if _is_path(text):
             raise
-        raise ValueError(f'no built-in image is called "{text}"; {nearest(text, known)}') from error
+        raise ValueError(f'no built-in {what} is called "{text}"; {nearest(text, known)}') from error
+
+
+def find_policy(text: str, directory: Path | None) -> Path:
+    """A policy by built-in name or path.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return _named(text, directory, policies(), ".toml", "policy")
 
 
 def check_guest(text: str, directory: Path | None) -> Path | None:

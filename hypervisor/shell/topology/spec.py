@@ -6,6 +6,7 @@ beside what they resolved to, because a run directory repeats them.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from boards import Board
+from hypervisor.core.wiring import Wiring
+from hypervisor.shell.topology.schema import VTLB_ENTRIES
 
 Kind = Literal["guest", "image", "kernel"]
 
@@ -25,8 +28,11 @@ class CellSpec:
 
     `source` is the text of the key `kind`; `path` the file behind it (a Python guest's module); `function` a guest that
     a Python caller passed (`source` is then "python"). `group` is the name in the file, of which `count` cells were
-    made. `cores` holds the cores on which it may run. A larger `priority` is more urgent. 0 in `budget`, `period` and
-    `heartbeat` means none. `args` is a text for an image, a tuple for a Python guest.
+    made. `cores` holds the cores on which it may run. A larger `priority` is more urgent; `weight` and `cap` (percent of a
+    core) are for the credit scheduler. 0 in `budget`, `period`, `cap` and `heartbeat` means none. `args` is a text for an
+    image, a tuple for a Python guest. A driver domain is a guest whose `domain` says which class it serves. `pager` names
+    the cell that answers its faults, "" for none; `emulated` are private devices of the board that it is to find there and not
+    in itself, where the flavour can. `paravirtual`: its kernel runs without privileges, by a door that not every flavour has.
     """
 
     name: str
@@ -47,6 +53,12 @@ class CellSpec:
     devices: tuple[str, ...]
     label: str
     group: str
+    weight: int = 256
+    cap: int = 0
+    domain: str = ""
+    pager: str = ""
+    emulated: tuple[str, ...] = ()
+    paravirtual: bool = False
     path: Path | None = None
     initrd_path: Path | None = None
     function: Callable[..., Any] | None = None
@@ -57,6 +69,28 @@ class CellSpec:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in places}
 
 
+@dataclass(frozen=True)
+class CableSpec:
+    """A cable between two network devices of the board, or from one to another board: `to` then names that board's
+    topology, or the endpoint where its monitor is found. A frame travels for `latency` cycles, `latency_ns` nanoseconds.
+    """
+
+    between: tuple[str, ...]
+    latency: int
+    latency_ns: int
+    to: str = ""
+
+
+def _identity(wiring: Wiring) -> dict[str, Any]:
+    """Who is connected to whom as plain data, in one order."""
+    channels = [dataclasses.asdict(channel) for channel in wiring.channels]
+    for channel in channels:
+        for end in ("front_rights", "back_rights"):
+            channel[end] = sorted(channel[end])
+    shared = [(each.name, each.size, sorted(each.cells.items())) for each in wiring.shared]
+    return {"channels": channels, "shared": shared, "pagers": sorted(wiring.pagers.items())}
+
+
 _DECISIVE = ("flavour", "seed", "slice", "quantum", "cross_core_latency", "policy", "windows", "duration")
 
 
@@ -65,10 +99,11 @@ class Topology:
     """A whole device, ready to be launched.
 
     `windows` is empty unless the policy is "partition"; `duration` is None for a run without an end, and `until` the
-    text that it came from ("" for none). `directory` is where relative paths and guest modules of the file were found
+    text that it came from ("" for none). `wiring` knows cells by their place in `cells`. `mac_policy` is the file of labels
+    and rules, None for none. `directory` is where relative paths and guest modules of the file were found
     (None for a dict). `source_text` is the exact TOML and `overrides` the changes to it (KEY=VALUE): with flavour,
     seed and until they give the same topology again. `hashes` has the SHA-256 of each program by its key
-    (`cells.a.image`).
+    (`cells.a.image`). `vtlb`: entries of the virtual TLB where the flavour has one, 0 for none: no translation is counted.
     """
 
     name: str
@@ -82,6 +117,8 @@ class Topology:
     policy: str
     windows: tuple[tuple[str, int], ...]
     cells: tuple[CellSpec, ...]
+    wiring: Wiring
+    mac_policy: Path | None
     duration: int | None
     until: str
     console: str | None
@@ -89,6 +126,8 @@ class Topology:
     overrides: tuple[str, ...]
     hashes: dict[str, str]
     directory: Path | None
+    cables: tuple[CableSpec, ...] = ()
+    vtlb: int = VTLB_ENTRIES
 
     @cached_property
     def digest(self) -> str:
@@ -97,6 +136,9 @@ class Topology:
             **{name: getattr(self, name) for name in _DECISIVE},
             "board": self.board.model_dump(mode="json"),
             "cells": [cell.identity() for cell in self.cells],
+            "wiring": _identity(self.wiring),
+            **({"cables": [dataclasses.asdict(cable) for cable in self.cables]} if self.cables else {}),
+            **({"vtlb": self.vtlb} if self.vtlb != VTLB_ENTRIES else {}),
             "hashes": sorted(self.hashes.items()),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

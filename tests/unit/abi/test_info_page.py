@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+import struct
 from typing import Any
 
 import pytest
 
-from cells.machine import hypercall_page
 from hypervisor.abi.info_page import (
     ARGS_LIMIT,
     ARGS_OFFSET,
+    CONNECTIONS_OFFSET,
     FIELDS,
     MAGIC,
     PAGE_SIZE,
+    Connection,
+    ConnectionKind,
     HypercallPage,
     Vectors,
     build_info_page,
@@ -21,6 +24,7 @@ from hypervisor.abi.info_page import (
     read_info_page,
     vectors_for,
 )
+from hypervisor.abi.records import DATA_LIMIT
 
 NEEDED: dict[str, Any] = {"ram_base": 0, "ram_size": 1 << 20, "hz": 200_000_000}
 
@@ -29,6 +33,7 @@ def test_what_is_built_is_what_is_read() -> None:
     values: dict[str, Any] = {field.name: 0x01020304 + index for index, field in enumerate(FIELDS[2:])} | {
         "hz": 1 << 40,
         "seed": (1 << 64) - 1,
+        "connection_count": 0,  # counted, not given
     }
     page = build_info_page(args="ticks=3 work=0x10", **values)
     assert len(page) == PAGE_SIZE
@@ -57,7 +62,7 @@ def test_no_field_lies_on_another_or_on_the_arguments() -> None:
         (NEEDED | {"uart_bass": 1}, 'the info page has no field "uart_bass"; did you mean "uart_base"'),
         (NEEDED | {"timer_hz": 1 << 32}, '"timer_hz" = 4294967296 does not fit into 1 32-bit words'),
         (NEEDED | {"timer_irq": -1}, '"timer_irq" = -1 does not fit'),
-        (NEEDED | {"args": "x" * (ARGS_LIMIT + 1)}, "args have 3840 characters; the info page holds 3839"),
+        (NEEDED | {"args": "x" * (ARGS_LIMIT + 1)}, "args have 1792 characters; the info page holds 1791"),
         (NEEDED | {"args": "naïve"}, "args must be ASCII text without NUL"),
         (NEEDED | {"args": "a\0b"}, "args must be ASCII text without NUL"),
     ],
@@ -92,7 +97,25 @@ def test_the_c_structure_has_every_word_at_its_offset() -> None:
     assert offset + 4 * int(reserved[1]) == ARGS_OFFSET
 
 
-def test_the_hypercall_page_lies_where_the_machine_has_it() -> None:
-    assert {member.name: member.value for member in HypercallPage} == {
-        name: getattr(hypercall_page, name) for name in ("NUMBER", "ARG1", "ARG2", "ARG3", "RESULT", "RESULT_HIGH")
-    }
+def test_no_register_of_the_hypercall_page_lies_on_another_or_in_its_data() -> None:
+    offsets = [member.value for member in HypercallPage]
+    assert len(set(offsets)) == len(offsets)
+    assert all(offset % 4 == 0 for offset in offsets)
+    assert max(offsets) == HypercallPage.DATA
+    assert HypercallPage.DATA + DATA_LIMIT <= PAGE_SIZE
+
+
+def test_connections_stand_in_the_page_as_the_c_structure_has_them() -> None:
+    told = Connection("flash", "storage_with_a_long_name", ConnectionKind.BLOCK, 1, 3, 4, 0xC0000000, 0x11000, 0)
+    page = build_info_page(connections=[told, told._replace(name="b")], **NEEDED)
+    assert read_info_page(page)["connection_count"] == 2
+    first = page[CONNECTIONS_OFFSET : CONNECTIONS_OFFSET + 64]
+    assert first[:32] == b"flash".ljust(16, b"\0") + b"storage_with_a_\0"
+    assert struct.unpack_from("<8I", first, 32) == (1, 1, 3, 4, 0xC0000000, 0x11000, 0, 12)
+    assert page[CONNECTIONS_OFFSET + 64 : CONNECTIONS_OFFSET + 66] == b"b\0"
+
+
+def test_a_page_has_room_for_so_many_connections() -> None:
+    told = Connection("a", "b", ConnectionKind.MESSAGE)
+    with pytest.raises(ValueError, match="33 connections; the info page holds 32"):
+        build_info_page(connections=[told] * 33, **NEEDED)

@@ -43,7 +43,20 @@ def test_the_root_controller_takes_the_interrupts_of_the_physical_devices(board:
     assert levels == []  # nothing is enabled yet
 
 
-@pytest.mark.parametrize(("name", "role"), [("timer1", "timer"), ("uart1", "uart"), ("sysclock", "clock")])
+GIVEN_AWAY = {
+    "timer1": "timer",
+    "uart1": "uart",
+    "sysclock": "clock",
+    "flash0": "flash",
+    "nand0": "flash",
+    "lcd0": "display",
+    "touch0": "touch",
+    "nic0": "network",
+    "nic1": "network",
+}
+
+
+@pytest.mark.parametrize(("name", "role"), GIVEN_AWAY.items())
 def test_every_board_has_physical_devices_to_give_away(board: Board, name: str, role: str) -> None:
     spec = next(spec for spec in board.physical if spec.name == name)
     assert spec.role == role

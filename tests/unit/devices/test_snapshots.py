@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 import pytest
@@ -16,10 +16,19 @@ OUTPUTS = 4
 
 
 def plain(value: object) -> bool:
-    """Whether a value is made of ints, bytes and lists only."""
+    """Whether a value is made of ints, bytes, lists, and sparse tables by number only."""
     if isinstance(value, list):
         return all(plain(item) for item in value)
-    return type(value) in (int, bytes)
+    if isinstance(value, dict):
+        return all(plain(item) for item in (*value, *value.values()))
+    return type(value) in (int, bytes, bytearray)
+
+
+def numbers(value: Any) -> list[int]:
+    """The numbers in it, bytes aside."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, int)]
 
 
 def touch(device: Any, bench: Bench, dice: random.Random, accesses: int) -> list[int]:
@@ -83,8 +92,26 @@ def test_the_state_is_one_dataclass_of_plain_values_that_fit_64_bits(name: str) 
     snapshot: Any = device.state
     for key, value in asdict(snapshot).items():
         assert plain(value), key
-        for number in value if isinstance(value, list) else [value]:
+        for number in numbers(value):
             assert -1 <= number < 1 << 64, key
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+@pytest.mark.parametrize("seed", range(3))
+def test_after_a_reset_a_model_is_as_new_but_for_what_it_keeps(name: str, seed: int) -> None:
+    bench = Bench(hz=1000)
+    device = MODELS[name](bench.wiring(OUTPUTS))
+    touch(device, bench, random.Random(seed), 100)
+    kept = {key: copy.deepcopy(getattr(device.state, key)) for key in device.KEPT}
+    device.reset()
+    later = Bench(hz=1000)
+    later.now = bench.now
+    new = MODELS[name](later.wiring(OUTPUTS))
+    for each in fields(device.state):
+        if each.name != "misused":
+            expected = kept.get(each.name, getattr(new.state, each.name))
+            assert getattr(device.state, each.name) == expected, each.name
+    assert not any(bench.level(output) for output in range(OUTPUTS))
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))

@@ -183,6 +183,43 @@ CPU: monitor 0 s, cells 0 s
     )
 
 
+def busy(*names: str) -> Summary:
+    cell = CellSummary(
+        "running",
+        switches=7,
+        exits={"hypercall": 40},
+        cycles={"guest": 5_000, "hypercall": 400, "virq": 12, "ipc": 30_000},
+        operations={"ipc": 20, "capability": 3},
+    )
+    return replace(SUMMARY, cells=dict.fromkeys(names, cell))
+
+
+def test_what_mechanisms_did_is_a_table_of_causes_that_is_a_sum() -> None:
+    assert """
+mechanism   times  cycles   ping   pong
+hypercall      80     800    400    400
+virq                   24     12     12
+capability      6       0      0      0
+ipc            40   60.0k  30.0k  30.0k
+""" in shown(busy("ping", "pong"), 100)
+
+
+def test_of_many_cells_the_mechanisms_are_shown_in_sum() -> None:
+    lines = shown(busy(*"abcde"), 80).splitlines()
+    assert "mechanism  times cycles" in lines
+    assert "ipc          100   150k" in lines
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_long_names_do_not_make_the_mechanisms_too_wide(width: int) -> None:
+    names = [f"a_cell_with_a_long_name_indeed_{number}" for number in range(4)]
+    assert max(len(line) for line in shown(busy(*names), width).splitlines()) <= width
+
+
+def test_without_mechanisms_there_is_no_table_of_them() -> None:
+    assert "mechanism" not in shown(SUMMARY, 100)
+
+
 def test_a_run_of_no_cells_and_no_time_has_an_account() -> None:
     empty = replace(SUMMARY, cells={}, cores=(CoreSummary(0, 0),), time=0)
     assert "core 0: busy 0 s (0.0%), idle 0 s" in shown(empty, 80)

@@ -73,13 +73,17 @@ def test_a_replay_that_passed_a_step_is_not_the_same_run(tmp_path: Path) -> None
 
 
 cells = st.from_regex(r"[a-z0-9_]{1,8}", fullmatch=True)
+places = st.tuples(st.integers(0, 4095), st.integers(0, 4095), st.integers(0, 1))
+touches = places.map(lambda place: b"touch0 %d %d %d" % place)
+kinds_and_data = st.sampled_from(InputKind).flatmap(
+    lambda kind: st.tuples(st.just(kind), touches if kind is InputKind.TOUCH else st.binary(max_size=40))
+)
 inputs = st.builds(
-    Input,
+    lambda step, time, cell, what: Input(step, time, what[0], cell, what[1]),
     st.integers(0, 50),
     st.integers(0, NEVER - 1),
-    st.sampled_from(InputKind),
     cells,
-    st.binary(max_size=40),
+    kinds_and_data,
 )
 
 
@@ -95,6 +99,9 @@ def test_what_was_logged_is_what_is_replayed(tmp_path_factory: pytest.TempPathFa
 
 def line(**change: Any) -> str:
     return json.dumps({"step": 3, "t": 500, "kind": "console", "cell": "linux", "data": "ls"} | change)
+
+
+KINDS = "console, pause, unpause, kill, restart, died, until, kill_at, touch"
 
 
 @pytest.mark.parametrize(
@@ -113,8 +120,10 @@ def line(**change: Any) -> str:
         (line(t=1.5), '"t" must be a number from 0'),
         (line(t=NEVER), '"t" must be a number from 0'),
         (line(step=2), "comes before the line above it"),
-        (line(kind="reboot"), '"kind" must be one of console, pause, unpause, kill, restart, died, until, kill_at'),
-        (line(kind=["console"]), '"kind" must be one of console, pause, unpause, kill, restart, died, until, kill_at'),
+        (line(kind="reboot"), f'"kind" must be one of {KINDS}'),
+        (line(kind=["console"]), f'"kind" must be one of {KINDS}'),
+        (line(kind="touch"), '"data" of a touch must be "DEVICE X Y DOWN", for example "touch0 120 200 1"'),
+        (line(kind="touch", data="touch0 4096 0 1"), "a touch screen reads 0..4095 each way, not 4096, 0"),
         (line(cell="../x"), '"cell" must be the name of a cell'),
         (line(cell=""), '"cell" must be the name of a cell'),
         (line(cell=None), '"cell" must be the name of a cell'),

@@ -52,6 +52,7 @@ TOPOLOGY: Any = SimpleNamespace(
     digest="ab" * 32,
     hashes={"cells.a.image": "cd" * 32},
     source_text='name = "stor\u00e9"\n',
+    mac_policy=None,
 )
 """What a run directory reads of a topology."""
 

@@ -53,6 +53,10 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
             {"why": "fault", "code": 3, "pc": 0x8000, "addr": 0, "text": "store\n"},
         ),
         (stopped(ExitKind.SHUTDOWN, a0=1), {"why": "shutdown", "status": 1}),
+        (
+            stopped(ExitKind.EXCEPTION, a0=2, a1=0x8000, data=b"\x02\xff"),
+            {"why": "exception", "trap": 2, "pc": 0x8000, "state": "02ff"},
+        ),
         (stopped(ExitKind.OUTPUT, output=b"hello"), {"why": "output", "out": [5, 0x3610A686]}),
     ],
 )

@@ -192,9 +192,9 @@ def test_a_mistyped_key_is_not_followed_by_a_complaint_about_its_absence() -> No
 
 
 def test_args_of_an_image_must_fit_into_its_info_page() -> None:
-    why = "cells.hog.args: must be ASCII text without NUL, of at most 3839 characters"
-    assert problems(cells={"hog": {**HOG, "args": "x" * 3839}}) == []
-    assert problems(cells={"hog": {**HOG, "args": "x" * 3840}}) == [why]
+    why = "cells.hog.args: must be ASCII text without NUL, of at most 1791 characters"
+    assert problems(cells={"hog": {**HOG, "args": "x" * 1791}}) == []
+    assert problems(cells={"hog": {**HOG, "args": "x" * 1792}}) == [why]
     assert problems(cells={"hog": {**HOG, "args": "grün"}}) == [why]
 
 

@@ -154,7 +154,7 @@ def test_text_changes_and_arguments_give_the_same_topology_again() -> None:
 
 def test_every_problem_is_reported_at_once() -> None:
     with pytest.raises(TopologyError) as caught:
-        load(one_hog(ram="6KiB"), overrides=["board.corse=2", "foo", "cells.hog.cores=[7]"], flavour="xen")
+        load(one_hog(ram="6KiB"), overrides=["board.corse=2", "foo", "cells.hog.cores=[7]"], flavour="xne")
     assert [problem.key for problem in caught.value.problems] == [
         "foo",
         "cells.hog.ram",

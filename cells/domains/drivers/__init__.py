@@ -1,0 +1,1 @@
+"""Drivers of physical devices, by registers: what runs in a driver domain and nowhere else."""

@@ -1,0 +1,212 @@
+/* What the vTLB sees block by block: the page that instructions come from, and the guest's own upkeep of its TLB.
+ *
+ * A block holds a lease on the entry that its page is in, and asks again only when that entry has gone: one more comparison on
+ * the usual path. Coprocessor writes that matter end their block, so what they did is taken over when the next one begins, before
+ * which nothing else is executed.
+ */
+#include <string.h>
+
+#include "vtlb_internal.h"
+
+enum { SCTLR_M = 1 };
+#define LEASE_MASK 0xffu
+
+/* ---- Upkeep */
+
+/* MCR p15 that changes what addresses mean: c1,c0,0; c2; c8; c13,c0,0 and 1 [B3.17]. */
+static int is_upkeep(uint32_t word) {
+    uint32_t crn = word >> 16 & 15, crm = word & 15, opc2 = word >> 5 & 7;
+    if ((word & 0x0f100f10) != 0x0e000f10 || word >> 28 == 15)
+        return 0;
+    return crn == 8 || crn == 2 || (crn == 1 && crm == 0 && opc2 == 0) || (crn == 13 && crm == 0 && opc2 < 2);
+}
+
+/* The upkeep instruction that ends the block, 0 if there is none. `at`: its address. */
+static uint32_t find_upkeep(struct engine *e, uint32_t address, uint32_t size, uint32_t thumb, uint32_t *at) {
+    uint8_t bytes[BLOCK_BYTES + 4];
+    uint32_t word = 0, length = 4, done = 0;
+    uint16_t half[2];
+    if (size < 4 || size > BLOCK_BYTES || read_code(e, address, bytes, size))
+        return 0;
+    if (!thumb)
+        done = size;
+    for (; done < size; done += length) {
+        memcpy(&half[0], bytes + done, sizeof half[0]);
+        length = thumb_length(e, address + done, half[0]);
+    }
+    *at = address + size - 4;
+    if (length != 4)
+        return 0;
+    memcpy(half, bytes + size - 4, sizeof half);
+    memcpy(&word, bytes + size - 4, sizeof word);
+    word = thumb ? (uint32_t)half[0] << 16 | half[1] : word;
+    return is_upkeep(word) && (!thumb || word >> 28 == 14) ? word : 0;
+}
+
+/* Condition field of an ARM instruction against the flags [A8.3.1]. */
+static int holds(uint32_t condition, uint32_t cpsr) {
+    int n = cpsr >> 31 & 1, z = cpsr >> 30 & 1, c = cpsr >> 29 & 1, v = cpsr >> 28 & 1;
+    const int table[8] = {z, c, n, v, c && !z, n == v, n == v && !z, 1};
+    return condition >= 14 || table[condition >> 1] != (int)(condition & 1);
+}
+
+static uint32_t operand(struct engine *e, uint32_t number) {
+    return reg_read(e, number < 13 ? REG_R0 + (int)number : number == 13 ? REG_SP : REG_LR);
+}
+
+static uint32_t cp15(struct engine *e, int crn, int crm, int opc2) {
+    uint32_t value = 0;
+    return cp15_read(e, crn, 0, crm, opc2, &value) ? 0 : value;
+}
+
+/* Look at the registers again; 1 if addresses mean something else than before. */
+uint32_t vtlb_refresh(struct vtlb *t) {
+    struct engine *e = t->e;
+    uint32_t control = t->control, process = t->process, space = t->space;
+    t->control = cp15(e, 1, 0, 0);
+    t->table0 = cp15(e, 2, 0, 0);
+    t->table1 = e->v.features & FEATURE_V6 ? cp15(e, 2, 0, 1) : 0;
+    t->split_at = e->v.features & FEATURE_V6 ? cp15(e, 2, 0, 2) : 0;
+    t->process = cp15(e, 13, 0, 0) & 0xfe000000u;
+    t->space = t->shape.asid ? cp15(e, 13, 0, 1) & 0xff : GLOBAL;
+    return ((control ^ t->control) & SCTLR_M) || process != t->process || space != t->space;
+}
+
+static void carry_out(struct vtlb *t, uint32_t word) {
+    static const uint8_t sides[16] = {[3] = 3, [5] = 2, [6] = 1, [7] = 3};
+    uint32_t crn = word >> 16 & 15, crm = word & 15, opc2 = word >> 5 & 7, control = t->control;
+    uint32_t value = operand(t->e, word >> 12 & 15);
+    if (crn == 8) {
+        if (!t->shape.asid && opc2 == 1)
+            opc2 = FORGET_ADDRESS_EVERYWHERE;
+        if (opc2 <= FORGET_ADDRESS_EVERYWHERE && sides[crm])
+            vtlb_forget(t, sides[crm], (int)opc2, value);
+    } else if (vtlb_refresh(t)) {
+        vtlb_renew(t);
+    }
+    if (crn != 1 || (control ^ t->control) & SCTLR_M) {
+        t->e->v.vtlb_upkeep++;
+        vtlb_charge(t, t->shape.upkeep_cycles);
+    }
+}
+
+/* Something was looked up or changed from outside: Unicorn's TLB starts anew, which it may, and the registers are read again. */
+static void catch_up(struct vtlb *t) {
+    t->strayed = 0;
+    unicorn.ctl(t->e->uc, CTL_TLB_FLUSH);
+    if (vtlb_refresh(t))
+        vtlb_renew(t);
+}
+
+void vtlb_stray(struct vtlb *t) {
+    t->strayed = 1;
+    t->e->v.lines |= LINE_SETTLE;
+}
+
+/* The block with an upkeep instruction is over: take over what it did. */
+void vtlb_settle(struct engine *e) {
+    struct vtlb *t = e->vtlb;
+    uint32_t word;
+    if (t == NULL || !(e->v.lines & LINE_SETTLE))
+        return;
+    word = t->pending;
+    t->pending = 0;
+    e->v.lines &= ~(uint32_t)LINE_SETTLE;
+    if (t->strayed)
+        catch_up(t);
+    if (!word)
+        return;
+    if (t->pending_thumb || holds(word >> 28, reg_read(e, REG_CPSR)))
+        carry_out(t, word);
+    if (t->pending_thumb) /* an IT block may have passed over it; then Unicorn's TLB is still full */
+        unicorn.ctl(e->uc, CTL_TLB_FLUSH);
+}
+
+/* An instruction at `pc` aborted or is undefined. In the block before the upkeep, or that itself: it was not executed. */
+void vtlb_fault(struct engine *e, uint32_t pc) {
+    struct vtlb *t = e->vtlb;
+    if (t && t->pending && pc - t->pending_from <= t->pending_at - t->pending_from)
+        t->pending = 0;
+    vtlb_settle(e);
+}
+
+/* The CPU could not fetch from here. */
+void vtlb_fetch_fault(struct engine *e, uint32_t address) {
+    if (e->vtlb && e->vtlb->control & SCTLR_M)
+        vtlb_touch(e->vtlb, FETCH, address);
+}
+
+/* ---- Blocks */
+
+static struct op *op_of(struct vtlb *t, uint64_t key) {
+    return &t->op[(key >> 32 >> 7 ^ key >> 2) & (OPS - 1)];
+}
+
+/* A block that is new: does it end with upkeep? */
+static void look_for_upkeep(struct vtlb *t, uint64_t place, uint64_t key, uint32_t address, uint32_t extent) {
+    uint32_t at = 0, word = find_upkeep(t->e, address, extent & ~1u, extent & 1, &at);
+    t->e->lease[place] = word ? NO_LEASE : 0xffffffffu;
+    if (word)
+        *op_of(t, key) = (struct op){key, word, at};
+}
+
+static void expect_upkeep(struct vtlb *t, uint64_t place, uint64_t key, uint32_t address, uint32_t extent) {
+    struct op *op = op_of(t, key);
+    if (op->key != key)
+        look_for_upkeep(t, place, key, address, extent);
+    if (op->key != key)
+        return;
+    t->pending = op->word;
+    t->pending_at = op->at;
+    t->pending_from = address;
+    t->pending_thumb = extent & 1;
+    t->e->v.lines |= LINE_SETTLE;
+}
+
+/* The lease of a block at this address. A block in two entries gets none, and is seen each time. */
+static uint32_t lease_for(struct vtlb *t, uint32_t address, uint32_t size) {
+    struct way *way;
+    uint32_t last = address + size - 1;
+    if (!(t->control & SCTLR_M))
+        return t->e->current[FLAT];
+    way = vtlb_touch(t, FETCH, address);
+    if ((address ^ last) >> 10 && (way == NULL || (address ^ last) >> way->span.shift)) {
+        vtlb_touch(t, FETCH, last);
+        return 0xffffffffu;
+    }
+    return way ? vtlb_lease(t, way) : 0xffffffffu;
+}
+
+/* What watched_block_hook leaves over. */
+static __attribute__((noinline)) void look_at_block(struct engine *e, uint64_t site, uint32_t address, uint32_t size) {
+    struct vtlb *t = e->vtlb;
+    uint64_t place = (site >> SITE_SHIFT) & e->mask, key = site << 32 | address;
+    struct block *block = &e->cache[place];
+    uint32_t lease;
+    vtlb_settle(e);
+    if ((e->v.cycles >= e->v.limit || e->v.lines) && must_stop(e))
+        return;
+    if (block->key != key) {
+        block = measure(e, block, site, address, size);
+        look_for_upkeep(t, place, key, address, block->extent);
+    }
+    lease = lease_for(t, address, size);
+    if (t->e->lease[place] == NO_LEASE)
+        expect_upkeep(t, place, key, address, block->extent);
+    else
+        t->e->lease[place] = lease;
+    count_block(e, block);
+}
+
+void watched_block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
+    struct engine *e = user;
+    uint64_t site = (uintptr_t)__builtin_return_address(0), place = (site >> SITE_SHIFT) & e->mask;
+    struct block *block = &e->cache[place];
+    uint32_t lease = e->lease[place];
+    (void)uc;
+    if (LIKELY(e->v.cycles < e->v.limit && !e->v.lines && block->key == (site << 32 | (uint32_t)address) &&
+               e->current[lease & LEASE_MASK] == lease))
+        count_block(e, block);
+    else
+        look_at_block(e, site, (uint32_t)address, size);
+}

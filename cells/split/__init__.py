@@ -1,0 +1,1 @@
+"""Split drivers: front ends for clients, back ends for driver domains, over whatever joins two cells."""

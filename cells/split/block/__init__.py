@@ -1,0 +1,1 @@
+"""Split driver of class "block": protocol, front end, back end."""

@@ -1,0 +1,1 @@
+"""Split driver of class "console": protocol, front end, back end."""

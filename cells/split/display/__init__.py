@@ -1,0 +1,1 @@
+"""Split driver of class "display": protocol, front end, back end."""

@@ -1,0 +1,1 @@
+"""Split driver of class "input": protocol, front end, back end."""

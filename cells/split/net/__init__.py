@@ -1,0 +1,1 @@
+"""Split driver of class "net": protocol, front end, back end."""

@@ -1,0 +1,137 @@
+"""The back end of networks: a learning switch between its front ends and, if there is one, a physical interface.
+
+Each front end is a port of the switch with an address of its own, and so is the network device. A frame for a known
+address goes to that port, any other to all but the one it came from. There are no queues: a frame is put straight into
+room that the receiver has handed over, or it is dropped and the sender is told. So nothing is in this cell's hands when
+it dies.
+
+```python
+NetBack(port.connections, nic, port).run()
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from cells.flavours import Connections
+from cells.split.ends import TIMELESS, Answer, BackEnd, Client, Clock, Outcome, copy_cycles
+from cells.split.net.protocol import ADDRESS, LONGEST, RECEIVE, SEND, SHORTEST, Operation
+from cells.split.ring import BackRing, Request
+
+OUTSIDE = -1
+"""The switch's port to the network device; the others are numbered as the clients."""
+TABLE_SIZE = 256
+"""Addresses that the switch remembers; the oldest goes first."""
+BURST = 16
+"""Frames that are taken from the network device between two rounds."""
+LOCAL = 0x02
+"""First byte of an address that no manufacturer has given out (IEEE 802, locally administered)."""
+
+
+class Interface(Protocol):
+    """A network device."""
+
+    def send(self, frame: bytes) -> bool:
+        """Send; False if it has no room."""
+        ...
+
+    def receive(self) -> bytes | None:
+        """A frame that has arrived."""
+        ...
+
+
+class NetBack(BackEnd):
+    """Serves network interfaces. `dropped`: frames from outside for which nobody had room."""
+
+    kind = "net"
+    layouts = (SEND, RECEIVE)
+
+    def __init__(
+        self,
+        connections: Connections,
+        interface: Interface | None,
+        clock: Clock = TIMELESS,
+        log: Callable[[str], None] | None = None,
+        network: int = 0,
+    ) -> None:
+        """`network` tells the addresses of one board's switch from those of another's."""
+        super().__init__(connections, clock, log)
+        self._interface = interface
+        self._network = network
+        self._table: dict[bytes, int] = {}
+        self._fixed = {self.address(client): client.index for client in self.clients}
+        self.dropped = 0
+
+    def address(self, client: Client) -> bytes:
+        """The address of a client's interface."""
+        return bytes((LOCAL, 0x43, 0x56, self._network & 0xFF, 0, client.index + 1))
+
+    def serve(self, client: Client, ring: BackRing, request: Request) -> Answer | None:
+        """See `BackEnd`."""
+        if ring is client.rings[1]:
+            return None  # answered when a frame comes
+        if request.operation == Operation.IDENTIFY:
+            return Answer(Outcome.OK, data=self.address(client))
+        if request.operation != Operation.SEND or not SHORTEST <= len(request.data) <= LONGEST:
+            return Answer(Outcome.BAD_REQUEST)
+        if request.repeated:
+            return Answer(Outcome.OK)
+        taken = self._switch(client.index, request.data)
+        if taken:
+            ring.commit(request)
+        return Answer(Outcome.OK if taken else Outcome.NO_ROOM)
+
+    def idle(self) -> bool:
+        """Take frames from the network device; whether there may be more."""
+        for client in self.clients:
+            self._refuse_nonsense(client.rings[1])
+        if self._interface is None:
+            return False
+        for _ in range(BURST):
+            frame = self._interface.receive()
+            if frame is None:
+                return False
+            if len(frame) >= SHORTEST:
+                self.dropped += not self._switch(OUTSIDE, frame)
+        return True
+
+    def gone(self, client: Client) -> None:
+        """See `BackEnd`: its addresses may turn up elsewhere."""
+        self._table = {mac: port for mac, port in self._table.items() if port != client.index}
+
+    def _switch(self, source: int, frame: bytes) -> bool:
+        """Hand a frame over; whether anybody took it."""
+        to, from_ = frame[:ADDRESS], frame[ADDRESS : 2 * ADDRESS]
+        self._learn(from_, source)
+        known = self._fixed.get(to, self._table.get(to))
+        if known is not None and not to[0] & 1:
+            return known != source and self._put(known, frame)
+        ports = [OUTSIDE, *range(len(self.clients))] if self._interface else range(len(self.clients))
+        taken = [self._put(port, frame) for port in ports if port != source]
+        return any(taken)
+
+    def _learn(self, address: bytes, port: int) -> None:
+        if address[0] & 1 or address in self._fixed:
+            return  # nobody sends from a group address, and no client's address can be taken from it
+        self._table.pop(address, None)
+        self._table[address] = port
+        if len(self._table) > TABLE_SIZE:
+            del self._table[next(iter(self._table))]
+
+    def _put(self, port: int, frame: bytes) -> bool:
+        self._clock.work(copy_cycles(len(frame)))
+        if port == OUTSIDE:
+            return self._interface is not None and self._interface.send(frame)
+        ring = self.clients[port].rings[1]
+        if not ring.waiting:
+            ring.take()
+        self._refuse_nonsense(ring)
+        given = ring.answer(Outcome.OK, data=frame)
+        ring.kick(ring.layout.slots // 2)
+        return given
+
+    def _refuse_nonsense(self, ring: BackRing) -> None:
+        while ring.waiting and ring.waiting[0].operation != Operation.RECEIVE:
+            ring.answer(Outcome.BAD_REQUEST)

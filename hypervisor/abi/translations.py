@@ -1,0 +1,41 @@
+"""What a vCPU with a virtual TLB says of it: how often the real TLB missed and what became of that.
+
+It rides in the data of the exits that carry nothing else there, as sums since the vCPU began, so that it does not matter
+which of them an exit is that carries nothing.
+
+    data = Translations(hits=5, misses=2, upkeep=1).pack()
+    Translations.unpack(data).misses
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from hypervisor.abi.records import ExitKind
+
+CARRIERS = frozenset({ExitKind.BUDGET, ExitKind.WAIT, ExitKind.OUTPUT})
+"""Kinds of exits whose data is this, or empty."""
+_WORDS = struct.Struct("<3Q")
+SIZE = _WORDS.size
+
+
+class Translations(NamedTuple):
+    """Misses of the real TLB that the virtual one had (`hits`) and had not; `upkeep`: TLB operations and changes of the address
+    space by the guest, which trap."""
+
+    hits: int = 0
+    misses: int = 0
+    upkeep: int = 0
+
+    def pack(self) -> bytes:
+        """As an exit carries it."""
+        return _WORDS.pack(*self)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Translations:
+        """The inverse. Requires: `SIZE` bytes."""
+        return cls(*_WORDS.unpack(data))
+
+
+NO_TRANSLATIONS = Translations()

@@ -1,0 +1,219 @@
+"""The microvisor: what a cell can reach is settled at boot, and no call ever waits.
+
+Theory: all partners are in front of each other from the start: a bounded queue per direction of a message channel, shared pages
+and a virtual interrupt per link. Static capabilities name them. A call copies, maps or rings and returns at once; who has to
+wait does so outside, until its virtual interrupt comes. A death takes nothing from others but the messages for the dead.
+
+    monitor = Monitor(cells, policy, costs=..., frames=..., mechanism=Microvisor, wiring=wiring)
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from hypervisor.abi.bells import ARRIVED, ROOM
+from hypervisor.abi.hypercalls import Hypercall
+from hypervisor.abi.memory import PAGE
+from hypervisor.abi.records import EventKind, Exit
+from hypervisor.abi.status import Status
+from hypervisor.core import trust
+from hypervisor.core.calls import capabilities
+from hypervisor.core.capabilities import Authority, Capability, Kind, Right
+from hypervisor.core.cell import Cell
+from hypervisor.core.errors import InvariantBroken, Refused, require_none
+from hypervisor.core.mechanism import Handler, Mechanism, Reach
+from hypervisor.core.okl4.connections import Connection, Connections, End, Region
+from hypervisor.core.wiring import Wiring
+
+if TYPE_CHECKING:
+    from hypervisor.core.monitor import Monitor
+
+WORD = 4
+"""Bytes that one "copy" moves."""
+_PEER = struct.Struct("<IB")
+
+
+class Microvisor(Mechanism):
+    """Static capabilities, asynchronous channels, virtual interrupts, memory shared at boot."""
+
+    def __init__(self, monitor: Monitor, wiring: Wiring) -> None:
+        super().__init__(monitor, wiring)
+        self.authority = Authority(static=True)
+        self.connections = Connections(monitor, wiring, self.authority)
+        self._up: set[int] = set()
+        self._sealed = False
+
+    def calls(self) -> Mapping[int, Handler]:
+        """Of the calls that change a table, none is ever granted: boot is over before a guest runs."""
+        return {
+            **capabilities.calls(self.authority),
+            Hypercall.CHANNEL_SEND: self._send,
+            Hypercall.CHANNEL_RECEIVE: self._receive,
+            Hypercall.NOTIFY: self._notify,
+            Hypercall.MEMORY_MAP: self._map,
+            Hypercall.MEMORY_UNMAP: self._unmap,
+        }
+
+    def boot_info(self, cell: Cell) -> dict[str, Any]:
+        """Its channels, links and shared memory, with slots and addresses."""
+        return self.connections.describe(cell.index)
+
+    # ---- lives
+
+    def seal(self) -> None:
+        """Hand out the board's devices, which are attached after this object is made, and end boot."""
+        if self._sealed:
+            return
+        for device in self.monitor.bus.devices:
+            if device.owner is None:
+                continue
+            self.authority.give(device.owner, Kind.DEVICE, device.name, Right.READ | Right.WRITE | Right.CONTROL)
+            if device.line is not None:
+                self.authority.give(device.owner, Kind.IRQ, (device.line, device.name), Right.RECEIVE | Right.CONTROL)
+        self.authority.seal()
+        self._sealed = True
+
+    def cell_ready(self, cell: Cell) -> None:
+        """It and each partner that is up learn of one another. Its shared pages are there by themselves."""
+        self.seal()
+        self._up.add(cell.index)
+        for connection in self.connections.of(cell.index):
+            if connection.params.other(cell.index) in self._up:
+                for end in connection.ends:
+                    self._tell_peer(connection, end, there=True)
+
+    def cell_ended(self, cell: Cell) -> None:
+        """Messages for it are dropped and accounted for; those that it sent stay. Partners learn that it is gone."""
+        self._up.discard(cell.index)
+        for connection in self.connections.of(cell.index):
+            if cell.index in connection.queues:
+                dropped = connection.queues[cell.index].clear()
+                if dropped.messages:
+                    self.monitor.note("dropped", cell, cause=connection.params.name, **dropped._asdict())
+            other = connection.params.other(cell.index)
+            if other in self._up:
+                self._tell_peer(connection, other, there=False)
+
+    def _tell_peer(self, connection: Connection, end: int, *, there: bool) -> None:
+        self.monitor.post(self.monitor.cells[end], EventKind.PEER, _PEER.pack(connection.slots[end], there))
+
+    # ---- hypercalls
+
+    def _look(self, cell: Cell, slot: int, kind: Kind, needed: Right) -> Capability:
+        capability = self.authority.look(cell.index, slot, kind, needed)
+        self.monitor.step(cell, "capability", what="look", slot=slot)
+        return capability
+
+    def _end(self, cell: Cell, slot: int, kind: Kind, needed: Right) -> tuple[Connection, Cell]:
+        """The connection that a slot names, and the cell at its other end."""
+        target = self._look(cell, slot, kind, needed).target
+        if not isinstance(target, End):
+            raise InvariantBroken(f"slot {slot} of {cell.name} is a {kind.name} of {target}")
+        connection = self.connections.all[target.number]
+        return connection, self.monitor.cells[connection.params.other(target.cell)]
+
+    def _send(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
+        """CHANNEL_SEND: into the partner's queue, and its virtual interrupt."""
+        connection, peer = self._end(cell, record.a1, Kind.CHANNEL, Right.SEND)
+        if peer.ended:
+            raise Refused(Status.PEER_GONE, f"{peer.name} is gone")
+        queue, name, data = connection.queues[peer.index], connection.params.name, record.data
+        queue.put(data)
+        monitor.step(cell, "channel", what="put", channel=name, to=peer.name, bytes=len(data), waiting=len(queue))
+        self._copied(cell, data, name)
+        self._ring(cell, connection, peer, ARRIVED)
+        return Status.OK
+
+    def _receive(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
+        """CHANNEL_RECEIVE: out of the caller's queue; a partner that a full queue had refused is rung."""
+        connection, peer = self._end(cell, record.a1, Kind.CHANNEL, Right.RECEIVE)
+        queue, name = connection.queues[cell.index], connection.params.name
+        if not len(queue) and peer.ended:
+            raise Refused(Status.PEER_GONE, f"no message waits, and {peer.name} is gone")
+        data, left, was_full = queue.take()
+        monitor.step(cell, "channel", what="take", channel=name, peer=peer.name, bytes=len(data), waiting=left)
+        self._copied(cell, data, name)
+        monitor.reply(cell, data)
+        if was_full:
+            self._ring(cell, connection, peer, ROOM)
+        return left << 32 | len(data)
+
+    def _notify(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
+        """NOTIFY: the partner's virtual interrupt; bits that wait already are merged."""
+        connection, peer = self._end(cell, record.a1, Kind.NOTIFICATION, Right.SEND)
+        if not record.a2:
+            raise Refused(Status.BAD_ARGUMENT, "no bit to ring with")
+        if peer.ended:
+            raise Refused(Status.PEER_GONE, f"{peer.name} is gone")
+        self._ring(cell, connection, peer, record.a2)
+        return Status.OK
+
+    def _map(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
+        """MEMORY_MAP: shared pages appear at a place of the caller's choice in its window."""
+        needed = Right.READ | Right.WRITE if record.a3 else Right.READ
+        region = self._look(cell, record.a1, Kind.MEMORY, needed).target
+        if not isinstance(region, Region):
+            raise InvariantBroken(f"slot {record.a1} of {cell.name} is memory {region}")
+        monitor.memory.map(region.segment, 0, region.pages, cell, record.a2, writable=bool(record.a3))
+        monitor.step(cell, "map", times=region.pages, memory=region.name, address=record.a2, pages=region.pages)
+        return Status.OK
+
+    def _unmap(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
+        """MEMORY_UNMAP: the caller gives back what it has mapped by MEMORY_MAP."""
+        end = record.a1 + record.a2 * PAGE
+        if any(view.address < end and record.a1 < view.end for view in self.connections.views_of(cell.index)):
+            raise Refused(Status.DENIED, f"what lies at {record.a1:#x} is there since boot, and stays")
+        monitor.memory.unmap(cell, record.a1, record.a2)
+        monitor.step(cell, "unmap", times=record.a2, address=record.a1, pages=record.a2)
+        return Status.OK
+
+    def _copied(self, cell: Cell, data: bytes, channel: str) -> None:
+        words = -(-len(data) // WORD)
+        if words:
+            self.monitor.step(cell, "copy", times=words, channel=channel, words=words)
+
+    def _ring(self, cell: Cell, connection: Connection, peer: Cell, bits: int) -> None:
+        self.monitor.step(cell, "notify", channel=connection.params.name, to=peer.name, bits=bits)
+        self.monitor.ring(peer, connection.slots[peer.index], bits)
+
+    # ---- questions
+
+    def reach(self) -> list[Reach]:
+        """Every capability is an edge."""
+        self.seal()
+        return [
+            self._edge(cell.name, capability)
+            for cell in self.monitor.cells
+            for capability in self.authority.listing(cell.index).values()
+        ]
+
+    def trust_rules(self) -> tuple[trust.Rule, ...]:
+        """The microvisor settles all else at boot: a partner can leave a channel full or empty, and nobody waits in it."""
+        return (*trust.COMMON, trust.partners("it may leave {channel} full or empty; a call never waits for it"))
+
+    def _edge(self, cell: str, capability: Capability) -> Reach:
+        kind, target, rights = capability.kind.name.lower(), capability.target, capability.rights.text()
+        if isinstance(target, End):
+            params = self.connections.all[target.number].params
+            peer = self.monitor.cells[params.other(target.cell)].name
+            return Reach(cell, peer, f"{kind} {params.name}", rights)
+        if isinstance(target, Region):
+            return Reach(cell, target.name, kind, rights)
+        name = str(target[1]) if isinstance(target, tuple) else str(target)
+        return Reach(cell, name, kind, rights)
+
+    def check_invariants(self) -> None:
+        """Tables and queues are sound; nothing waits for a cell that has ended."""
+        self.authority.check_invariants()
+        problems: list[str] = []
+        for connection in self.connections.all:
+            for index, queue in connection.queues.items():
+                cell = self.monitor.cells[index]
+                problems += queue.problems(f"channel {connection.params.name} to {cell.name}")
+                if cell.ended and len(queue):
+                    problems.append(
+                        f"channel {connection.params.name}: {len(queue)} messages for {cell.name}, which has ended"
+                    )
+        require_none(problems)

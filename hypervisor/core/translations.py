@@ -1,0 +1,55 @@
+"""The virtual MMU's part of what a vCPU ran: its misses and the guest's upkeep of the TLB, charged under a cause of their own.
+
+The vCPU counts, for it alone sees each access, and adds the cycles to its own; the monitor takes them out of the guest's account.
+What the vCPU says is bounded by the time that it had, so a lie moves its own cycles from one cause to another and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypervisor.abi.records import Exit
+from hypervisor.abi.translations import CARRIERS, SIZE, Translations
+from hypervisor.core.cell import Cell
+
+if TYPE_CHECKING:
+    from hypervisor.core.monitor import Monitor
+
+CAUSE = "vtlb"
+"""Cause of the ledger, and the operation whose price is that of a miss. Upkeep costs a hypercall."""
+COUNTED = Translations._fields
+"""Names of the ledger's counts: `vtlb_hits` and `vtlb_upkeep`; misses are the cause's own, `vtlb`."""
+MOST = 4
+"""Translations that a cycle can need."""
+
+
+def lie_in(record: Exit) -> str:
+    """What an honest vCPU never carries; "" if nothing."""
+    odd = record.kind in CARRIERS and len(record.data) not in (0, SIZE)
+    return "an account of translations that is none" if odd else ""
+
+
+def charge(monitor: Monitor, cell: Cell, record: Exit, ran: int) -> int:
+    """Charge what is due of the cycles that the vCPU ran; returns how many that were."""
+    vcpu, costs = cell.vcpu, monitor.costs
+    if CAUSE not in costs.operations:
+        return 0
+    if record.kind in CARRIERS and len(record.data) == SIZE:
+        new = _take(cell, Translations.unpack(record.data))
+        monitor.ledger.count(cell.name, "vtlb_hits", new.hits)
+        monitor.ledger.count(cell.name, CAUSE, new.misses)
+        monitor.ledger.count(cell.name, "vtlb_upkeep", new.upkeep)
+        vcpu.translating += new.misses * costs.of(CAUSE) + new.upkeep * costs.hypercall
+    due = min(vcpu.translating, ran)
+    vcpu.translating -= due
+    if due:
+        monitor.ledger.charge(cell.name, CAUSE, due)
+    return due
+
+
+def _take(cell: Cell, told: Translations) -> Translations:
+    """What is new since the last time, as far as the cell can have had the time for it."""
+    most, before = MOST * cell.account.ran, cell.vcpu.translations
+    now = Translations(*(max(min(count, most), old) for count, old in zip(told, before, strict=True)))
+    cell.vcpu.translations = now
+    return Translations(*(count - old for count, old in zip(now, before, strict=True)))

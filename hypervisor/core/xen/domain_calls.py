@@ -1,0 +1,329 @@
+"""What a domain asks about itself: its pages, parameters, vCPU, time and end; xen_version and the console beside.
+
+Theory: the pages that a real hypervisor shares with a domain are pages of the domain's own memory here, filled in place when
+it asks for them to appear. System time is the board's virtual time in ns.
+"""
+
+from __future__ import annotations
+
+from hypervisor.abi.memory import PAGE
+from hypervisor.abi.records import EventKind
+from hypervisor.abi.time import NEVER
+from hypervisor.abi.xen import (
+    ADD_TO_PHYSMAP,
+    EXTRA_VERSION,
+    FEATURE_INFO,
+    HVM_PARAM,
+    POINTER,
+    POLL,
+    PORT,
+    REGISTER_VCPU_INFO,
+    RUNSTATE,
+    RUNSTATE_UPDATE_FLAG,
+    SHUTDOWN,
+    VCPU_INFO,
+    VERSION,
+    WALL,
+    WALLCLOCK,
+    ConsoleOp,
+    Errno,
+    Feature,
+    HvmOp,
+    MapSpace,
+    MemoryOp,
+    Param,
+    SchedOp,
+    ShutdownReason,
+    VcpuOp,
+    VersionOp,
+)
+from hypervisor.core import effects as do
+from hypervisor.core.lives import again, fail, shut_down
+from hypervisor.core.xen.errors import XenError
+from hypervisor.core.xen.requests import Answer, Request
+
+POLL_LIMIT = 128
+"""Ports of one poll (public/sched.h allows as many)."""
+CONSOLE_LIMIT = 4096
+"""Bytes of one console write."""
+
+# ---- memory_op
+
+
+def add_to_physmap(request: Request) -> int:
+    """A page of the hypervisor's appears at a frame of the domain's own."""
+    dom, _, space, index, frame = request.arguments.read(ADD_TO_PHYSMAP)
+    domain = request.xen.domains.own(request.domain, dom)
+    if space == MapSpace.GRANT_TABLE:
+        request.xen.grants.entries.place_frame(domain, index, frame)
+    elif space == MapSpace.SHARED_INFO and not index:
+        address = request.xen.memory.own_page(domain.cell, frame)
+        content = bytes(PAGE)
+        if domain.shared_info is not None:
+            content = request.xen.memory.read(domain.cell, domain.shared_info, PAGE)
+        request.xen.memory.write(domain.cell, address, content)
+        request.xen.memory.write(domain.cell, address + WALLCLOCK, WALL.pack(2, 0, 0, 0))
+        domain.shared_info = address
+        request.xen.channels.page_given(domain)
+    else:
+        raise XenError(Errno.ENOSYS, f"add_to_physmap of space {space}")
+    return 0
+
+
+def reservation(request: Request) -> int:
+    """Pages that the domain has."""
+    return request.domain.cell.params.ram // PAGE
+
+
+def maximum_gpfn(request: Request) -> int:
+    """The last frame of its memory."""
+    return (request.xen.monitor.frames.base + request.domain.cell.params.ram) // PAGE - 1
+
+
+MEMORY: dict[int, Answer] = {
+    MemoryOp.ADD_TO_PHYSMAP: add_to_physmap,
+    MemoryOp.CURRENT_RESERVATION: reservation,
+    MemoryOp.MAXIMUM_RESERVATION: reservation,
+    MemoryOp.MAXIMUM_GPFN: maximum_gpfn,
+}
+
+# ---- hvm_op
+
+
+def set_param(request: Request) -> int:
+    """Of the parameters a domain sets where its rings are, once, as the domain builder would have done for it."""
+    dom, index, value = request.arguments.read(HVM_PARAM)
+    domain = request.xen.domains.own(request.domain, dom)
+    if index not in (Param.STORE_PFN, Param.CONSOLE_PFN, Param.CALLBACK_IRQ):
+        raise XenError(Errno.EINVAL, f"parameter {index}")
+    if index == Param.STORE_PFN:
+        if domain.params.get(index):
+            raise XenError(Errno.EEXIST, "the store's ring has its page")
+        request.xen.open_store(domain, request.xen.memory.own_page(domain.cell, value))
+    domain.params[index] = value
+    return 0
+
+
+def get_param(request: Request) -> int:
+    """A parameter; one that was never set is 0."""
+    dom, index, _ = request.arguments.take(HVM_PARAM)
+    domain = request.xen.domains.own(request.domain, dom)
+    if index > max(Param):
+        raise XenError(Errno.EINVAL, f"parameter {index}")
+    request.arguments.write(HVM_PARAM, dom, index, domain.params.get(index, 0))
+    return 0
+
+
+HVM: dict[int, Answer] = {HvmOp.SET_PARAM: set_param, HvmOp.GET_PARAM: get_param}
+
+# ---- vcpu_op: `second` is the vCPU
+
+
+def register_vcpu_info(request: Request) -> int:
+    """The vCPU's words move out of shared_info. Everything is marked pending, so that nothing is missed."""
+    frame, offset = request.arguments.read(REGISTER_VCPU_INFO)
+    domain = request.domain
+    if domain.vcpu_info is not None or domain.shared_info is None:
+        raise XenError(Errno.EINVAL, "vcpu_info moves once, and shared_info comes first")
+    if offset % 8 or offset > PAGE - VCPU_INFO.size:
+        raise XenError(Errno.EINVAL, f"vcpu_info at {offset:#x} of a page")
+    address = request.xen.memory.own_page(domain.cell, frame) + offset
+    content = request.xen.memory.read(domain.cell, domain.shared_info, VCPU_INFO.size)
+    request.xen.memory.write(domain.cell, address, bytes(1) + content[1:])
+    domain.vcpu_info = address
+    request.xen.channels.mark_all(domain)
+    return 0
+
+
+def register_runstate(request: Request) -> int:
+    """Where the guest wants to be told how its time was spent: as it is now."""
+    (address,) = request.arguments.read(POINTER)
+    request.xen.memory.write(request.domain.cell, address, _runstate(request))
+    request.domain.runstate = address
+    return 0
+
+
+def runstate(request: Request) -> int:
+    """How the vCPU's time was spent."""
+    request.arguments.write_bytes(0, _runstate(request))
+    return 0
+
+
+def _runstate(request: Request) -> bytes:
+    """Running now, since its last exit; what it did not run it was blocked, as far as anybody kept count."""
+    now, ran = request.domain.cell.vcpu.time, request.domain.cell.account.ran
+    running, blocked = request.xen.ns(ran), request.xen.ns(max(now - ran, 0))
+    return RUNSTATE.pack(0, request.xen.ns(now), running, 0, blocked, 0)
+
+
+def nothing_to_stop(request: Request) -> int:
+    """The timers of the interface: ARM guests have their own."""
+    return 0
+
+
+def is_up(request: Request) -> int:
+    """It is the one that asks."""
+    return 1
+
+
+VCPU: dict[int, Answer] = {
+    VcpuOp.IS_UP: is_up,
+    VcpuOp.GET_RUNSTATE_INFO: runstate,
+    VcpuOp.REGISTER_RUNSTATE: register_runstate,
+    VcpuOp.STOP_PERIODIC_TIMER: nothing_to_stop,
+    VcpuOp.STOP_SINGLESHOT_TIMER: nothing_to_stop,
+    VcpuOp.REGISTER_VCPU_INFO: register_vcpu_info,
+}
+
+# ---- sched_op
+
+
+def give_way(request: Request) -> int:
+    """yield: others may run."""
+    request.xen.monitor.scheduler.give_way(request.domain.cell.vcpu, request.xen.monitor.now)
+    return 0
+
+
+def block(request: Request) -> int:
+    """Sleep until an event is there."""
+    if request.xen.channels.deliverable(request.domain):
+        return 0
+    return request.xen.monitor.suspend(request.domain.cell, "block", NEVER, _zero, interrupted=_zero)
+
+
+def poll(request: Request) -> int:
+    """Sleep until one of some ports is pending, whether masked or not, or until a time."""
+    pointer, count, timeout = request.arguments.read(POLL)
+    if count > POLL_LIMIT:
+        raise XenError(Errno.EINVAL, f"{count} ports")
+    domain, memory = request.domain, request.xen.memory
+    numbers = [PORT.unpack(memory.read(domain.cell, pointer + n * PORT.size, PORT.size))[0] for n in range(count)]
+    if any(number not in domain.ports for number in numbers):
+        raise XenError(Errno.EINVAL, "one of the ports is none")
+    if any(request.xen.channels.pending(domain, number) for number in numbers):
+        return 0
+    domain.waits_for = frozenset(numbers)
+
+    def over() -> int:
+        domain.waits_for = frozenset()
+        return 0
+
+    until = request.xen.cycles(timeout) if timeout else NEVER
+    return request.xen.monitor.suspend(domain.cell, "poll", until, over, interrupted=over)
+
+
+def shutdown(request: Request) -> int:
+    """The domain's own end."""
+    (reason,) = request.arguments.read(SHUTDOWN)
+    if reason not in ENDS:
+        raise XenError(Errno.EINVAL, f"no reason {reason}")
+    ENDS[reason](request)
+    return 0
+
+
+def _power_off(request: Request) -> None:
+    shut_down(request.xen.monitor, request.domain.cell, 0)
+
+
+def _reboot(request: Request) -> None:
+    again(request.xen.monitor, request.domain.cell, "rebooted by itself")
+
+
+def _crash(request: Request) -> None:
+    fail(request.xen.monitor, request.domain.cell, "the guest says that it has crashed")
+
+
+ENDS = {
+    ShutdownReason.POWEROFF: _power_off,
+    ShutdownReason.REBOOT: _reboot,
+    ShutdownReason.CRASH: _crash,
+    ShutdownReason.WATCHDOG: _crash,
+}
+SCHED: dict[int, Answer] = {
+    SchedOp.YIELD: give_way,
+    SchedOp.BLOCK: block,
+    SchedOp.SHUTDOWN: shutdown,
+    SchedOp.POLL: poll,
+}
+
+
+def _zero() -> int:
+    return 0
+
+
+# ---- xen_version, console_io, vm_assist
+
+
+def version(request: Request) -> int:
+    """Major and minor."""
+    return VERSION[0] << 16 | VERSION[1]
+
+
+def features(request: Request) -> int:
+    """What a guest may rely on."""
+    index, _ = request.arguments.take(FEATURE_INFO)
+    if index:
+        raise XenError(Errno.EINVAL, f"no features {index}")
+    own = FEATURES | {Feature.DOM0} if request.domain.privileged else FEATURES
+    request.arguments.write(FEATURE_INFO, index, sum(1 << bit for bit in own))
+    return 0
+
+
+def text(content: bytes, size: int) -> Answer:
+    """A call that fills in a string."""
+
+    def answer(request: Request) -> int:
+        request.arguments.write_bytes(0, content.ljust(size, b"\0"))
+        return 0
+
+    return answer
+
+
+FEATURES = frozenset({Feature.WRITABLE_PAGE_TABLES, Feature.AUTO_TRANSLATED_PHYSMAP, Feature.MEMORY_OP_VNODE_SUPPORTED})
+VERSIONS: dict[int, Answer] = {
+    VersionOp.VERSION: version,
+    VersionOp.EXTRAVERSION: text(EXTRA_VERSION, 16),
+    VersionOp.COMPILE_INFO: text(b"", 144),
+    VersionOp.CAPABILITIES: text(b"xen-3.0-armv7l ", 1024),
+    VersionOp.CHANGESET: text(b"", 64),
+    VersionOp.PLATFORM_PARAMETERS: text(b"", 8),
+    VersionOp.GET_FEATURES: features,
+    VersionOp.PAGESIZE: lambda request: PAGE,
+    VersionOp.COMMANDLINE: text(b"", 1024),
+}
+
+
+def console_write(request: Request) -> int:
+    """Bytes to the domain's console; `second` says how many."""
+    if request.second > CONSOLE_LIMIT:
+        raise XenError(Errno.E2BIG, f"{request.second} bytes for the console")
+    data = request.arguments.read_bytes(0, request.second)
+    request.domain.cell.account.output += len(data)
+    request.xen.monitor.emit(do.ShowOutput(request.domain.cell.index, data))
+    return 0
+
+
+def console_read(request: Request) -> int:
+    """Bytes typed at it; how many."""
+    events, size = request.domain.cell.vcpu.events, min(request.second, CONSOLE_LIMIT)
+    typed = next((event for event in events if event.kind == EventKind.CONSOLE), None)
+    if typed is None:
+        return 0
+    data, left = typed.payload[:size], typed.payload[size:]
+    request.arguments.write_bytes(0, data)
+    place = events.index(typed)
+    events[place : place + 1] = [typed._replace(payload=left)] if left else []
+    return len(data)
+
+
+CONSOLE: dict[int, Answer] = {ConsoleOp.WRITE: console_write, ConsoleOp.READ: console_read}
+
+
+def vm_assist(request: Request) -> int:
+    """`second` is the assist; ARM has one."""
+    if request.second != RUNSTATE_UPDATE_FLAG:
+        raise XenError(Errno.EINVAL, f"vm_assist {request.second}")
+    return 0
+
+
+ASSIST: dict[int, Answer] = {0: vm_assist, 1: vm_assist}
