@@ -352,7 +352,9 @@ def replay(
     rich_help_panel=AGAIN, epilog=_examples("explain ipc --flavour l4", "explain interrupt --svg interrupt.svg")
 )
 def explain(
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="ipc, hypercall or interrupt.")],
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="ipc, hypercall, interrupt, pagefault (l4, xen) or syscall (xen).")
+    ],
     flavour: Annotated[str | None, typer.Option(metavar="NAME", help="l4, xen or okl4 (the default).")] = None,
     times: Annotated[int, typer.Option(metavar="N", min=0, max=100, help="How often the guest does it.")] = 1,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it into this file, too.")] = None,

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from cells.flavours.ipc import Kernel
 from cells.port import Port
 from hypervisor.abi.hypercalls import Hypercall
+from hypervisor.abi.memory import PAGE
 
 MARK = "explain"
 TIMER_LOAD, TIMER_CONTROL, TIMER_CLEAR = 0x00, 0x08, 0x0C
@@ -32,6 +34,16 @@ def server(port: Port, peer: str = "client") -> None:
     channel = port.connections.channels[peer]
     while True:
         channel.send(channel.receive())
+
+
+def toucher(port: Port, times: int = 1) -> None:
+    """Touch `times` pages that this cell has not got: its pager is asked for each."""
+    kernel, (window, _) = Kernel(port), port.boot["window"]
+    kernel.page(window, write=True)  # the pager is up
+    port.report(MARK, 1)
+    for number in range(1, times + 1):
+        kernel.page(window + number * PAGE, write=True)
+    port.report(MARK, 0)
 
 
 def hypercaller(port: Port, times: int = 1) -> None:

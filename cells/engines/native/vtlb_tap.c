@@ -46,8 +46,8 @@ static void note_page(struct vtlb *t, struct way *way, uint32_t address, int tab
         way->odd |= size != 1u << way->span.shift;
 }
 
-/* What Unicorn may enter of the page's rights. */
-static int entered_rights(struct vtlb *t, uint32_t address, int access, int table, _Bool probe, int rights, uint32_t size) {
+/* What Unicorn may enter of the page's rights, and as how large a page. */
+static int entered_rights(struct vtlb *t, uint32_t address, int access, int table, _Bool probe, int rights, uint32_t *size) {
     struct way *way;
     if (access != ACCESS_FETCH && probe) {
         vtlb_stray(t);
@@ -56,7 +56,10 @@ static int entered_rights(struct vtlb *t, uint32_t address, int access, int tabl
     way = access == ACCESS_FETCH ? vtlb_find(t, DATA, vtlb_modified(t, address)) : vtlb_touch(t, DATA, address);
     if (way == NULL && access == ACCESS_FETCH)
         return rights & RIGHT_EXECUTE;
-    note_page(t, way, address, table, size);
+    note_page(t, way, address, table, *size);
+    /* Unicorn takes what is larger than its own page (1 KiB before ARMv7) for a large one, of which it can only drop all. */
+    if (way && access != ACCESS_FETCH && way->span.shift <= SMALL_SHIFT && *size == 1u << way->span.shift)
+        *size = t->e->page_size;
     return rights;
 }
 
@@ -75,7 +78,7 @@ static _Bool fill(void *cs, uint64_t address, int bytes, int access, int table, 
             vtlb_touch(t, DATA, (uint32_t)address);
         return t->tap.fill(cs, address, bytes, access, table, probe, back);
     }
-    rights = entered_rights(t, (uint32_t)address, access, table, probe, rights, size);
+    rights = entered_rights(t, (uint32_t)address, access, table, probe, rights, &size);
     mask = size >= t->e->page_size ? t->e->page_size - 1 : 0;
     t->tap.set_page(cs, (uint32_t)address & ~mask, physical & ~(uint64_t)mask, attributes, rights, table, size);
     return 1;

@@ -73,14 +73,16 @@ uint32_t vtlb_refresh(struct vtlb *t) {
 }
 
 static void carry_out(struct vtlb *t, uint32_t word) {
-    static const uint8_t sides[16] = {[3] = 3, [5] = 2, [6] = 1, [7] = 3};
+    enum { INSTRUCTIONS_ONLY = 5, DATA_ONLY = 6 };
     uint32_t crn = word >> 16 & 15, crm = word & 15, opc2 = word >> 5 & 7, control = t->control;
     uint32_t value = operand(t->e, word >> 12 & 15);
     if (crn == 8) {
         if (!t->shape.asid && opc2 == 1)
             opc2 = FORGET_ADDRESS_EVERYWHERE;
-        if (opc2 <= FORGET_ADDRESS_EVERYWHERE && sides[crm])
-            vtlb_forget(t, sides[crm], (int)opc2, value);
+        if (opc2 <= FORGET_ADDRESS_EVERYWHERE)
+            vtlb_forget(t, crm == INSTRUCTIONS_ONLY ? 1 << FETCH : crm == DATA_ONLY ? 1 << DATA : 3, (int)opc2, value);
+        if (t->shape.split && crm == INSTRUCTIONS_ONLY) /* Unicorn makes no difference, and a page of its may be less than what goes */
+            unicorn.ctl(t->e->uc, CTL_TLB_FLUSH);
     } else if (vtlb_refresh(t)) {
         vtlb_renew(t);
     }

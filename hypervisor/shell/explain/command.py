@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hypervisor.flavours import FLAVOURS
 from hypervisor.shell.explain.run import explain as steps_of
-from hypervisor.shell.explain.stories import STORIES
+from hypervisor.shell.explain.run import story_of
 from hypervisor.shell.explain.svg import draw
 from hypervisor.shell.explain.text import show_steps
 from hypervisor.shell.topology.checks import DEFAULT_FLAVOUR
@@ -33,7 +33,7 @@ def explain(options: ExplainOptions) -> int:
     """Run the story and show it."""
     flavour = options.flavour or DEFAULT_FLAVOUR
     steps = steps_of(options.subject, flavour, times=options.times)
-    title = f"{STORIES[options.subject].title}: {FLAVOURS[flavour].title}"
+    title = f"{story_of(options.subject, flavour).title}: {FLAVOURS[flavour].title}"
     if options.svg is not None:
         options.svg.write_text(draw(title, steps))
     if options.as_json:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import boards
+from hypervisor.flavours import Flavour
 
 BOARD = "beagle"
 PROGRAMS = "cells.programs.stories"
@@ -14,15 +15,12 @@ PROGRAMS = "cells.programs.stories"
 
 @dataclass(frozen=True)
 class Story:
-    """A subject. `describe(times)`: the topology in which it happens so often.
-
-    `paravirtual`: only where kernels without privileges have a door.
-    """
+    """A subject, as it happens under the flavours that it `fits`. `describe(times)`: the topology in which it happens so often."""
 
     subject: str
     title: str
     describe: Callable[[int], dict[str, Any]]
-    paravirtual: bool = False
+    fits: Callable[[Flavour], bool] = lambda flavour: flavour.most_cells != 1
 
 
 def _topology(cells: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -59,18 +57,37 @@ def _process(part: str) -> Callable[[int], dict[str, Any]]:
     return describe
 
 
-STORIES: Mapping[str, Story] = {
-    story.subject: story
-    for story in (
-        Story("ipc", "A message from one cell to another, and the answer", _ipc),
-        Story("hypercall", "A guest asks the monitor for the time", _hypercall),
-        Story("interrupt", "A timer interrupts the cell that owns it", _interrupt),
-        Story("syscall", "A user process calls its paravirtual kernel", _process("syscall"), paravirtual=True),
-        Story(
-            "pagefault",
-            "A user process touches a page; its kernel asks for it",
-            _process("pagefault"),
-            paravirtual=True,
-        ),
+def _pager(times: int) -> dict[str, Any]:
+    """A client touches pages that it has not got; its pager gives them."""
+    return _topology(
+        {
+            "client": {"guest": f"{PROGRAMS}:toucher", "args": [times], "priority": 5, "pager": "pager"},
+            "pager": {"guest": "cells.programs.paging:pager", "priority": 6},
+        }
     )
-}
+
+
+def _has_pv(flavour: Flavour) -> bool:
+    """Kernels without privileges have a door."""
+    return flavour.has_pv
+
+
+def _has_pagers(flavour: Flavour) -> bool:
+    """Cells serve the faults of others."""
+    return flavour.hosts
+
+
+STORIES: tuple[Story, ...] = (
+    Story("ipc", "A message from one cell to another, and the answer", _ipc),
+    Story("hypercall", "A guest asks the monitor for the time", _hypercall),
+    Story("interrupt", "A timer interrupts the cell that owns it", _interrupt),
+    Story("syscall", "A user process calls its paravirtual kernel", _process("syscall"), _has_pv),
+    Story("pagefault", "A user process touches a page; its kernel asks for it", _process("pagefault"), _has_pv),
+    Story("pagefault", "A cell touches a page; its pager gives it", _pager, _has_pagers),
+)
+SUBJECTS: tuple[str, ...] = tuple(dict.fromkeys(story.subject for story in STORIES))
+
+
+def find(subject: str, flavour: Flavour) -> Story | None:
+    """The story of a subject under a flavour; None if it has none."""
+    return next((story for story in STORIES if story.subject == subject and story.fits(flavour)), None)
