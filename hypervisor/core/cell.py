@@ -91,8 +91,6 @@ class Vcpu:
     insns: int = 0
     interrupts: int = 0
     translations: Translations = NO_TRANSLATIONS
-    translating: int = 0
-    """Cycles of its translations that have not been charged yet."""
 
 
 @dataclass(slots=True)

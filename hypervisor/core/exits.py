@@ -49,7 +49,8 @@ def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
     counts.interrupts += min(max(record.interrupts - vcpu.interrupts, 0), had)
     counts.exits[KINDS[record.kind]] += 1
     vcpu.cycles, vcpu.insns, vcpu.interrupts = record.cycles, record.insns, record.interrupts
-    monitor.ledger.charge(cell.name, "guest", ran - translations.charge(monitor, cell, record, ran))
+    monitor.ledger.charge(cell.name, "guest", ran)
+    translations.charge(monitor, cell, record)
 
 
 def nothing(monitor: Monitor, cell: Cell, record: Exit) -> None:

@@ -84,6 +84,17 @@ class Ledger:
         self._cycles[cell][cause] += cycles
         self._time[cell] += cycles
 
+    def reassign(self, cell: str, before: str, cause: str, cycles: int) -> None:
+        """Of what `cell` has used because of `before`, `cycles` turn out to be for `cause`. No more than there are.
+
+        Raises:
+            ValueError: as `charge`.
+        """
+        moved = min(cycles, self.cycles(cell, before))
+        self.charge(cell, cause, moved)
+        self._cycles[cell][before] -= moved
+        self._time[cell] -= moved
+
     def count(self, cell: str, name: str, n: int = 1) -> None:
         """Something called `name` has happened `n` more times to `cell`.
 

@@ -234,7 +234,7 @@ class Monitor:
         vcpu = cell.vcpu
         cell.state, cell.why = CellState.RUNNING, ""
         vcpu.time, vcpu.cycles, vcpu.insns, vcpu.interrupts, vcpu.value = self.now, 0, 0, 0, 0
-        vcpu.translations, vcpu.translating = NO_TRANSLATIONS, 0
+        vcpu.translations = NO_TRANSLATIONS
         vcpu.events.clear()
         vcpu.pending = None
         self.scheduler.wake(vcpu, self.now)

@@ -1,7 +1,8 @@
 """The virtual MMU's part of what a vCPU ran: its misses and the guest's upkeep of the TLB, charged under a cause of their own.
 
 The vCPU counts, for it alone sees each access, and adds the cycles to its own; the monitor takes them out of the guest's account.
-What the vCPU says is bounded by the time that it had, so a lie moves its own cycles from one cause to another and nothing else.
+What the vCPU says is bounded by the time that it had, so a lie moves its own cycles from one cause to another and nothing else. In
+the ledger, `vtlb` counts the misses, `vtlb_hits` and `vtlb_upkeep` the rest.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 CAUSE = "vtlb"
 """Cause of the ledger, and the operation whose price is that of a miss. Upkeep costs a hypercall."""
-COUNTED = Translations._fields
-"""Names of the ledger's counts: `vtlb_hits` and `vtlb_upkeep`; misses are the cause's own, `vtlb`."""
 MOST = 4
 """Translations that a cycle can need."""
 
@@ -29,22 +28,17 @@ def lie_in(record: Exit) -> str:
     return "an account of translations that is none" if odd else ""
 
 
-def charge(monitor: Monitor, cell: Cell, record: Exit, ran: int) -> int:
-    """Charge what is due of the cycles that the vCPU ran; returns how many that were."""
-    vcpu, costs = cell.vcpu, monitor.costs
-    if CAUSE not in costs.operations:
-        return 0
-    if record.kind in CARRIERS and len(record.data) == SIZE:
-        new = _take(cell, Translations.unpack(record.data))
-        monitor.ledger.count(cell.name, "vtlb_hits", new.hits)
-        monitor.ledger.count(cell.name, CAUSE, new.misses)
-        monitor.ledger.count(cell.name, "vtlb_upkeep", new.upkeep)
-        vcpu.translating += new.misses * costs.of(CAUSE) + new.upkeep * costs.hypercall
-    due = min(vcpu.translating, ran)
-    vcpu.translating -= due
-    if due:
-        monitor.ledger.charge(cell.name, CAUSE, due)
-    return due
+def charge(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """Take what the exit tells out of the guest's account. Requires: what the vCPU ran is charged to the guest."""
+    costs, ledger = monitor.costs, monitor.ledger
+    if CAUSE not in costs.operations or record.kind not in CARRIERS or len(record.data) != SIZE:
+        return
+    new = _take(cell, Translations.unpack(record.data))
+    if any(new):
+        ledger.count(cell.name, "vtlb_hits", new.hits)
+        ledger.count(cell.name, CAUSE, new.misses)
+        ledger.count(cell.name, "vtlb_upkeep", new.upkeep)
+        ledger.reassign(cell.name, "guest", CAUSE, new.misses * costs.of(CAUSE) + new.upkeep * costs.hypercall)
 
 
 def _take(cell: Cell, told: Translations) -> Translations:

@@ -89,7 +89,8 @@ def _modelled(summary: Summary, width: int) -> Iterable[Text | Table]:
     ended = _ENDS.get(summary.ended, printable(summary.ended))
     yield Text(f"virtual time {human_time(summary.time, summary.hz)}, ended: {ended}")
     yield Text(f"trace sha256 {summary.trace_sha256}")
-    for heads, rows in (_cells(summary), _exits(summary), _operations(summary), _latencies(summary), _metrics(summary)):
+    parts = (_cells, _exits, _operations, _translations, _latencies, _metrics)
+    for heads, rows in (part(summary) for part in parts):
         if rows:
             yield Text()
             yield table(width, heads, rows)
@@ -175,6 +176,17 @@ def times_of(cell: CellSummary, cause: str) -> int:
         "device_exit": cell.exits.get("read", 0) + cell.exits.get("write", 0),
     }
     return cell.operations.get(cause, counted.get(cause, 0))
+
+
+def _translations(summary: Summary) -> Figures:
+    """How the virtual TLB did: of the real one's misses those that it had, those that it walked for, and the guest's upkeep."""
+    rows: list[Row] = []
+    for name, cell in summary.cells.items():
+        hits, walks, upkeep = (cell.operations.get(count, 0) for count in ("vtlb_hits", "vtlb", "vtlb_upkeep"))
+        if hits or walks:
+            rate = human_percent(100 * hits / (hits + walks))
+            rows.append([name, *(human_count(count) for count in (hits + walks, hits, walks)), rate, human_count(upkeep)])
+    return ("virtual TLB", "TLB misses", "hits", "walks", "hit rate", "upkeep"), rows
 
 
 def _latencies(summary: Summary) -> Figures:

@@ -1,6 +1,6 @@
 /* Virtual address translation, counted: a model of the CPU's TLB, and behind it the microvisor's larger, software-made one.
  *
- * Off until vcpu_vtlb is called, and then a vCPU runs as fast as ever. VTLB.md says what is modelled, and how exactly.
+ * Until vcpu_vtlb is called nothing of this runs. README.md has the table of what is modelled, and how exactly.
  */
 #ifndef CELLVISOR_VTLB_H
 #define CELLVISOR_VTLB_H

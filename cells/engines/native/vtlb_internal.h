@@ -63,7 +63,7 @@ struct vtlb {
     struct tap tap;
     uint32_t sets, xscale, strayed;  /* `strayed`: Unicorn's TLB has what the model has not */
     uint32_t control, table0, table1, split_at, process, space; /* cp15 as of now: SCTLR, TTBR0, TTBR1, TTBCR, FCSE, ASID */
-    uint32_t pending, pending_at, pending_from, pending_thumb;  /* an upkeep instruction that has begun */
+    uint32_t pending, pending_at, pending_from, pending_unsure; /* an upkeep instruction that has begun */
     uint32_t stamp;
     struct op {
         uint64_t key;

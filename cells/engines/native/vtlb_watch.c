@@ -21,26 +21,31 @@ static int is_upkeep(uint32_t word) {
     return crn == 8 || crn == 2 || (crn == 1 && crm == 0 && opc2 == 0) || (crn == 13 && crm == 0 && opc2 < 2);
 }
 
-/* The upkeep instruction that ends the block, 0 if there is none. `at`: its address. */
+static int is_control(uint32_t word) {
+    return (word >> 16 & 15) == 1;
+}
+
+/* The upkeep instruction of a block, 0 if it has none. It ends the block, but for a write of c1,c0,0 on XScale. `at`: its address. */
 static uint32_t find_upkeep(struct engine *e, uint32_t address, uint32_t size, uint32_t thumb, uint32_t *at) {
     uint8_t bytes[BLOCK_BYTES + 4];
-    uint32_t word = 0, length = 4, done = 0;
-    uint16_t half[2];
+    uint32_t found = 0, length = 4;
     if (size < 4 || size > BLOCK_BYTES || read_code(e, address, bytes, size))
         return 0;
-    if (!thumb)
-        done = size;
-    for (; done < size; done += length) {
-        memcpy(&half[0], bytes + done, sizeof half[0]);
-        length = thumb_length(e, address + done, half[0]);
+    for (uint32_t done = 0; done + 4 <= size; done += length) {
+        uint16_t half[2];
+        uint32_t word;
+        memcpy(half, bytes + done, sizeof half);
+        memcpy(&word, bytes + done, sizeof word);
+        if (thumb) {
+            length = thumb_length(e, address + done, half[0]);
+            word = length == 4 && half[0] >> 12 == 14 ? (uint32_t)half[0] << 16 | half[1] : 0;
+        }
+        if (is_upkeep(word)) {
+            found = word;
+            *at = address + done;
+        }
     }
-    *at = address + size - 4;
-    if (length != 4)
-        return 0;
-    memcpy(half, bytes + size - 4, sizeof half);
-    memcpy(&word, bytes + size - 4, sizeof word);
-    word = thumb ? (uint32_t)half[0] << 16 | half[1] : word;
-    return is_upkeep(word) && (!thumb || word >> 28 == 14) ? word : 0;
+    return found;
 }
 
 /* Condition field of an ARM instruction against the flags [A8.3.1]. */
@@ -74,19 +79,19 @@ uint32_t vtlb_refresh(struct vtlb *t) {
 
 static void carry_out(struct vtlb *t, uint32_t word) {
     enum { INSTRUCTIONS_ONLY = 5, DATA_ONLY = 6 };
-    uint32_t crn = word >> 16 & 15, crm = word & 15, opc2 = word >> 5 & 7, control = t->control;
-    uint32_t value = operand(t->e, word >> 12 & 15);
+    uint32_t crn = word >> 16 & 15, crm = word & 15, opc2 = word >> 5 & 7, before = t->control;
+    uint32_t value = operand(t->e, word >> 12 & 15), changed = vtlb_refresh(t);
     if (crn == 8) {
-        if (!t->shape.asid && opc2 == 1)
+        if (!t->shape.asid && opc2 == FORGET_ADDRESS)
             opc2 = FORGET_ADDRESS_EVERYWHERE;
         if (opc2 <= FORGET_ADDRESS_EVERYWHERE)
             vtlb_forget(t, crm == INSTRUCTIONS_ONLY ? 1 << FETCH : crm == DATA_ONLY ? 1 << DATA : 3, (int)opc2, value);
         if (t->shape.split && crm == INSTRUCTIONS_ONLY) /* Unicorn makes no difference, and a page of its may be less than what goes */
             unicorn.ctl(t->e->uc, CTL_TLB_FLUSH);
-    } else if (vtlb_refresh(t)) {
-        vtlb_renew(t);
     }
-    if (crn != 1 || (control ^ t->control) & SCTLR_M) {
+    if (changed)
+        vtlb_renew(t);
+    if (!is_control(word) || (before ^ t->control) & SCTLR_M) {
         t->e->v.vtlb_upkeep++;
         vtlb_charge(t, t->shape.upkeep_cycles);
     }
@@ -118,17 +123,19 @@ void vtlb_settle(struct engine *e) {
         catch_up(t);
     if (!word)
         return;
-    if (t->pending_thumb || holds(word >> 28, reg_read(e, REG_CPSR)))
+    if (t->pending_unsure || holds(word >> 28, reg_read(e, REG_CPSR)))
         carry_out(t, word);
-    if (t->pending_thumb) /* an IT block may have passed over it; then Unicorn's TLB is still full */
+    if (t->pending_unsure) /* Unicorn's TLB may have kept or taken in what the model has not */
         unicorn.ctl(e->uc, CTL_TLB_FLUSH);
 }
 
 /* An instruction at `pc` aborted or is undefined. In the block before the upkeep, or that itself: it was not executed. */
 void vtlb_fault(struct engine *e, uint32_t pc) {
     struct vtlb *t = e->vtlb;
-    if (t && t->pending && pc - t->pending_from <= t->pending_at - t->pending_from)
+    if (t && t->pending && pc - t->pending_from <= t->pending_at - t->pending_from) {
         t->pending = 0;
+        t->strayed = 1; /* on XScale another one may have been */
+    }
     vtlb_settle(e);
 }
 
@@ -161,7 +168,8 @@ static void expect_upkeep(struct vtlb *t, uint64_t place, uint64_t key, uint32_t
     t->pending = op->word;
     t->pending_at = op->at;
     t->pending_from = address;
-    t->pending_thumb = extent & 1;
+    /* In Thumb state an IT block may pass over it; what follows it in its block belongs to what it did. */
+    t->pending_unsure = (extent & 1) || op->at - address + 4 < (extent & ~1u);
     t->e->v.lines |= LINE_SETTLE;
 }
 

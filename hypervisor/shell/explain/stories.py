@@ -15,7 +15,7 @@ PROGRAMS = "cells.programs.stories"
 
 @dataclass(frozen=True)
 class Story:
-    """A subject, as it happens under the flavours that it `fits`. `describe(times)`: the topology in which it happens so often."""
+    """A subject, as it happens under the flavours that it `fits`. `describe(times)`: the topology in which it happens so much."""
 
     subject: str
     title: str
