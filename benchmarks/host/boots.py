@@ -35,8 +35,10 @@ class Boot(NamedTuple):
         return self.instructions / self.seconds / 1e6
 
 
-def linux(count: int = 1, *, cores: int = 1, slice_: str = "10ms") -> Topology:
-    """Some Debian marvell kernels on an arm926.
+def linux(
+    count: int = 1, *, cores: int = 1, slice_: str = "10ms", flavour: str | None = None, vtlb: int | None = None
+) -> Topology:
+    """Some Debian marvell kernels on an arm926. `vtlb`: entries of the virtual TLB, where the flavour has one.
 
     Raises:
         Unavailable: the kernel has not been fetched.
@@ -49,7 +51,8 @@ def linux(count: int = 1, *, cores: int = 1, slice_: str = "10ms") -> Topology:
         "cells": {"linux": cell},
     }
     try:
-        return load(description, overrides=[f"board.cores={cores}"])
+        more = [f"vtlb.entries={vtlb}"] if vtlb is not None else []
+        return load(description, overrides=[f"board.cores={cores}", *more], flavour=flavour)
     except TopologyError as error:
         raise Unavailable(f"run scripts/fetch_guests first ({error})") from None
 

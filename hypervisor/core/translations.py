@@ -1,8 +1,8 @@
 """The virtual MMU's part of what a vCPU ran: its misses and the guest's upkeep of the TLB, charged under a cause of their own.
 
 The vCPU counts, for it alone sees each access, and adds the cycles to its own; the monitor takes them out of the guest's account.
-What the vCPU says is bounded by the time that it had, so a lie moves its own cycles from one cause to another and nothing else. In
-the ledger, `vtlb` counts the misses, `vtlb_hits` and `vtlb_upkeep` the rest.
+What the vCPU says is bounded by the time that it had, so a lie moves its own cycles from one cause to another and nothing else.
+In the ledger, `vtlb` counts the misses, `vtlb_hits` and `vtlb_upkeep` the rest.
 """
 
 from __future__ import annotations

@@ -185,7 +185,9 @@ def _translations(summary: Summary) -> Figures:
         hits, walks, upkeep = (cell.operations.get(count, 0) for count in ("vtlb_hits", "vtlb", "vtlb_upkeep"))
         if hits or walks:
             rate = human_percent(100 * hits / (hits + walks))
-            rows.append([name, *(human_count(count) for count in (hits + walks, hits, walks)), rate, human_count(upkeep)])
+            rows.append(
+                [name, *(human_count(count) for count in (hits + walks, hits, walks)), rate, human_count(upkeep)]
+            )
     return ("virtual TLB", "TLB misses", "hits", "walks", "hit rate", "upkeep"), rows
 
 

@@ -20,8 +20,8 @@ from hypervisor import launch
 from hypervisor.shell import topology
 assert pathlib.Path(hypervisor.__file__).is_relative_to(sys.argv[1]), hypervisor.__file__
 assert set(boards.names()) == {"arm926", "arm1176", "beagle", "pxa255", "evoke_qa4"}
-assert set(topology.names()) == {"hello", "ticker", "rtos_and_linux", "two_linux", "many"}
-for name, cell in (("hello", "hello"), ("ticker", "ticker")):
+assert {"hello", "ticker", "rtos_and_linux", "two_linux", "many", "ping", "storage", "two_boards"} <= set(topology.names())
+for name, cell in (("hello", "hello"), ("ticker", "ticker"), ("ping", "ping")):
     with launch(name) as run:
         run.until("20ms")
         print(run.console(cell).decode())

@@ -29,6 +29,17 @@ def test_totals_go_over_all_cells_and_the_board(watch: Watch) -> None:
     assert ledger.total("idle") == 7
 
 
+def test_what_turns_out_to_have_another_cause_changes_no_sum(watch: Watch) -> None:
+    ledger = watch(Ledger())
+    ledger.charge("ui", "guest", 900)
+    ledger.reassign("ui", "guest", "vtlb", 300)
+    assert (ledger.cycles("ui", "guest"), ledger.cycles("ui", "vtlb"), ledger.time("ui")) == (600, 300, 900)
+    ledger.reassign("ui", "guest", "vtlb", 1_000)
+    assert (ledger.cycles("ui", "guest"), ledger.cycles("ui", "vtlb"), ledger.time("ui")) == (0, 900, 900)
+    with pytest.raises(ValueError, match="negative"):
+        ledger.reassign("ui", "guest", "vtlb", -1)
+
+
 def test_counts_are_kept_apart_from_cycles(watch: Watch) -> None:
     ledger = watch(Ledger())
     ledger.count("rt", "switches")

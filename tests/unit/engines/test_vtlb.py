@@ -328,6 +328,28 @@ def test_a_damaged_snapshot_is_refused_or_harmless(word: int) -> None:
         scripted("926", [], shape()).engine.restore(state)
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_a_guest_that_turns_its_mmu_on_and_off_is_counted_in_between(model: str) -> None:
+    """XScale executes the rest of the block after that; what is accessed there is not counted, and not lost for later."""
+    switch = "mrc p15, 0, r2, c1, c0, 0; {} r2, r2, #1; mcr p15, 0, r2, c1, c0, 0; ldr r0, [r1]; b {}; {}: "
+    source = "mov r1, #0x100000; " + switch.format("orr", "on", "on") + "ldr r0, [r1]; b more; more: ldr r0, [r1]; "
+    ends = []
+    for step in (1, 1 << 40):
+        bench = _bench(model)
+        bench.engine.count_translations(shape(split=1))
+        bench.load(0x1000, source + switch.format("bic", "off", "off") + "ldr r0, [r1]" + bench.wait)
+        bench.engine.reset(0x1000)
+        translated(bench)
+        control = bench.engine.read_cp15(1, 0, 0, 0)
+        assert control is not None
+        bench.engine.write_cp15(1, 0, 0, 0, control & ~1)
+        while bench.run(limit=bench.engine.cycles + step) is Stop.LIMIT:
+            pass
+        assert counts(bench) == (0, 2, 2, 800)
+        ends.append(bench.state())
+    assert ends[0] == ends[1]
+
+
 def test_what_runs_with_the_mmu_off_is_not_counted() -> None:
     bench = Bench("926")
     bench.engine.count_translations(shape())

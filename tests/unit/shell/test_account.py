@@ -216,6 +216,17 @@ def test_long_names_do_not_make_the_mechanisms_too_wide(width: int) -> None:
     assert max(len(line) for line in shown(busy(*names), width).splitlines()) <= width
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_virtual_tlb_shows_how_it_did(width: int) -> None:
+    counted = {"vtlb_hits": 750, "vtlb": 250, "vtlb_upkeep": 12}
+    with_one = replace(SUMMARY.cells["linux"], operations=counted, cycles={"vtlb": 103_600})
+    text = shown(replace(SUMMARY, cells={**SUMMARY.cells, "linux": with_one}), width)
+    line = next(line.split() for line in text.splitlines() if line.startswith("linux") and "75.0%" in line)
+    assert line == ["linux", "1000", "750", "250", "75.0%", "12"]
+    assert not any(line.startswith("client") and line.endswith("12") for line in text.splitlines())
+    assert "virtual TLB" not in shown(SUMMARY, width)
+
+
 def test_without_mechanisms_there_is_no_table_of_them() -> None:
     assert "mechanism" not in shown(SUMMARY, 100)
 
