@@ -14,7 +14,11 @@ from tests.support.live import Live
 
 pytestmark = pytest.mark.slow
 
-BOARDS = ("arm926", "arm1176", "beagle", "evoke_qa4", "pxa255")
+BOARDS = [
+    "arm926",
+    "beagle",
+    *(pytest.param(name, marks=pytest.mark.long) for name in ("arm1176", "evoke_qa4", "pxa255")),
+]
 
 
 def driver(*devices: str, board: str = "beagle", **more: Any) -> dict[str, Any]:
