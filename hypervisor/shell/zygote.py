@@ -171,7 +171,10 @@ class Server:
         socket.send_fds(self.link, [msgpack.packb(message)], list(descriptors))
 
     def _end(self) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        try:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        except OrphanedError:  # it came just now, and comes once
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         for child in self.children.values():
             child.process.kill()  # a stopped process dies of it as well
         deadline = time.monotonic() + _REAP_SECONDS
