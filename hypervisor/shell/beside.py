@@ -33,6 +33,17 @@ ANYWHERE = "tcp://127.0.0.1:*"
 PATIENCE_S = 120.0
 """How long a board that was started beside this one may go on when this one has ended."""
 
+_BOOT = """
+import os, signal, sys
+from cells import kernel
+kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
+if os.getppid() != int(sys.argv.pop(1)):
+    sys.exit(128 + signal.SIGTERM)
+from hypervisor.cli import main
+main()
+"""
+"""The command, in a process that ends, as by SIGTERM, when the one that started it is gone: also when that was killed."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -58,7 +69,7 @@ class Beside:
         device = next((other.between[0] for other in there.cables if other.to), None)
         if device is None:
             raise LinkError(f"{cable.to} has no cable that leads to another board (write `to` in its [[cables]])")
-        command = [sys.executable, "-m", "hypervisor.cli", "run", self._place(topology), "--json"]
+        command = [sys.executable, "-c", _BOOT, str(os.getpid()), "run", self._place(topology), "--json"]
         command += ["--flavour", topology.flavour, "--seed", str(topology.seed), "--link", settings.link]
         command += ["--cable", f"{device}={endpoint}", *(["--for", topology.until] if topology.until else [])]
         command += [] if settings.sandbox else ["--no-sandbox"]

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from hypervisor import launch
@@ -17,7 +18,7 @@ from hypervisor.shell import beside
 from hypervisor.shell.netlink import LinkError
 from hypervisor.shell.rerun import rerun
 from tests.support.files import read_pcap
-from tests.support.live import ROOT, Live
+from tests.support.live import ROOT, Live, until
 
 pytestmark = pytest.mark.slow
 
@@ -138,3 +139,17 @@ def test_boards_that_disagree_about_the_latency_are_told_so(tmp_path: Path) -> N
     (tmp_path / "a.toml").write_text(other)
     with pytest.raises(LinkError, match="here it takes 100000 ns, there 200000 ns"), launch(tmp_path / "a.toml") as run:
         run.run()
+
+
+def test_the_board_beside_ends_when_the_one_that_started_it_is_killed(tmp_path: Path) -> None:
+    """With no end of its own it would go on for ever."""
+    command = [sys.executable, "-m", "hypervisor.cli", "run", "two_boards", "--for", "9000s", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as board:
+        host = psutil.Process(board.pid)
+        assert until(lambda: any("two_boards_b" in child.cmdline() for child in host.children()), 30.0)
+        family = host.children(recursive=True)
+        (beside,) = [child for child in family if "two_boards_b" in child.cmdline()]
+        assert until(lambda: bool(beside.children()), 30.0)
+        family = host.children(recursive=True)
+        board.kill()
+    assert until(lambda: not any(process.is_running() for process in family), 5.0)
