@@ -16,7 +16,7 @@ well (native/README.md). Python is called for device accesses only, and when a r
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -306,6 +306,16 @@ class ArmEngine:
     def write_register(self, name: str, value: int) -> None:
         """Change a register; "PC" takes the state in bit 0."""
         self._check(lib.vcpu_write_register(self.vcpu, _register(name), value), f"register {name}")
+
+    def read_core(self) -> tuple[int, ...]:
+        """r0..r14, pc and CPSR."""
+        core = ffi.new("uint32_t[17]")
+        lib.vcpu_read_core(self.vcpu, core)
+        return tuple(core)
+
+    def write_core(self, core: Sequence[int]) -> None:
+        """Change them all; bit 5 of the CPSR says in which state it goes on."""
+        lib.vcpu_write_core(self.vcpu, ffi.new("uint32_t[17]", core))
 
     def read_cp15(self, crn: int, opc1: int, crm: int, opc2: int) -> int | None:
         """A register of the system coprocessor, None if this model lacks it."""

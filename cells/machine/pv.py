@@ -17,11 +17,11 @@ from cells.lockstep import Lockstep
 from cells.machine.machine import Machine, MachineSpec
 from cells.memory import CellMemory
 from hypervisor.abi.memory import WINDOW_BASE
-from hypervisor.abi.pv import PSR_THUMB, STATE, TRAP, Trap
+from hypervisor.abi.pv import CORE, PSR_THUMB, STATE, TRAP, Trap
 from hypervisor.abi.records import EventKind, ExitKind
 
-REGISTERS = ("R0", "R1", "R2", "R3", "R4", "R12")
-"""Those that hold the arguments of calls."""
+PC, PSR = CORE - 2, CORE - 1
+"""Their places among the registers."""
 SVC_IMMEDIATE = {False: 0x00FF_FFFF, True: 0xFF}
 """Bits of an svc that are its number: in ARM state, in Thumb state."""
 
@@ -75,23 +75,17 @@ class PvMachine(Machine):
     def _leave(self, trap: CpuTrap) -> None:
         """Tell the monitor, and go on as it says."""
         assert self._world is not None
-        read = self.engine.read_register
-        pc, psr = read("PC"), read("CPSR")
-        number = self._svc_number(pc, psr) if trap.kind == Trap.SWI else 0
-        words = [trap.kind, number, pc, psr, trap.address, trap.status, read("SP"), read("LR")]
-        data = TRAP.pack(*words, *(read(name) for name in REGISTERS), 0)
-        value = self._exit(ExitKind.EXCEPTION, (trap.kind, pc, 0, 0), data=data)
+        core = self.engine.read_core()
+        number = self._svc_number(core[PC], core[PSR]) if trap.kind == Trap.SWI else 0
+        data = TRAP.pack(trap.kind, number, trap.address, trap.status, *core)
+        value = self._exit(ExitKind.EXCEPTION, (trap.kind, core[PC], 0, 0), data=data)
         if self._world.answer:
             self._enter(*STATE.unpack(self._world.answer))
         else:  # a call in which it has waited
             self.engine.write_register("R0", value & 0xFFFF_FFFF)
 
-    def _enter(self, pc: int, psr: int, sp: int, lr: int, r0: int, r1: int, base: int, access: int, flush: int) -> None:
-        write = self.engine.write_register
-        write("CPSR", psr)
-        for name, value in (("SP", sp), ("LR", lr), ("R0", r0), ("R1", r1)):
-            write(name, value)
-        write("PC", (pc | 1) if psr & PSR_THUMB else pc & ~3)
+    def _enter(self, base: int, access: int, flush: int, *core: int) -> None:
+        self.engine.write_core(core)
         self.engine.enter_space(base, access)
         if flush:
             self.engine.flush_tlb()

@@ -84,10 +84,12 @@ class TableFormat(IntEnum):
     MODERN = 1
 
 
-TRAP = Struct("<IIIIIIII7I")
-"""trap, immediate of an svc, pc (the instruction; behind an svc), psr, fault address and status, sp, lr; r0..r4, r12, unused."""
-STATE = Struct("<IIIIIIIII")
-"""pc, psr, sp, lr, r0, r1, translation table base, domain access, flush the TLB (1)."""
+CORE = 17
+"""Registers of the CPU in a trap and in a state: r0..r12, sp, lr, pc, psr."""
+TRAP = Struct(f"<4I{CORE}I")
+"""trap, immediate of an svc, fault address and status; the registers, pc at the instruction (behind an svc)."""
+STATE = Struct(f"<3I{CORE}I")
+"""translation table base, domain access, flush the TLB (1); the registers."""
 FRAME = Struct("<IIII")
 """VSPSR, pc, sp, lr of what was interrupted: on the kernel's stack at an upcall, and taken from there by RETURN."""
 UPDATE = Struct("<II")

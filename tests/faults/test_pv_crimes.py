@@ -193,7 +193,7 @@ def test_an_exception_before_there_are_vectors_ends_the_kernel(lab: PvLab) -> No
     assert "before the kernel has registered its vectors" in lab.kernel.cell.why
 
 
-@pytest.mark.parametrize("data", [b"", b"x", bytes(TRAP.size + 1), TRAP.pack(99, *[0] * 14), bytes(STATE.size)])
+@pytest.mark.parametrize("data", [b"", b"x", bytes(TRAP.size + 1), TRAP.pack(99, *[0] * 20), bytes(STATE.size)])
 def test_a_cpu_that_talks_nonsense_is_ended(lab: PvLab, kernel: PvKernel, data: bytes) -> None:
     assert kernel.exit(data) is None
     assert kernel.cell.why.startswith("protocol: ")

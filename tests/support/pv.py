@@ -51,6 +51,15 @@ class State(NamedTuple):
     base: int
     access: int
     flush: int
+    rest: tuple[int, ...] = (0,) * 11
+    """r2..r12."""
+
+    @classmethod
+    def unpack(cls, data: bytes) -> State:
+        """The monitor's answer."""
+        base, access, flush, *core = STATE.unpack(data)
+        *r, sp, lr, pc, psr = core
+        return cls(pc, psr, sp, lr, r[0], r[1], base, access, flush, tuple(r[2:]))
 
 
 class PvLab(XenLab):
@@ -72,14 +81,15 @@ class PvKernel:
     def __init__(self, lab: PvLab, guest: RawGuest) -> None:
         self.lab, self.guest, self.cell = lab, guest, guest.cell
         self.state = State(ENTRY, USER_MODE, 0, 0, 0, 0, 0, 0, 0)
+        self.words: tuple[int, ...] = ()
 
     def trap(
         self, trap: int, immediate: int = 0, *registers: int, far: int = 0, fsr: int = 0, r12: int = 0
     ) -> State | None:
         """An exception where it is; None if there is no answer (it waits, or has ended)."""
-        r = [*registers, *[0] * (5 - len(registers))]
+        r = [*registers, *[0] * (12 - len(registers)), r12]
         at = self.state
-        data = TRAP.pack(trap, immediate, at.pc, at.psr, far, fsr, at.sp, at.lr, *r, r12, 0)
+        data = TRAP.pack(trap, immediate, far, fsr, *r, at.sp, at.lr, at.pc, at.psr)
         return self.exit(data)
 
     def exit(self, data: bytes) -> State | None:
@@ -89,7 +99,8 @@ class PvKernel:
         self.cell.vcpu.events[:] = [event for event in self.cell.vcpu.events if event.kind != EventKind.ANSWER]
         if not answers:
             return None
-        self.state = State(*STATE.unpack(answers[0].payload))
+        self.state = State.unpack(answers[0].payload)
+        self.words = STATE.unpack(answers[0].payload)
         return self.state
 
     def boot(self) -> PvKernel:

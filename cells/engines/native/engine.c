@@ -202,6 +202,29 @@ int vcpu_write_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32
     return cp15_write((struct engine *)v, crn, opc1, crm, opc2, value);
 }
 
+enum { CORE_GENERAL = 13, CORE_SP = 13, CORE_LR = 14, CORE_PC = 15, CORE_CPSR = 16 };
+
+void vcpu_read_core(struct vcpu *v, uint32_t *core) {
+    struct engine *e = (struct engine *)v;
+    for (int i = 0; i < CORE_GENERAL; i++)
+        core[i] = reg_read(e, REG_R0 + i);
+    core[CORE_SP] = reg_read(e, REG_SP);
+    core[CORE_LR] = reg_read(e, REG_LR);
+    core[CORE_PC] = reg_read(e, REG_PC);
+    core[CORE_CPSR] = reg_read(e, REG_CPSR);
+}
+
+/* The mode first, for it banks registers; the state goes with pc. */
+void vcpu_write_core(struct vcpu *v, const uint32_t *core) {
+    struct engine *e = (struct engine *)v;
+    reg_write(e, REG_CPSR, core[CORE_CPSR]);
+    for (int i = 0; i < CORE_GENERAL; i++)
+        reg_write(e, REG_R0 + i, core[i]);
+    reg_write(e, REG_SP, core[CORE_SP]);
+    reg_write(e, REG_LR, core[CORE_LR]);
+    reg_write(e, REG_PC, core[CORE_CPSR] & CPSR_T ? core[CORE_PC] | 1 : core[CORE_PC] & ~3u);
+}
+
 int vcpu_read_exclusive(struct vcpu *v, uint64_t *pair) {
     struct engine *e = (struct engine *)v;
     if (!e->exclusive_at)

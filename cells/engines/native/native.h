@@ -116,6 +116,9 @@ int vcpu_read_register(struct vcpu *v, int number, uint64_t *value);
 int vcpu_write_register(struct vcpu *v, int number, uint64_t value);
 int vcpu_read_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t *value);
 int vcpu_write_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t value);
+/* All seventeen at once: r0..r14, pc, CPSR, whose bit 5 says in which state pc goes on. */
+void vcpu_read_core(struct vcpu *v, uint32_t *core);
+void vcpu_write_core(struct vcpu *v, const uint32_t *core);
 /* The exclusive monitor: two words, address (all ones: open) and value. Not there (1) before ARMv6. */
 int vcpu_read_exclusive(struct vcpu *v, uint64_t *pair);
 int vcpu_write_exclusive(struct vcpu *v, const uint64_t *pair);

@@ -61,6 +61,8 @@ class Context(NamedTuple):
     lr: int
     r0: int = 0
     r1: int = 0
+    rest: tuple[int, ...] = (0,) * 11
+    """r2..r12: a transition leaves them as they were."""
 
 
 class GuestCrashed(Exception):  # noqa: N818  a verdict about the guest

@@ -140,10 +140,10 @@ MMU: dict[int, Callable[[PvDomain, int], None]] = {
 
 def xen(own: PvDomain, entry: Entry, record: Exit) -> Context:
     """A hypercall of the real interface; its pointer is a virtual address (pointers inside structures are physical)."""
-    number = XEN_CALLS + entry.registers[5]
+    number = XEN_CALLS + entry.registers[12]
     call = own.xen.monitor.calls.get(number) if number in FAMILIES else None
     if call is None:
-        raise XenError(Errno.ENOSYS, f"no hypercall {entry.registers[5]}")
+        raise XenError(Errno.ENOSYS, f"no hypercall {entry.registers[12]}")
     words = list(entry.registers[:3])
     place = 2 if number in POINTER_IS_THIRD else 1
     if words[place]:
@@ -154,7 +154,8 @@ def xen(own: PvDomain, entry: Entry, record: Exit) -> Context:
 
 def basic(own: PvDomain, entry: Entry, record: Exit) -> Context:
     """A call that every flavour has; r1 is the high half of its value."""
-    r0, r1, r2, data, length, number = entry.registers
+    r0, r1, r2, data, length = entry.registers[:5]
+    number = entry.registers[12]
     call = own.xen.monitor.calls.get(number) if 0 < number <= LAST_BASIC else None
     if call is None:
         raise XenError(Errno.ENOSYS, f"no call {number}")

@@ -49,7 +49,7 @@ class Entry(NamedTuple):
     fault_address: int
     fault_status: int
     registers: tuple[int, ...]
-    """r0..r4, r12."""
+    """r0..r12."""
 
     @classmethod
     def unpack(cls, data: bytes) -> Entry:
@@ -58,11 +58,12 @@ class Entry(NamedTuple):
         """
         if len(data) != TRAP.size:
             raise Refused(Status.BAD_ARGUMENT, f"an exception of {len(data)} bytes")
-        trap, immediate, pc, psr, far, fsr, sp, lr, *registers = TRAP.unpack(data)
+        trap, immediate, far, fsr, *core = TRAP.unpack(data)
         if trap not in iter(Trap):
             raise Refused(Status.BAD_ARGUMENT, f"no exception {trap}")
-        at = Context(pc, psr, sp, lr, registers[0], registers[1])
-        return cls(Trap(trap), immediate, at, far, fsr, tuple(registers[:6]))
+        *registers, sp, lr, pc, psr = core
+        at = Context(pc, psr, sp, lr, registers[0], registers[1], tuple(registers[2:]))
+        return cls(Trap(trap), immediate, at, far, fsr, tuple(registers))
 
 
 class PvDomain:
@@ -212,9 +213,8 @@ class PvDoor:
         if why != "start":
             own.cpu.enter(why)
         flush, own.tables.stale = own.tables.stale, False
-        base = own.tables.base or 0
-        psr = real_psr(context.psr)
-        words = (context.pc, psr, context.sp, context.lr, context.r0, context.r1, base, own.cpu.access, flush)
+        core = (context.r0, context.r1, *context.rest, context.sp, context.lr, context.pc, real_psr(context.psr))
+        words = (own.tables.base or 0, own.cpu.access, flush, *core)
         state = STATE.pack(*(word & WORD for word in words))
         self._xen.monitor.reply(own.domain.cell, state)
 

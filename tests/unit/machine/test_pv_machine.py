@@ -45,7 +45,7 @@ class World:
 
     def serve(self, number: int, data: bytes) -> int:
         self.lab.kernel.exit(data)
-        self.answer = STATE.pack(*self.lab.kernel.state)
+        self.answer = STATE.pack(*self.lab.kernel.words)
         return 0
 
     def due(self, now: int) -> list[Event]:
