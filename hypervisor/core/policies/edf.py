@@ -24,9 +24,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hypervisor.abi.time import NEVER
-from hypervisor.core.errors import require_none
+from hypervisor.core.policies.budgeted import BudgetedPolicy
 from hypervisor.core.policies.policy import VcpuParams
-from hypervisor.core.policies.ranked import RankedPolicy
 
 LEVEL = 1 << 64
 """A rank is level * LEVEL + deadline: even levels belong to vCPUs with a budget, level 1 to those without."""
@@ -41,25 +40,22 @@ class Server:
     spent: int = 0
 
 
-class EarliestDeadline(RankedPolicy):
+class EarliestDeadline(BudgetedPolicy[Server]):
     """Budgets by earliest deadline first, with extra time."""
 
-    def __init__(self, slice_cycles: int) -> None:
-        super().__init__(slice_cycles)
-        self._servers: dict[int, Server] = {}
+    name = "edf"
 
-    # ---- vCPUs come, go and run
+    # ---- servers begin
 
-    def add(self, vcpu: VcpuParams) -> None:
-        """Learn of a vCPU and open its server."""
-        super().add(vcpu)
-        if vcpu.budget:
-            self._servers[vcpu.vcpu] = Server()
+    def begin(self) -> Server:
+        """Its first period begins when it wakes."""
+        return Server()
 
-    def remove(self, vcpu: int) -> None:
-        """Forget it and its server."""
-        super().remove(vcpu)
-        self._servers.pop(vcpu, None)
+    def is_sound(self, server: Server, params: VcpuParams) -> bool:
+        """Some of the budget is left but never more than all of it, once a period has begun."""
+        return 0 < server.left <= params.budget or not server.deadline
+
+    # ---- vCPUs run
 
     def wake(self, vcpu: int, now: int) -> None:
         """It became runnable: a new period begins, or the old one goes on."""
@@ -108,22 +104,6 @@ class EarliestDeadline(RankedPolicy):
             return NEVER
         server = self._server(params, now)
         return min(now + server.left, server.deadline)
-
-    def check_invariants(self) -> None:
-        """Exactly those with a budget have a server, with some of the budget left but never more than all of it.
-
-        Raises:
-            InvariantBroken: it is not so.
-        """
-        super().check_invariants()
-        budgeted = {vcpu for vcpu, params in self._vcpus.items() if params.budget}
-        problems = [f"edf: vCPU {vcpu} and its server do not match" for vcpu in budgeted ^ self._servers.keys()]
-        problems += [
-            f"edf: vCPU {vcpu} has {self._servers[vcpu].left} of a budget of {self._vcpus[vcpu].budget} left"
-            for vcpu in budgeted & self._servers.keys()
-            if not 0 < self._servers[vcpu].left <= self._vcpus[vcpu].budget and self._servers[vcpu].deadline
-        ]
-        require_none(problems)
 
     # ---- servers
 

@@ -22,9 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hypervisor.abi.time import NEVER
-from hypervisor.core.errors import require_none
+from hypervisor.core.policies.budgeted import BudgetedPolicy
 from hypervisor.core.policies.policy import VcpuParams
-from hypervisor.core.policies.ranked import RankedPolicy
 
 
 @dataclass(slots=True)
@@ -35,23 +34,18 @@ class Server:
     left: int = 0
 
 
-class Reservation(RankedPolicy):
+class Reservation(BudgetedPolicy[Server]):
     """Budgets by earliest deadline first; the rest in the background."""
 
-    def __init__(self, slice_cycles: int) -> None:
-        super().__init__(slice_cycles)
-        self._servers: dict[int, Server] = {}
+    name = "reservation"
 
-    def add(self, vcpu: VcpuParams) -> None:
-        """Learn of a vCPU and open its server."""
-        super().add(vcpu)
-        if vcpu.budget:
-            self._servers[vcpu.vcpu] = Server()
+    def begin(self) -> Server:
+        """Before all periods."""
+        return Server()
 
-    def remove(self, vcpu: int) -> None:
-        """Forget it and its server."""
-        super().remove(vcpu)
-        self._servers.pop(vcpu, None)
+    def is_sound(self, server: Server, params: VcpuParams) -> bool:
+        """None has more than its budget; a stop that came late leaves less than nothing."""
+        return server.left <= params.budget
 
     def wake(self, vcpu: int, now: int) -> None:
         """It became runnable: apply the rule for late risers."""
@@ -93,22 +87,6 @@ class Reservation(RankedPolicy):
         if not params.budget:
             return NEVER
         return min(now + self._budget(params, now), self._deadline(params, now))
-
-    def check_invariants(self) -> None:
-        """Exactly the reserved vCPUs have a server, and none has more than its budget.
-
-        Raises:
-            InvariantBroken: it is not so.
-        """
-        super().check_invariants()
-        reserved = {vcpu for vcpu, params in self._vcpus.items() if params.budget}
-        problems = [f"reservation: vCPU {vcpu} and its server do not match" for vcpu in reserved ^ self._servers.keys()]
-        problems += [
-            f"reservation: vCPU {vcpu} has {self._servers[vcpu].left} of a budget of {self._vcpus[vcpu].budget} left"
-            for vcpu in reserved & self._servers.keys()
-            if self._servers[vcpu].left > self._vcpus[vcpu].budget
-        ]
-        require_none(problems)
 
     def _budget(self, params: VcpuParams, now: int) -> int:
         """What it may still run in the period of `now`; for a blocked one: what it could if it woke now."""
