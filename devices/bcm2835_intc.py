@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from devices.device import Line, Model, State, Wiring, unconnected
+from devices.device import FIQ, IRQ, Line, Model, State, Wiring
 from devices.registers import WORD, Field, Reg
 
 SHORTCUTS = {1: (7, 9, 10, 18, 19), 2: (21, 22, 23, 24, 25, 30)}
@@ -22,7 +22,6 @@ _SHORTCUT_MASKS = {bank: sum(1 << bit for bit in bits) for bank, bits in SHORTCU
 FIQ_ENABLE = 1 << 7
 _EXISTING = (0xFF, WORD, WORD)
 """The inputs that each bank has."""
-IRQ, FIQ = 0, 1
 
 
 @dataclass
@@ -40,9 +39,8 @@ class Bcm2835Intc(Model):
 
     state: Bcm2835IntcState
 
-    def __init__(self, wiring: Wiring, state: Bcm2835IntcState | None = None, *, fiq: Line = unconnected) -> None:
+    def __init__(self, wiring: Wiring, state: Bcm2835IntcState | None = None) -> None:
         s = state or Bcm2835IntcState()
-        self._fiq = fiq
         super().__init__(wiring, s)
         enabled = tuple(partial(s.enabled.__getitem__, bank) for bank in range(3))
         enable = tuple(partial(self._enable, bank) for bank in range(3))
@@ -66,9 +64,6 @@ class Bcm2835Intc(Model):
         if not 0 <= bank < 3 or (bank == 0 and bit >= 8):
             raise ValueError(f"armctrl-ic has inputs 0 to 7 and 32 to 95, not {number}")
         return partial(self._input, bank, 1 << bit)
-
-    def _output(self, output: int) -> Line:
-        return self._fiq if output == FIQ else super()._output(output)
 
     def _input(self, bank: int, bit: int, level: bool) -> None:
         inputs = self.state.inputs

@@ -18,7 +18,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from devices.device import NEVER, Device, InterruptController, Line, State, Wiring, unconnected
 from devices.models import MODELS
@@ -202,7 +202,7 @@ def assemble(
         if complaint is not None:
             raise ValueError(f"{part.name}: {complaint}")
         model = MODELS[part.model]
-        outputs = _outputs(bus, part, irq, is_controller=hasattr(model, "line"))
+        outputs = _outputs(bus, part, (irq, fiq) if hasattr(model, "line") else ())
         wiring = Wiring(
             clock=clock,
             hz=hz,
@@ -212,10 +212,7 @@ def assemble(
             transmit=partial(transmit, part.name),
             misuse=partial(misuse, part.name),
         )
-        extra: dict[str, Any] = dict(part.params)
-        if part.irq is None and "fiq" in inspect.signature(model).parameters:
-            extra["fiq"] = fiq
-        bus.place(part.name, part.base, part.size, model(wiring, states.get(part.name), **extra))
+        bus.place(part.name, part.base, part.size, model(wiring, states.get(part.name), **dict(part.params)))
     return bus
 
 
@@ -234,10 +231,10 @@ def _controllers_first(parts: Iterable[Part]) -> Sequence[Part]:
     return sorted(by_name.values(), key=depth)
 
 
-def _outputs(bus: Bus, part: Part, irq: Line, *, is_controller: bool) -> tuple[Line, ...]:
-    """Where the output lines of a part lead."""
+def _outputs(bus: Bus, part: Part, to_cpu: tuple[Line, ...]) -> tuple[Line, ...]:
+    """Where the output lines of a part lead; `to_cpu`: those of a root controller."""
     if part.irq is None:
-        return (irq,) if is_controller else ()
+        return to_cpu
     roots = [name for name, device in bus.devices.items() if hasattr(device, "line")]
     parent = part.parent or (roots[0] if roots else "")
     controller = bus.devices.get(parent)

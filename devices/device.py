@@ -126,6 +126,10 @@ class Uart(Device, Protocol):
         """Bytes arrive on the serial line."""
 
 
+IRQ, FIQ = 0, 1
+"""Output lines of an interrupt controller."""
+
+
 class Model:
     """The base of all parts: its register bank, and the one door to its output lines.
 

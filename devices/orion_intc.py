@@ -16,11 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from devices.device import Line, Model, State, Wiring, unconnected
+from devices.device import FIQ, IRQ, Line, Model, State, Wiring
 from devices.registers import Reg, array, stored
-
-IRQ, FIQ = 0, 1
-"""Output lines of the main controller."""
 
 
 @dataclass
@@ -39,9 +36,8 @@ class OrionIntc(Model):
 
     state: OrionIntcState
 
-    def __init__(self, wiring: Wiring, state: OrionIntcState | None = None, *, fiq: Line = unconnected) -> None:
+    def __init__(self, wiring: Wiring, state: OrionIntcState | None = None) -> None:
         s = state or OrionIntcState()
-        self._fiq = fiq
         super().__init__(wiring, s)
         self.registers = self._bank(
             array("CAUSE", 0x00, 2, self._cause, step=0x10),
@@ -55,9 +51,6 @@ class OrionIntc(Model):
         if not 1 <= number < 64:
             raise ValueError(f"the main controller has inputs 1 to 63, not {number}")
         return partial(self._input, number >> 5, 1 << (number & 31))
-
-    def _output(self, output: int) -> Line:
-        return self._fiq if output == FIQ else super()._output(output)
 
     def _input(self, bank: int, bit: int, level: bool) -> None:
         inputs = self.state.inputs

@@ -11,14 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from devices.device import Line, Model, State, Wiring, unconnected
+from devices.device import FIQ, IRQ, Line, Model, State, Wiring
 from devices.registers import Field, Reg, array, prime_cell, stored
 
 SLOTS = 16
 PLAIN, IDLE = SLOTS, SLOTS + 1
 """Priority levels below the sixteen slots: an input without a slot, and nothing in service."""
 SLOT_ENABLE = 1 << 5
-IRQ, FIQ = 0, 1
 
 
 @dataclass
@@ -43,9 +42,8 @@ class Pl190(Model):
 
     state: Pl190State
 
-    def __init__(self, wiring: Wiring, state: Pl190State | None = None, *, fiq: Line = unconnected) -> None:
+    def __init__(self, wiring: Wiring, state: Pl190State | None = None) -> None:
         s = state or Pl190State()
-        self._fiq = fiq
         super().__init__(wiring, s)
         self.registers = self._bank(
             Reg("IRQSTATUS", 0x000, self._irq_status),
@@ -76,9 +74,6 @@ class Pl190(Model):
         if not 0 <= number < 32:
             raise ValueError(f"the PL190 has inputs 0 to 31, not {number}")
         return partial(self._input, 1 << number)
-
-    def _output(self, output: int) -> Line:
-        return self._fiq if output == FIQ else super()._output(output)
 
     def _input(self, bit: int, level: bool) -> None:
         s = self.state

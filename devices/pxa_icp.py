@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 
-from devices.device import Line, Model, State, Wiring, unconnected
+from devices.device import FIQ, IRQ, Line, Model, State, Wiring
 from devices.registers import Field, Reg, stored
-
-IRQ, FIQ = 0, 1
 
 
 @dataclass
@@ -31,9 +29,8 @@ class PxaIcp(Model):
 
     state: PxaIcpState
 
-    def __init__(self, wiring: Wiring, state: PxaIcpState | None = None, *, fiq: Line = unconnected) -> None:
+    def __init__(self, wiring: Wiring, state: PxaIcpState | None = None) -> None:
         s = state or PxaIcpState()
-        self._fiq = fiq
         super().__init__(wiring, s)
         self.registers = self._bank(
             Reg("ICIP", 0x00, self._irqs),
@@ -49,9 +46,6 @@ class PxaIcp(Model):
         if not 0 <= number < 32:
             raise ValueError(f"the PXA255 has interrupts 0 to 31, not {number}")
         return partial(self._input, 1 << number)
-
-    def _output(self, output: int) -> Line:
-        return self._fiq if output == FIQ else super()._output(output)
 
     def _input(self, bit: int, level: bool) -> None:
         s = self.state

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from devices import Bcm2835Intc
@@ -68,7 +70,7 @@ def test_disabling_lowers_the_line(bench: Bench, intc: Bcm2835Intc) -> None:
 @pytest.mark.parametrize(("source", "number"), [(3, 35), (40, 72), (64, 0), (71, 7)])
 def test_one_source_can_be_the_fiq(bench: Bench, source: int, number: int) -> None:
     levels: list[bool] = []
-    intc = Bcm2835Intc(bench.wiring(), fiq=levels.append)
+    intc = Bcm2835Intc(replace(bench.wiring(), more=(levels.append,)))
     intc.registers.write(FIQ, 4, 0x80 | source)
     intc.line(number)(True)
     intc.line(number)(False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from devices import NEVER, OrionBridge, OrionIntc, OrionTimer, Wiring
@@ -129,7 +131,7 @@ def test_the_high_bank_has_its_own_mask_and_sums_up_in_the_low_one(bench: Bench)
 
 def test_an_input_can_be_sent_to_fiq(bench: Bench) -> None:
     levels: list[bool] = []
-    intc = OrionIntc(bench.wiring(), fiq=levels.append)
+    intc = OrionIntc(replace(bench.wiring(), more=(levels.append,)))
     intc.registers.write(0x08, 4, 1 << 7)
     intc.line(7)(True)
     intc.line(7)(False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from devices import Pl190
@@ -91,7 +93,7 @@ def test_software_can_raise_and_lower_an_input(bench: Bench, vic: Pl190) -> None
 
 def test_a_selected_input_is_a_fiq_and_no_irq(bench: Bench) -> None:
     levels: list[bool] = []
-    vic = Pl190(bench.wiring(), fiq=levels.append)
+    vic = Pl190(replace(bench.wiring(), more=(levels.append,)))
     write(vic, SELECT, 1 << 6)
     write(vic, ENABLE, 1 << 6)
     vic.line(6)(True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from devices import NEVER, PxaIcp, PxaOst
@@ -84,7 +86,7 @@ def test_the_controller_masks_and_shows_pending(bench: Bench) -> None:
 
 def test_the_level_register_turns_an_input_into_a_fiq(bench: Bench) -> None:
     levels: list[bool] = []
-    icp = PxaIcp(bench.wiring(), fiq=levels.append)
+    icp = PxaIcp(replace(bench.wiring(), more=(levels.append,)))
     icp.registers.write(ICMR, 4, 1 << 22)
     icp.line(22)(True)
     icp.registers.write(ICLR, 4, 1 << 22)
