@@ -121,7 +121,9 @@ def run(
     cable: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="DEVICE=ENDPOINT", help="Where a cable to another board leads: tcp://HOST:PORT, tcp://*:PORT."
+            metavar="DEVICE=ENDPOINT[,KEYFILE]",
+            help="Where a cable to another board leads: tcp://*:PORT waits there and writes DEVICE.cable, a key; "
+            "tcp://HOST:PORT,DEVICE.cable connects with it.",
         ),
     ] = None,
     as_json: Json = False,

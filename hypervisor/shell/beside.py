@@ -1,7 +1,7 @@
 """The other board of a cable: a topology in a monitor of its own, started beside a run on this host, and the ends of the cables.
 
-A cable with `to = "two_boards_b"` has that topology started by whoever runs this one; with `to = "tcp://HOST:PORT"`, or with an
-endpoint given at the launch, somebody else has. Both boards run at once; each is as deterministic as alone.
+A cable with `to = "two_boards_b"` has that topology started by whoever runs this one; with `to = "tcp://HOST:PORT,KEYFILE"`, or
+with an endpoint given at the launch, somebody else has. Both boards run at once; each is as deterministic as alone.
 
     joined = JoinedBoards(monitor, topology, sockets, settings)
     ...
@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from hypervisor.core.monitor import Monitor
 from hypervisor.shell.board_devices import Socket
+from hypervisor.shell.cable_key import inherited, open_line
 from hypervisor.shell.files import RunDirError
 from hypervisor.shell.netlink import LinkError, NetLink, RecordedLine, ZmqLine, attach
 from hypervisor.shell.rundir import RunDirectory
@@ -61,7 +62,7 @@ class Settings:
 class Beside:
     """A process that runs the topology at the other end."""
 
-    def __init__(self, cable: CableSpec, topology: Topology, endpoint: str, settings: Settings) -> None:
+    def __init__(self, cable: CableSpec, topology: Topology, line: ZmqLine, settings: Settings) -> None:
         self.name = cable.to
         self.summary: Summary | None = None
         self.status: int | None = None
@@ -71,15 +72,20 @@ class Beside:
             raise LinkError(f"{cable.to} has no cable that leads to another board (write `to` in its [[cables]])")
         command = [sys.executable, "-c", _BOOT, str(os.getpid()), "run", self._place(topology), "--json"]
         command += ["--flavour", topology.flavour, "--seed", str(topology.seed), "--link", settings.link]
-        command += ["--cable", f"{device}={endpoint}", *(["--for", topology.until] if topology.until else [])]
+        command += ["--for", topology.until] if topology.until else []
         command += [] if settings.sandbox else ["--no-sandbox"]
         if settings.directory is not None:
             (settings.directory.path / "boards").mkdir(exist_ok=True)
             command += ["--out", str(settings.directory.path / "boards" / there.name)]
         paths = os.pathsep.join(path for path in sys.path if path)
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": paths}
-        )
+        with inherited(line.key) as (descriptor, file):
+            self._process = subprocess.Popen(
+                [*command, "--cable", f"{device}={line.endpoint},{file}"],
+                pass_fds=(descriptor,),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": paths},
+            )
 
     def _place(self, topology: Topology) -> str:
         """The other topology as a command takes it: paths are relative to the file that names them."""
@@ -142,13 +148,13 @@ class JoinedBoards:
         if settings.recorded is not None:
             line = RecordedLine(settings.recorded / f"{device}.link")
         else:
-            line = ZmqLine(named if "://" in named else ANYWHERE, settings.stop)
+            line = open_line(device, named, settings.stop) if "://" in named else ZmqLine(ANYWHERE, settings.stop)
         link = NetLink(monitor, device, hz, cable.latency_ns, line, socket.deliver, _record(settings, device))
         self.links.append(link)
         attach(monitor, device, link)
         socket.plug(link.send)
-        if "://" not in named and settings.recorded is None:
-            self.boards.append(Beside(cable, topology, line.endpoint, settings))
+        if "://" not in named and isinstance(line, ZmqLine):
+            self.boards.append(Beside(cable, topology, line, settings))
 
     def close(self) -> None:
         """This board goes no further; wait for those that were started for it. May be called twice.

@@ -107,7 +107,9 @@ def _cable(text: str) -> tuple[str, str]:
     """ "DEVICE=ENDPOINT"."""
     device, equals, endpoint = text.partition("=")
     if not equals or "://" not in endpoint:
-        raise InputError(f'--cable: "{text}" is not DEVICE=ENDPOINT (write for example nic0=tcp://192.0.2.7:5555)')
+        raise InputError(
+            f'--cable: "{text}" is not DEVICE=ENDPOINT (write for example nic0=tcp://192.0.2.7:5555,nic0.cable)'
+        )
     return device, endpoint
 
 

@@ -4,7 +4,8 @@ The link is a device on the monitor's bus whose deadline is the next meeting wit
 sides say what has left, and frames arrive a latency later. Waiting for the other side stops this board's virtual time, and
 changes nothing in it: a board's trace is the same whatever the hosts and the distance.
 
-    line = ZmqLine("tcp://127.0.0.1:*", stop)           # a * anywhere: wait there for the other; else connect to it
+    line = ZmqLine("tcp://127.0.0.1:*", stop)           # a * anywhere: wait there for the other
+    line = ZmqLine(line.endpoint, stop, line.key)       # else connect to it, with its key (cable_key.py)
     link = NetLink(monitor, "nic0", hz, latency_ns, line, deliver)
     monitor.bus.attach(PhysicalDevice("nic0-cable", 0, 0, link))
 
@@ -68,13 +69,13 @@ class Line(Protocol):
 
 
 class ZmqLine:
-    """A line over ZeroMQ. `stop()`: whether to wait no longer.
+    """A line over ZeroMQ. `stop()`: whether to wait no longer. `key`: the listening end's, which only the two ends know.
 
     Raises:
         LinkError: the endpoint cannot be used.
     """
 
-    def __init__(self, endpoint: str, stop: Callable[[], bool]) -> None:
+    def __init__(self, endpoint: str, stop: Callable[[], bool], key: bytes | None = None) -> None:
         self._stop, self._heard, self._gone = stop, False, False
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
@@ -84,6 +85,13 @@ class ZmqLine:
             (zmq.MAXMSGSIZE, 2 * FRAME_LIMIT),
         ):
             self._socket.setsockopt(option, value)
+        own, self._socket.curve_secretkey = zmq.curve_keypair()
+        self._socket.curve_publickey = own
+        self.key = key or own
+        if key is None:
+            self._socket.curve_server = True
+        else:
+            self._socket.curve_serverkey = key
         self._events = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         try:
             self._socket.bind(endpoint) if "*" in endpoint else self._socket.connect(endpoint)

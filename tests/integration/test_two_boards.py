@@ -63,12 +63,12 @@ def test_traces_are_the_same_however_the_boards_are_joined_and_whoever_is_late(l
             out=out / "a",
             overrides=SHORT,
             duration=TIME,
-            cables={"nic0": endpoint},
+            cables={"nic0": f"{endpoint},{out}.cable"},
             link="zmq" if number == 2 else "shm",
         )
         line: Any = run.joined.links[0]
         command = [sys.executable, "-m", "hypervisor.cli", "run", "two_boards_b", "--for", TIME, "--json"]
-        command += ["--cable", f"nic1={line._line.endpoint}", "--out", str(out / "b")]
+        command += ["--cable", f"nic1={line._line.endpoint},{out}.cable", "--out", str(out / "b")]
         if number == 1:  # a slow start, and a slow process
             command = ["nice", "-n", "19", *command]
         other = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -111,16 +111,29 @@ def test_a_board_whose_neighbour_dies_goes_on_without_it(live: Live, tmp_path: P
     ]
 
 
-def test_a_cable_that_leads_nowhere_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, live: Live) -> None:
+def test_a_cable_that_leads_nowhere_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, live: Live, tmp_path: Path
+) -> None:
     with pytest.raises(LinkError, match="no cable of two_boards leads from nic1"):
         launch("two_boards", cables={"nic1": "tcp://127.0.0.1:1"})
     with pytest.raises(LinkError, match="cannot be used for a cable"):
-        launch("two_boards", cables={"nic0": "carrier://pigeon"})
+        launch("two_boards", cables={"nic0": "carrier://pigeon/*"})
+    with pytest.raises(LinkError, match="needs the key that the other end has written: write ENDPOINT,FILE"):
+        launch("two_boards", cables={"nic0": "tcp://127.0.0.1:1"})
+    with pytest.raises(LinkError, match=r"nothing\.cable: no such file or directory"):
+        launch("two_boards", cables={"nic0": f"tcp://127.0.0.1:1,{tmp_path}/nothing.cable"})
+    (tmp_path / "silly.cable").write_text("sesame")
+    with pytest.raises(LinkError, match="is no key of a cable"):
+        launch("two_boards", cables={"nic0": f"tcp://127.0.0.1:1,{tmp_path}/silly.cable"})
+    with pytest.raises(LinkError, match="say behind a comma where the key can be written"):
+        launch("two_boards", cables={"nic0": f"tcp://127.0.0.1:*,{tmp_path}"})
     monkeypatch.setattr("hypervisor.shell.netlink.PATIENCE_S", 0.2)
-    run = live("two_boards", cables={"nic0": "tcp://127.0.0.1:*"})
+    run = live("two_boards", cables={"nic0": f"tcp://127.0.0.1:*,{tmp_path}/nic0.cable"})
+    assert (tmp_path / "nic0.cable").stat().st_mode & 0o777 == 0o600
     with pytest.raises(LinkError, match=re.escape("no other board at tcp://127.0.0.1:")):
         run.run()
     run.close()
+    assert not (tmp_path / "nic0.cable").exists()
 
 
 def test_a_board_that_cannot_come_up_says_why(monkeypatch: pytest.MonkeyPatch, live: Live, tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from hypervisor.abi.messages import pack, unpack
 from hypervisor.abi.time import NEVER
@@ -176,7 +179,7 @@ def test_what_the_other_board_told_can_be_told_again(tmp_path: Path) -> None:
 
 def test_a_line_carries_messages_both_ways_and_ends_after_the_last_word() -> None:
     here = ZmqLine("tcp://127.0.0.1:*", lambda: False)
-    there = ZmqLine(here.endpoint, lambda: False)
+    there = ZmqLine(here.endpoint, lambda: False, here.key)
     try:
         here.send(b"1")
         assert there.receive() == b"1"
@@ -188,6 +191,30 @@ def test_a_line_carries_messages_both_ways_and_ends_after_the_last_word() -> Non
     finally:
         here.close()
         there.close()
+
+
+@pytest.mark.parametrize("key", [None, "another's"])
+def test_whoever_has_not_the_key_is_not_heard_and_whoever_has_is(key: str | None) -> None:
+    here = ZmqLine("tcp://127.0.0.1:*", lambda: False)
+    with zmq.Context() as context, context.socket(zmq.PAIR) as stranger:
+        stranger.setsockopt(zmq.LINGER, 0)
+        if key is not None:
+            stranger.curve_publickey, stranger.curve_secretkey = zmq.curve_keypair()
+            stranger.curve_serverkey = zmq.curve_keypair()[0]
+        events = stranger.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        stranger.connect(here.endpoint)
+        with suppress(zmq.Again):
+            stranger.send(b"I am the other board", zmq.DONTWAIT)
+        assert recv_monitor_message(events)["event"] == zmq.EVENT_DISCONNECTED
+        there = ZmqLine(here.endpoint, lambda: False, here.key)
+        try:
+            there.send(b"so am I")
+            assert here.receive() == b"so am I"
+        finally:
+            stranger.disable_monitor()
+            events.close(0)
+            there.close()
+            here.close()
 
 
 def test_a_line_stops_waiting_when_it_is_told_to() -> None:
