@@ -26,12 +26,12 @@ class Listening(ZmqLine):
     """The end that waits: its key lies in a file as long as it does."""
 
     def __init__(self, endpoint: str, stop: Callable[[], bool], path: Path) -> None:
+        self._path: Path | None = None
         super().__init__(endpoint, stop)
-        self._path: Path | None = path
         try:
             _write(path, self.key)
+            self._path = path
         except OSError as error:
-            self._path = None
             self.close()
             why = (error.strerror or str(error)).lower()
             say = f"say behind a comma where the key can be written: {endpoint},FILE"
