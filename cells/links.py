@@ -7,11 +7,11 @@ and to the trace.
 from __future__ import annotations
 
 import mmap
+import struct
 from collections import deque
 from typing import Any, Protocol
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from cells.engines.native import switch
 from cells.engines.native._native import ffi, lib
@@ -25,6 +25,8 @@ SPIN_US = 20
 
 
 HANDSHAKE_MS = 10_000
+_EVENT = struct.Struct("=hi")
+"""What a socket monitor says first: event, value. pyzmq's own reader of it brings asyncio and ssl into every cell."""
 HANDSHAKE_FAILED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_DISCONNECTED
 
 
@@ -58,7 +60,7 @@ class ShmLink:
         """See `Link`."""
         resume: Resume = switch.exchange(self._handle, record, Resume)
         packed: Any = resume[5]
-        return resume._replace(events=unpack_events(packed)) if packed else resume
+        return Resume(*resume[:5], unpack_events(packed)) if packed else resume
 
 
 class MonitorGone(BaseException):
@@ -151,7 +153,8 @@ def connect(
     socket.connect(endpoint)
     if not handshake.poll(patience_ms):
         raise ConnectionError(f"{endpoint} does not answer")
-    if recv_monitor_message(handshake)["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED:
+    event, _ = _EVENT.unpack(handshake.recv_multipart()[0])
+    if event != zmq.EVENT_HANDSHAKE_SUCCEEDED:
         raise ConnectionError(f"{endpoint} does not accept this cell's key")
     socket.disable_monitor()
     handshake.close(0)

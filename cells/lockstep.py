@@ -12,6 +12,9 @@ from cells.links import Link
 from hypervisor.abi.records import Event, EventKind
 from hypervisor.abi.time import NEVER
 
+_ANSWER, _MEMORY = int(EventKind.ANSWER), int(EventKind.MEMORY)
+"""As plain numbers: they are asked for at every exit."""
+
 
 def _no_memory(payload: bytes) -> None:
     raise RuntimeError("this cell was given pages and cannot take any")
@@ -55,13 +58,14 @@ class Lockstep:
 
     def _take(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            if event.kind == EventKind.ANSWER:
+            if event.kind == _ANSWER:
                 self.answer = event.payload
-            elif event.kind == EventKind.MEMORY:
+            elif event.kind == _MEMORY:
                 self.memory(event.payload)
             else:
                 self._events.append(event)
-        self._events.sort(key=_time_of)  # stable: events of one time stay in the monitor's order
+        if len(self._events) > 1:
+            self._events.sort(key=_time_of)  # stable: events of one time stay in the monitor's order
 
     def next_event(self) -> int:
         """When the next undelivered event is due, `NEVER` if none."""
@@ -69,9 +73,10 @@ class Lockstep:
 
     def due(self, now: int) -> list[Event]:
         """Events whose time has come, oldest first; each is handed out once."""
+        if not self._events:
+            return []
         due = [event for event in self._events if event.time <= now]
-        if due:
-            del self._events[: len(due)]
+        del self._events[: len(due)]
         return due
 
 

@@ -25,12 +25,13 @@ class PostedLink:
 
     def exchange(self, record: tuple[int | bytes, ...]) -> Resume:
         """See `Link`."""
-        if record[1] == ExitKind.HYPERCALL and record[-1]:
+        data = record[-1]
+        if record[1] == ExitKind.HYPERCALL and data:
             record = self._send_ahead(Exit._make(record))
         resume = self._link.exchange(record)
-        if any(event.kind == DELIVERED for event in resume.events):
-            events = tuple(self._fetch(resume.seq, event) for event in resume.events)
-            return resume._replace(events=events)
+        for event in resume.events:
+            if event.kind == DELIVERED:
+                return resume._replace(events=tuple(self._fetch(resume.seq, event) for event in resume.events))
         return resume
 
     def _send_ahead(self, record: Exit) -> Exit:

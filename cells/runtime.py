@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from cells import kernel, sandbox
+from cells.device_memory import NO_DEVICE_MEMORY, DeviceMemory
 from cells.engines.python_program import PythonProgram
 from cells.fault import GuestFault
 from cells.links import Link, ShmLink, ZmqLink, connect
@@ -44,13 +45,14 @@ class Guest(Protocol):
 def cell_main(order: CellOrder, fds: Mapping[str, int]) -> None:
     """The entry of a local cell's process; does not return.
 
-    `fds`: "page" for the shm transport, "ram" for memory of its own, "pages" for the socket through which pages of others come.
+    `fds`: "page" for the shm transport, "ram" for memory of its own, "pages" for the socket through which pages of others come,
+    and the content of devices that can be read as memory.
     """
     settings: Mapping[str, Any] = order.settings
     if settings.get("small"):
         kernel.prctl(kernel.PR_SET_THP_DISABLE, 1)  # a huge page here and there would double what a small cell takes
     memory = take_memory(settings, fds)
-    guest = build_guest(order, memory)
+    guest = build_guest(order, memory, DeviceMemory(settings.get("device_memory", ()), fds))
     world = Lockstep(_connect(settings, fds))
     if memory is not None and memory.shared is not None:
         world.memory = memory.shared.take
@@ -112,19 +114,34 @@ def take_memory(settings: Mapping[str, Any], fds: Mapping[str, int]) -> Ram | No
     return Ram(ram, CellMemory(ram, place["base"], fds["pages"]) if "pages" in fds else None)
 
 
-def build_guest(order: CellOrder, memory: Ram | None) -> Guest:
+def build_guest(order: CellOrder, memory: Ram | None, devices: DeviceMemory = NO_DEVICE_MEMORY) -> Guest:
     """The guest that the order describes, in this memory."""
     settings: Mapping[str, Any] = order.settings
     if settings["kind"] == "python":
-        return _python_program(order, memory.shared if memory is not None else None)
+        return _python_program(order, memory.shared if memory is not None else None, devices)
     assert memory is not None, "a machine has memory"
-    spec = MachineSpec(**settings["machine"])
+    base = settings["memory"]["base"]
     for address, content in settings.get("segments", ()):
-        memory.own[address - spec.ram_base : address - spec.ram_base + len(content)] = content
-    return (PvMachine if spec.paravirtual else Machine)(spec, memory.own, memory.shared)
+        memory.own[address - base : address - base + len(content)] = content
+    if settings["kind"] == "linux":
+        return _linux(settings["linux"], memory)
+    spec = MachineSpec(**settings["machine"])
+    machine = (PvMachine if spec.paravirtual else Machine)(spec, memory.own, memory.shared)
+    machine.devices = devices
+    return machine
 
 
-def _python_program(order: CellOrder, memory: CellMemory | None) -> PythonProgram:
+def _linux(told: Mapping[str, Any], memory: Ram) -> Guest:
+    """The Linux-like personality. Imported here: other cells do without."""
+    from cells.personalities.linux.kernel import Kernel
+    from cells.personalities.linux.spec import LinuxSpec, take_root
+
+    spec = LinuxSpec(**told)
+    guest: Guest = Kernel(spec, memory.own, take_root(spec, memory.own))
+    return guest
+
+
+def _python_program(order: CellOrder, memory: CellMemory | None, devices: DeviceMemory) -> PythonProgram:
     settings: Mapping[str, Any] = order.settings
     if order.guest:
         main = unpickle_guest(order.guest)
@@ -134,7 +151,7 @@ def _python_program(order: CellOrder, memory: CellMemory | None) -> PythonProgra
         module, _, function = settings["program"].partition(":")
         main = getattr(importlib.import_module(module), function)
     facts: dict[str, Any] = {key: settings.get(key) for key in ("hz", "seed", "boot")}
-    return PythonProgram(main, settings["args"], name=order.name, memory=memory, **facts)
+    return PythonProgram(main, settings["args"], name=order.name, memory=memory, devices=devices, **facts)
 
 
 def _own_memory() -> int:

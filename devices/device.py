@@ -20,6 +20,7 @@ the first cycle at which tick `k` has passed is `ceil(k * hz / frequency)`. Noth
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Protocol
@@ -221,7 +222,7 @@ class TickState(State):
     tick: int = -1
 
 
-class Ticking(Model):
+class Ticking(Model, ABC):
     """A part with a clock input of `frequency`: a subclass is told how many whole ticks have passed."""
 
     state: TickState
@@ -257,10 +258,10 @@ class Ticking(Model):
             return NEVER
         return cycle_of_tick(self.state.tick + ahead, self._wiring.hz, self._frequency)
 
+    @abstractmethod
     def _run(self, passed: int) -> None:
         """Let `passed` ticks happen. Running `a` and then `b` ticks must equal running `a + b`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _ticks_ahead(self) -> int | None:
         """Ticks from the last one seen to the next at which an output may change; None for never."""
-        raise NotImplementedError

@@ -1,8 +1,9 @@
 """NOR flash with the common flash interface: Intel's 28F640J3 StrataFlash (datasheet 290667) on a 16-bit bus.
 
 There are no registers: the chip answers at every word of its range, and what a read gives depends on the commands that
-were written before. Memory cells can only be cleared one by one; a whole block of 128 KiB is set again by an erase.
-Erasing and programming take time, during which every read gives the status register.
+were written before. As long as it gives the array it is as good as memory (`readable`, `take_changes`). Memory cells can
+only be cleared one by one; a whole block of 128 KiB is set again by an erase. Erasing and programming take time, during
+which every read gives the status register.
 
 | first write | then | what |
 |---|---|---|
@@ -11,18 +12,20 @@ Erasing and programming take time, during which every read gives the status regi
 | 90h, 98h | | read identifier codes, read query (CFI table; commands are given at any address) |
 | 20h | D0h in the block | block erase |
 | 40h or 10h | data at the word | program a word |
-| E8h | n-1, then n words (n <= 16, one block), D0h | program the write buffer |
+| E8h | n-1, then n words (as many as the buffer has, one block), D0h | program the write buffer |
 | B8h | 0, 1, 2, 3 | what STS signals: ready; erase done; program done; both done |
 
 The line is STS in its pulse modes (1 to 3) behind a latch of the board: it rises when the operation is done, and any
 later write to the chip lowers it. Accesses of four bytes are two bus cycles, the lower address first. Not modelled:
 suspend, block locks, the protection register. A block that has seen more erases than it endures fails to erase.
 Times: 6.8 us for a byte in a full buffer of 32 and 1 s for a block, 100,000 erases (datasheet, features and table of
-erase and program performance; the 210 us of a word were not checked).
+erase and program performance; the 210 us of a word were not checked). The same chip in 65 nm (datasheet of Numonyx,
+features) has a buffer of 256 words and takes 1.41 us for a byte in it: `buffer=512, buffer_us=722`.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,9 +45,9 @@ ERASE, PROGRAM, PROGRAM_TOO, WRITE_BUFFER, CONFIRM, CONFIGURE = 0x20, 0x40, 0x10
 FILL_BUFFER = 0x1E8
 """Our name for the state behind the count of E8h: words are expected, then the confirmation."""
 
-BUFFER_WORDS = 16
 PAGE = 4096
 """Grain in which content is kept; pages that were never written take no room."""
+BLANK_PAGE = b"\xff" * PAGE
 _READS = {READ_ARRAY: ARRAY, READ_STATUS: STATUS, READ_ID: IDENTIFIER, READ_QUERY: QUERY}
 
 
@@ -70,7 +73,7 @@ class NorFlashState(TickState):
 
 
 class NorFlash(Ticking):
-    """One chip. `size` and `block` in bytes, times in microseconds; a tick of its clock is one microsecond."""
+    """One chip. `size`, `block` and its write `buffer` in bytes, times in microseconds, which are its ticks."""
 
     state: NorFlashState
     KEPT: ClassVar[frozenset[str]] = frozenset(
@@ -86,6 +89,7 @@ class NorFlash(Ticking):
         size: int = 8 << 20,
         block: int = 128 << 10,
         word_us: int = 210,
+        buffer: int = 32,
         buffer_us: int = 218,
         erase_us: int = 1_000_000,
         endurance: int = 100_000,
@@ -93,8 +97,10 @@ class NorFlash(Ticking):
     ) -> None:
         super().__init__(wiring, state or NorFlashState(), frequency)
         self.size, self.block, self.endurance = size, block, endurance
+        self._buffer_words = buffer // 2
+        self._changed = set(self.state.pages)
         self._times = {ERASE: erase_us, PROGRAM: word_us, WRITE_BUFFER: buffer_us}
-        self._query = query_table(size, block, word_us, buffer_us, erase_us)
+        self._query = query_table(size, block, buffer, (word_us, buffer_us, erase_us))
         self._second: dict[int, Callable[[int, int], None]] = {
             ERASE: self._erase,
             PROGRAM: self._program,
@@ -104,6 +110,19 @@ class NorFlash(Ticking):
             CONFIGURE: self._configure,
         }
         self.registers: FlashWindow = FlashWindow(self, self.advance, wiring.misuse, self.state.misused)
+
+    # ---- the array as memory
+
+    @property
+    def readable(self) -> bool:
+        """Whether every read gives the array, until the next write. Requires: `advance`."""
+        return self.state.shows == ARRAY and not self.state.busy
+
+    def take_changes(self) -> list[tuple[int, bytes]]:
+        """Pages (offset, content) that are not as at the last call; of a chip that is new to the caller, all but blank ones."""
+        pages, changed = self.state.pages, sorted(self._changed)
+        self._changed.clear()
+        return [(number * PAGE, bytes(pages.get(number, BLANK_PAGE))) for number in changed]
 
     # ---- the bus
 
@@ -121,6 +140,17 @@ class NorFlash(Ticking):
             self._second[s.command](offset, value)
         else:
             self._first(value & 0xFF)
+
+    def fill(self, offset: int, data: bytes) -> bool:
+        """As many stores of words, one after another, if all of them go into the write buffer; else nothing."""
+        s, count = self.state, len(data) // 2
+        if s.command != FILL_BUFFER or count > s.expected or s.busy:
+            return False
+        self._drive(False)
+        s.addresses += range(offset, offset + len(data), 2)
+        s.words += struct.unpack(f"<{count}H", data)
+        s.expected -= count
+        return True
 
     def _word(self, offset: int) -> int:
         s = self.state
@@ -169,7 +199,7 @@ class NorFlash(Ticking):
         s = self.state
         s.command, s.expected, s.block = FILL_BUFFER, value + 1, offset // self.block
         s.addresses, s.words = [], []
-        if value >= BUFFER_WORDS:
+        if value >= self._buffer_words:
             s.command = 0
             self._fail(SEQUENCE_ERROR)
 
@@ -219,8 +249,7 @@ class NorFlash(Ticking):
         s.status |= READY
         if s.operation == ERASE:
             self._blank()
-        for address, word in zip(s.addresses, s.words, strict=True):
-            self._clear_bits(address, word)
+        self._clear_bits(s.addresses, s.words)
         signal = 1 if s.operation == ERASE else 2
         s.operation, s.addresses, s.words = 0, [], []
         if s.signals & signal:
@@ -236,24 +265,47 @@ class NorFlash(Ticking):
         first, last = s.block * self.block // PAGE, (s.block + 1) * self.block // PAGE
         for page in [page for page in s.pages if first <= page < last]:
             del s.pages[page]
+            self._changed.add(page)
 
-    def _clear_bits(self, offset: int, word: int) -> None:
+    def _clear_bits(self, addresses: list[int], words: list[int]) -> None:
         """Programming makes zeros; it never makes ones."""
-        pages, number, place = self.state.pages, offset // PAGE, offset % PAGE
-        if word != 0xFFFF:
-            page = pages.setdefault(number, bytearray(b"\xff" * PAGE))
-            page[place] &= word & 0xFF
-            page[place + 1] &= word >> 8
+        start = addresses[0] if addresses else 0
+        if addresses == list(range(start, start + 2 * len(words), 2)) and start % PAGE + 2 * len(words) <= PAGE:
+            self._clear_stretch(start, struct.pack(f"<{len(words)}H", *words))
+            return
+        for address, word in zip(addresses, words, strict=True):
+            self._clear_stretch(address, word.to_bytes(2, "little"))
+
+    def _clear_stretch(self, offset: int, data: bytes) -> None:
+        """The same for bytes that lie together in one page: a whole buffer in one step."""
+        number, place = offset // PAGE, offset % PAGE
+        if data.strip(b"\xff"):
+            page = self.state.pages.setdefault(number, bytearray(BLANK_PAGE))
+            self._changed.add(number)
+            left = int.from_bytes(page[place : place + len(data)], "little") & int.from_bytes(data, "little")
+            page[place : place + len(data)] = left.to_bytes(len(data), "little")
 
 
-def query_table(size: int, block: int, word_us: int, buffer_us: int, erase_us: int) -> dict[int, int]:
+def query_table(size: int, block: int, buffer: int, times_us: tuple[int, int, int]) -> dict[int, int]:
     """What the chip says of itself (JEDEC JESD68.01): word address -> byte. Times are powers of two, rounded down."""
     table = dict(enumerate(b"QRY\x01\x00\x31\x00\x00\x00\x00\x00\x27\x36\x00\x00", 0x10))
+    word_us, buffer_us, erase_us = times_us
     times = (word_us, buffer_us, erase_us // 1000)
     table |= dict(enumerate((max(each.bit_length() - 1, 0) for each in times), 0x1F))
     table |= dict(enumerate((0, 4, 4, 4, 0), 0x22))  # no chip erase; at most sixteen times the typical time
     blocks, grains = size // block - 1, block // 256
-    shape = (size.bit_length() - 1, 2, 0, 5, 0, 1, blocks & 0xFF, blocks >> 8, grains & 0xFF, grains >> 8)
+    shape = (
+        size.bit_length() - 1,
+        2,
+        0,
+        buffer.bit_length() - 1,
+        0,
+        1,
+        blocks & 0xFF,
+        blocks >> 8,
+        grains & 0xFF,
+        grains >> 8,
+    )
     table |= dict(enumerate(shape, 0x27))
     return table | dict(enumerate(b"PRI11\x00\x00\x00\x00", 0x31))  # no optional feature is there
 
@@ -285,3 +337,10 @@ class FlashWindow(RegisterBank):
             return
         for cycle in range(0, size, 2):
             self._chip.store(offset + cycle, value >> 8 * cycle & 0xFFFF)
+
+    def write_many(self, offset: int, size: int, data: bytes) -> None:
+        """See `RegisterBank`."""
+        self._before()
+        inside = offset % size == 0 and 0 <= offset <= self._chip.size - len(data)
+        if size == 1 or not inside or not self._chip.fill(offset, data):
+            super().write_many(offset, size, data)

@@ -181,6 +181,11 @@ class RegisterBank:
             return
         writer(value & mask)
 
+    def write_many(self, offset: int, size: int, data: bytes) -> None:
+        """What a store-multiple does: stores of `size` bytes each at ascending offsets. Requires: whole ones."""
+        for at in range(0, len(data), size):
+            self.write(offset + at, size, int.from_bytes(data[at : at + size], "little"))
+
     def _unusual_read(self, offset: int, size: int) -> int:
         """Narrow reads beside the word's offset; everything else is misuse."""
         word = offset & ~3

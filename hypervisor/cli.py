@@ -5,6 +5,7 @@ What a command needs is imported when it runs: `cellvisor kill` is done before `
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -191,15 +192,82 @@ def boot(
     _guarded(start, debug)
 
 
-@app.command(rich_help_panel=START, epilog=_examples("check mine.toml", "check ticker --set board=beagle"))
-def check(
-    topology: Topology, flavour: Flavour = None, set_: Set = None, as_json: Json = False, debug: Debug = False
+@app.command(
+    name="exec",
+    rich_help_panel=START,
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": False},
+    epilog=_examples(
+        "exec -- sh",
+        "exec -- ./program one two",
+        "exec --flavour l4 -- busybox sh",
+        "exec --file data.txt -- cat data.txt",
+    ),
+)
+def exec_(
+    words: Annotated[list[str], typer.Argument(metavar="PROGRAM [ARGS]...", help="A file, or a name in the root.")],
+    flavour: Flavour = None,
+    board: Annotated[str | None, typer.Option(metavar="NAME", help="The board; arm1176 is the default.")] = None,
+    root: Annotated[
+        str | None,
+        typer.Option(metavar="ROOT", help='The cell\'s root: a cpio, a directory, "debian:busybox", or "wren" (ours).'),
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", metavar="HOST[=CELL]", help="Copy this file into the root, too; repeatable."),
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable of its environment; repeatable.")
+    ] = None,
+    ram: Annotated[str | None, typer.Option(metavar="SIZE", help="The cell's memory.")] = None,
+    account: Annotated[bool, typer.Option("--account", help="Print the account to standard error in the end.")] = False,
+    for_: Duration = None,
+    seed: Seed = None,
+    out: Out = None,
+    link: LinkOption = Link.shm,
+    pace: Pace = None,
+    no_sandbox: NoSandbox = False,
+    debug: Debug = False,
 ) -> None:
-    """Say everything that is wrong with a topology: file, key and reason; exit status 2 if there is anything."""
+    """Run an ARM Linux program in a Linux-like cell, with this terminal; its exit status is ours (128 + signal if one ended it).
+
+    Files of the program are the cell's own, and end with it.
+    """
 
     def start() -> int:
         from hypervisor.shell import commands
+        from hypervisor.shell.exec import ExecOptions, execute
 
+        options = ExecOptions(tuple(words), board, root, tuple(file or ()), tuple(env or ()), ram, account=account)
+        shared = commands.RunOptions("exec", flavour, (), for_, seed, out, link.value, pace, not no_sandbox)
+        return execute(options, shared)
+
+    _guarded(start, debug)
+
+
+@app.command(
+    rich_help_panel=START,
+    epilog=_examples("check mine.toml", "check ticker --set board=beagle", "check wren.native", "check zImage --json"),
+)
+def check(
+    topology: Annotated[str, typer.Argument(metavar="TOPOLOGY|IMAGE", help="A built-in name, or a file.")],
+    flavour: Flavour = None,
+    set_: Set = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say everything that is wrong with a topology: file, key and reason; exit status 2 if there is anything.
+
+    Of an image (an ELF, a zImage, a flat binary): list the instructions that do not do in user mode what a kernel means by them,
+    with address, function, and whether they trap or go wrong silently; exit status 1 if there is any.
+    """
+
+    def start() -> int:
+        from hypervisor.shell import commands
+        from hypervisor.shell.sensitive import command
+
+        image = command.find_image(topology)
+        if image is not None:
+            return command.check_image(image, topology, as_json)
         return commands.check(topology, flavour, tuple(set_ or ()), as_json)
 
     _guarded(start, debug)
@@ -415,6 +483,7 @@ def _told(error: Exception, debug: bool) -> int:
 
 def main() -> None:
     """The command's entry: `app`, with a wrong use of it told as one line too."""
+    gc.set_threshold(20_000)  # what is imported stays: going through it a hundred times takes a tenth of the start
     try:
         status: Any = app(prog_name="cellvisor", standalone_mode=False)
     except Exception as error:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cells.device_memory import NO_DEVICE_MEMORY, DeviceMemory
 from cells.lockstep import Lockstep
 from cells.memory import CellMemory
 from cells.port import Port
@@ -28,9 +29,10 @@ class PythonProgram:
         seed: int,
         boot: Mapping[str, Any] | None = None,
         memory: CellMemory | None = None,
+        devices: DeviceMemory = NO_DEVICE_MEMORY,
     ) -> None:
         self._main, self._arguments = main, arguments
-        self._facts = {"name": name, "hz": hz, "seed": seed, "boot": boot, "memory": memory}
+        self._facts = {"name": name, "hz": hz, "seed": seed, "boot": boot, "memory": memory, "devices": devices}
 
     def run(self, world: Lockstep) -> None:
         """Run the program to its end."""

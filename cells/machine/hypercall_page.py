@@ -1,7 +1,8 @@
 """The hypercall page: memory-mapped registers through which an image calls the monitor (HVC exists only on ARMv7).
 
 The layout is `HypercallPage` of hypervisor/abi/info_page.py: store the arguments, store the number, which is when the call
-happens, load the result. Bytes go with a call and come with its answer in DATA. What happens to the cell from outside waits in a
+happens, load the result. Bytes go with a call and come with its answer in DATA; a call with more than fit is refused at once
+and has not been made: nothing is ever clipped. What happens to the cell from outside waits in a
 queue that the image reads through the EVENT registers.
 """
 
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from hypervisor.abi.info_page import HypercallPage as Offset
 from hypervisor.abi.records import DATA_LIMIT
+from hypervisor.abi.status import Status, to_word
 
 Call = Callable[[int, tuple[int, int, int], bytes], tuple[int, bytes]]
 """(number, arguments, data) -> 64-bit result word and the answer's bytes."""
@@ -64,14 +66,17 @@ class HypercallPage:
 
     def _do_call(self, number: int) -> None:
         arguments = [high << 32 | low for low, high in zip(self._low, self._high, strict=True)]
-        data = bytes(self._data[: self._length])
-        self._result, answer = self._call(number, (arguments[0], arguments[1], arguments[2]), data)
+        if self._length > DATA_LIMIT:
+            self._result, answer = to_word(Status.TOO_LONG), b""
+        else:
+            data = bytes(self._data[: self._length])
+            self._result, answer = self._call(number, (arguments[0], arguments[1], arguments[2]), data)
         self._high = [0, 0, 0]
         self._length = len(answer)
         self._data[: len(answer)] = answer
 
     def _set_length(self, value: int) -> None:
-        self._length = min(value, DATA_LIMIT)
+        self._length = value
 
     def _drop(self, _value: int) -> None:
         if self.events:

@@ -18,6 +18,8 @@ from itertools import chain
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import Segment
 
+from cells.machine.notes import NO_NOTES, NoteError, Notes, read_notes
+
 R_ARM_RELATIVE = 23
 """The only relocation that a static PIE for ARM has (ELF for the Arm Architecture, 5.6.1)."""
 _DT_REL, _DT_RELSZ = 17, 18
@@ -67,7 +69,7 @@ class Image:
 
     `kind`: "elf", "zimage" or "raw". `movable`: addresses, `entry` and `relocations` (the words to which the load
     address is to be added) count from wherever it is put. `entry`: bit 0 set means Thumb. `unpacked_size`: what a
-    zImage's kernel takes when unpacked, with its zeroed data; 0 when it does not say."""
+    zImage's kernel takes when unpacked, with its zeroed data; 0 when it does not say. `notes`: what a kernel says of itself."""
 
     file: str
     kind: str
@@ -76,6 +78,12 @@ class Image:
     movable: bool
     relocations: tuple[int, ...] = ()
     unpacked_size: int = 0
+    notes: Notes = NO_NOTES
+
+    @property
+    def deprivileged(self) -> bool:
+        """Whether it is a kernel that was made to run without privileges."""
+        return bool(self.notes.flavour)  # native is 0
 
 
 def recognise(file: str, data: bytes) -> Image:
@@ -129,6 +137,8 @@ def _elf(file: str, data: bytes) -> Image:
         return _parsed_elf(file, ELFFile(BytesIO(data)), len(data))
     except ImageError:
         raise
+    except NoteError as error:
+        raise ImageError(file, str(error)) from None
     except Exception as error:  # pyelftools meets damage with whatever its code runs into, assertions included
         raise ImageError(file, f"is a damaged ELF ({str(error) or type(error).__name__})") from None
 
@@ -147,7 +157,10 @@ def _parsed_elf(file: str, elf: ELFFile, length: int) -> Image:
     if not parts:
         raise ImageError(file, "has nothing to load")
     tables = [_relocations(file, s.data(), parts) for s in segments if s["p_type"] == "PT_DYNAMIC"]
-    return Image(file, "elf", parts, header["e_entry"], movable, tuple(chain.from_iterable(tables)))
+    notes = read_notes(*(segment.data() for segment in segments if segment["p_type"] == "PT_NOTE"))
+    if notes.virtual_base and not movable:
+        raise ImageError(file, "says a virtual base, but is linked to fixed addresses: link it with -static-pie")
+    return Image(file, "elf", parts, header["e_entry"], movable, tuple(chain.from_iterable(tables)), notes=notes)
 
 
 def _part(file: str, segment: Segment, length: int) -> Part:

@@ -1,6 +1,8 @@
 """Where a guest's images lie in its RAM, and its first registers: the two boot protocols. Pure.
 
-- Bare metal (`hypervisor/abi/info_page.py`): r0 = 0, r1 = the mark, r2 = the info page, which is the first page of RAM.
+- Bare metal (`hypervisor/abi/info_page.py`): r0 = 0, r1 = the mark, r2 = the info page, which is the first page of RAM. A kernel
+  whose notes give a virtual base is relocated for there. One that was made to run without privileges is started there too, as
+  its first address space has all of its RAM there; others begin at physical addresses and make their own.
 - Linux (Documentation/arch/arm/booting.rst): r0 = 0, r1 = 0xffffffff, r2 = the device tree.
 
 Both start in SVC mode, ARM state unless bit 0 of the entry is set, IRQs and FIQs masked, MMU and caches off.
@@ -20,7 +22,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from cells.machine.images import Image, ImageError
-from hypervisor.abi.info_page import ENTRY_MARK, IMAGE_OFFSET
+from hypervisor.abi.info_page import ENTRY_MARK, IMAGE_OFFSET, PAGE_SIZE, amend_info_page
+from hypervisor.abi.memory import KERNEL_WINDOW
 
 NO_MACHINE = 0xFFFFFFFF
 """What r1 holds for a kernel that a device tree describes: no machine number."""
@@ -37,8 +40,11 @@ class Placement:
     registers: tuple[int, int, int]
 
 
-def place_bare_metal(image: Image, *, ram_base: int, ram_size: int, info_page: bytes) -> Placement:
-    """Lay out an image that learns of its board from the info page; what is movable goes to `IMAGE_OFFSET`.
+def place_bare_metal(
+    image: Image, *, ram_base: int, ram_size: int, info_page: bytes, initrd: bytes = b"", reserved: int = 0
+) -> Placement:
+    """Lay out an image that learns of its board from the info page; what is movable goes to `IMAGE_OFFSET`, an initial RAM
+    disk (b"": none) to the page behind it. `reserved`: bytes at the end of RAM that are the monitor's.
 
     Raises:
         ImageError: it does not fit, reaches out of RAM or into the info page, or is a Linux kernel.
@@ -46,14 +52,36 @@ def place_bare_metal(image: Image, *, ram_base: int, ram_size: int, info_page: b
     if image.kind == "zimage":
         raise ImageError(image.file, 'is a Linux kernel: name it with "kernel", not with "image"')
     base = ram_base + IMAGE_OFFSET if image.movable else 0
-    placed = _loaded(image, base)
+    virtual = image.notes.virtual_base
+    placed = _loaded(image, base, virtual + IMAGE_OFFSET if virtual else base)
     if not image.movable:
         _check_linked_into_ram(image.file, placed, ram_base, ram_size)
     if not any(part.address <= (image.entry & ~1) + base < part.end for part in placed):
         raise ImageError(image.file, f"its entry point {image.entry:#x} lies outside of what it loads")
-    placed.append(_Placed("the info page", ram_base, info_page, len(info_page)))
-    _check_layout(image.file, placed, ram_base, ram_size)
-    return Placement(_written(placed), image.entry + base, (0, ENTRY_MARK, ram_base))
+    told = {"virtual_base": virtual} if virtual else {}
+    if reserved:
+        told["memory_end"] = ram_base + ram_size - reserved
+    if initrd:
+        start = -(-max(part.end for part in placed) // PAGE_SIZE) * PAGE_SIZE
+        placed.append(_Placed("the initrd", start, initrd, len(initrd)))
+        told |= {"initrd_base": start, "initrd_size": len(initrd)}
+    _check_virtual(image, ram_size)
+    _check_layout(
+        image.file, [*placed, _Placed("the info page", ram_base, b"", PAGE_SIZE)], ram_base, ram_size, reserved
+    )
+    placed.append(_Placed("the info page", ram_base, amend_info_page(info_page, **told), PAGE_SIZE))
+    shift = virtual - ram_base if virtual and image.deprivileged else 0
+    return Placement(_written(placed), image.entry + base + shift, (0, ENTRY_MARK, ram_base + shift))
+
+
+def _check_virtual(image: Image, ram_size: int) -> None:
+    """All RAM of a kernel that has a virtual base fits between there and the window."""
+    base = image.notes.virtual_base
+    if base and base + ram_size > KERNEL_WINDOW:
+        room = _size(KERNEL_WINDOW - base)
+        raise ImageError(
+            image.file, f"RAM of {_size(ram_size)} does not fit at its virtual base {base:#x}: there is room for {room}"
+        )
 
 
 def place_linux(
@@ -102,13 +130,14 @@ class _Placed(NamedTuple):
         return f"{self.name} at {self.address:#x}..{self.end:#x}"
 
 
-def _loaded(image: Image, base: int) -> list[_Placed]:
-    """The image's parts moved to `base` and relocated."""
+def _loaded(image: Image, base: int, linked: int | None = None) -> list[_Placed]:
+    """The image's parts moved to `base` and relocated, for `linked` if that is where it will find itself."""
+    shift = base if linked is None else linked
     loaded = [bytearray(part.data) for part in image.parts]
     for offset in image.relocations:
         for part, data in zip(image.parts, loaded, strict=True):
             if part.address <= offset <= part.address + len(data) - 4:
-                word = struct.unpack_from("<I", data, offset - part.address)[0] + base
+                word = struct.unpack_from("<I", data, offset - part.address)[0] + shift
                 struct.pack_into("<I", data, offset - part.address, word & 0xFFFFFFFF)
                 break
         else:
@@ -128,12 +157,12 @@ def _check_linked_into_ram(file: str, placed: Sequence[_Placed], ram_base: int, 
             )
 
 
-def _check_layout(file: str, placed: Sequence[_Placed], ram_base: int, ram_size: int) -> None:
-    """Everything lies in RAM, and nothing on anything else."""
+def _check_layout(file: str, placed: Sequence[_Placed], ram_base: int, ram_size: int, reserved: int = 0) -> None:
+    """Everything lies in RAM below what is reserved, and nothing on anything else."""
     for lower, upper in pairwise(sorted(placed, key=lambda part: part.address)):
         if lower.end > upper.address:
             raise ImageError(file, f"{lower} overlaps {upper}")
-    needed = max(part.end for part in placed) - ram_base
+    needed = max(part.end for part in placed) - ram_base + reserved
     if needed > ram_size:
         raise ImageError(file, f"RAM too small: needs at least {_size(needed)}, has {_size(ram_size)}")
 

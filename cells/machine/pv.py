@@ -73,12 +73,12 @@ class PvMachine(Machine):
     # ---- out of user mode, and back
 
     def _leave(self, trap: CpuTrap) -> None:
-        """Tell the monitor, and go on as it says."""
+        """Tell the monitor, and go on as it says. It may have to wake us when something happens that only we still know of."""
         assert self._world is not None
         core = self.engine.read_core()
         number = self._svc_number(core[PC], core[PSR]) if trap.kind == Trap.SWI else 0
         data = TRAP.pack(trap.kind, number, trap.address, trap.status, *core)
-        value = self._exit(ExitKind.EXCEPTION, (trap.kind, core[PC], 0, 0), data=data)
+        value = self._exit(ExitKind.EXCEPTION, (trap.kind, core[PC], 0, 0), self._world.next_event(), data)
         if self._world.answer:
             self._enter(*STATE.unpack(self._world.answer))
         else:  # a call in which it has waited

@@ -15,6 +15,7 @@ class Echo(BackEnd):
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -158,7 +159,7 @@ class Client:
     """Crimes that have been reported already."""
 
 
-class BackEnd:
+class BackEnd(ABC):
     """A driver domain's end: several clients, served one request at a time in a fixed order.
 
     A subclass answers requests in `serve`, and does in `idle` what the physical device wants.
@@ -201,18 +202,18 @@ class BackEnd:
                 ring.kick()
         return busy
 
+    @abstractmethod
     def serve(self, client: Client, ring: BackRing, request: Request) -> Answer | None:
         """Answer a request; None: later, through `ring.answer`, and so with all that follow on that ring until then."""
-        raise NotImplementedError
 
     def idle(self) -> bool:
         """What to do between requests; whether there may be more of it."""
         return False
 
-    def arrived(self, client: Client) -> None:
+    def arrived(self, client: Client) -> None:  # noqa: B027  not everybody wants to know
         """A client has opened a session: a new one, or one whose back end died."""
 
-    def gone(self, client: Client) -> None:
+    def gone(self, client: Client) -> None:  # noqa: B027  as `arrived`
         """A client has died or its link was taken away."""
 
     def _rings(self) -> list[BackRing]:

@@ -21,6 +21,8 @@ class Hypercall(IntEnum):
     IRQ_UNMASK = 7
     IRQ_ACK = 8
     IRQ_EOI = 9
+    CONSOLE_WRITE = 10
+    CONSOLE_READ = 11
 
     CAP_MINT = 16
     CAP_MOVE = 17
@@ -59,6 +61,8 @@ TABLE: dict[Hypercall, str] = {
     Hypercall.IRQ_UNMASK: "(line) -> 0: unmask it",
     Hypercall.IRQ_ACK: "() -> the caller's pending line of highest priority, now active, or -5",
     Hypercall.IRQ_EOI: "(line) -> 0: the active line is done",
+    Hypercall.CONSOLE_WRITE: "(data) -> 0: characters to the console of a kernel without a UART",
+    Hypercall.CONSOLE_READ: "(most) -> how many characters were typed at it and, as the answer, these",
     Hypercall.CAP_MINT: "(slot, rights) -> a new slot with no more than these of its rights",
     Hypercall.CAP_MOVE: "(slot, free slot) -> 0",
     Hypercall.CAP_REVOKE: "(slot) -> how many capabilities derived from it are gone, wherever they were",

@@ -193,6 +193,11 @@ FIELDS: tuple[Field, ...] = (
     Field("connection_count", 0x5C, "entries of `connections`"),
     Field("window_base", 0x60, "address at which pages of others may appear"),
     Field("window_size", 0x64, "bytes of that window"),
+    Field("initrd_base", 0x68, "physical address of the initial RAM disk"),
+    Field("initrd_size", 0x6C, "bytes of it, 0: there is none"),
+    Field("memory_end", 0x70, "physical: RAM from here on is the monitor's, for page tables; 0: as ram_size says"),
+    Field("virtual_base", 0x74, "virtual address at which a kernel without privileges finds ram_base; 0: the same"),
+    Field("uart_irq", 0x78, "number of the UART's line at the controller that ic_kind says"),
 )
 """The whole layout below `ARGS_OFFSET`."""
 
@@ -235,9 +240,7 @@ def build_info_page(*, args: str = "", connections: Sequence[Connection] = (), *
         value = fields.get(field.name, field.default)
         if value is None:
             raise ValueError(f'the info page needs "{field.name}": {field.meaning}')
-        if not 0 <= value < 1 << 32 * field.words:
-            raise ValueError(f'"{field.name}" = {value} does not fit into {field.words} 32-bit words')
-        page[field.offset : field.offset + 4 * field.words] = value.to_bytes(4 * field.words, "little")
+        _store(page, field, value)
     text = _encoded(args)
     page[ARGS_OFFSET : ARGS_OFFSET + len(text)] = text
     if len(connections) > CONNECTIONS_LIMIT:
@@ -246,6 +249,26 @@ def build_info_page(*, args: str = "", connections: Sequence[Connection] = (), *
         at = CONNECTIONS_OFFSET + place * CONNECTION.size
         CONNECTION.pack_into(page, at, entry.name.encode()[:15], entry.peer.encode()[:15], *entry[2:])
     return bytes(page)
+
+
+def amend_info_page(page: bytes, **fields: int) -> bytes:
+    """The page with some of its fields changed: those that whoever lays out the cell's RAM knows.
+
+    Raises:
+        ValueError: an unknown field, or a value that does not fit.
+    """
+    _refuse_unknown(fields)
+    changed = bytearray(page)
+    for field in FIELDS:
+        if field.name in fields:
+            _store(changed, field, fields[field.name])
+    return bytes(changed)
+
+
+def _store(page: bytearray, field: Field, value: int) -> None:
+    if not 0 <= value < 1 << 32 * field.words:
+        raise ValueError(f'"{field.name}" = {value} does not fit into {field.words} 32-bit words')
+    page[field.offset : field.offset + 4 * field.words] = value.to_bytes(4 * field.words, "little")
 
 
 def read_info_page(page: bytes) -> dict[str, int | str]:

@@ -82,7 +82,6 @@ class ItemKind(IntEnum):
 
 
 LABELS = 1 << 15
-_WORD = struct.Struct("<I")
 _ITEM = struct.Struct("<2I")
 _KIND_SHIFT, _COUNT_SHIFT, _RIGHTS = 8, 12, 0xFF
 
@@ -148,8 +147,10 @@ class Message:
     @property
     def data(self) -> bytes:
         """What goes with the call."""
-        words = b"".join(_WORD.pack(word & 0xFFFFFFFF) for word in self.words)
-        return words + b"".join(_ITEM.pack(*item.words()) for item in self.items) + self.string
+        words = struct.pack(f"<{len(self.words)}I", *[word & 0xFFFFFFFF for word in self.words])
+        if not self.items:
+            return words + self.string
+        return words + b"".join([_ITEM.pack(*item.words()) for item in self.items]) + self.string
 
     @property
     def registers(self) -> int:
@@ -172,6 +173,8 @@ class Message:
         if len(data) < registers or (len(data) > registers) != bool(flags & STRING):
             raise BadIpc(Status.BAD_ARGUMENT, f"{registers} bytes of registers announced, {len(data)} given")
         words = struct.unpack_from(f"<{untyped}I", data)
+        if not typed:
+            return cls(label, words, (), data[registers:])
         pairs = _ITEM.iter_unpack(data[4 * untyped : registers])
         return cls(label, words, tuple(Item.from_words(*pair) for pair in pairs), data[registers:])
 

@@ -11,8 +11,24 @@ PAGE = 4096
 WINDOW_BASE = 0xC000_0000
 WINDOW_SIZE = 16 << 20
 
+KERNEL_LOWEST = 0x8000_0000
+"""The lowest virtual address at which a paravirtual kernel may ask for its RAM (ours: 0xc0000000); processes have the rest."""
+KERNEL_WINDOW = 0xE000_0000
+"""Where such a kernel finds the window, in every address space; RAM has to end below."""
+KERNEL_HYPERCALLS = 0xE200_0000
+"""Where it finds the hypercall page, if its flavour has one for it."""
+
 READ, WRITE = 1, 2
 """Bits of a page's rights; a writable page is readable too."""
+
+READABLE = 1 << 32
+"""In the answer to a load from a device, or a store to it, above the value: its content can be read as memory until the next."""
+
+
+def device_descriptor(base: int) -> str:
+    """The name under which a cell's process is given the content of its device at `base`."""
+    return f"device.{base:#x}"
+
 
 HANDOVER = struct.Struct("<QIBI")
 """What comes with a file's descriptor at a cell's socket: address, pages, rights, and the first page in the file."""

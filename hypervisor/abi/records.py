@@ -78,9 +78,9 @@ class Exit(NamedTuple):
     """Why and when a vCPU stopped.
 
     `time`: global virtual time of the stop. `cycles`: what the vCPU itself has run since it began. `deadline`: when its
-    private devices act next (`NEVER` for none). `a0..a3` by kind: READ address, size; WRITE address, size, value; HYPERCALL
-    number, arguments; FAULT code, pc, address; SHUTDOWN status; EXCEPTION trap, pc (`data`: pv.py). `insns`, `interrupts`: its
-    counters since it began.
+    private devices act next (`NEVER` for none). `a0..a3` by kind: READ address, size; WRITE address, size, value (with `data`:
+    those bytes instead, `size` at a time from the address on); HYPERCALL number, arguments; FAULT code, pc, address; SHUTDOWN
+    status; EXCEPTION trap, pc (`data`: pv.py). `insns`, `interrupts`: its counters since it began.
     `output`: console bytes. `data`: a hypercall's payload or a fault's text.
     """
 

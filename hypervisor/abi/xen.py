@@ -57,6 +57,7 @@ class Errno(IntEnum):
     ENODEV = 19
     EINVAL = 22
     ENOSPC = 28
+    ETIME = 62
     EISCONN = 106
     ENOSYS = 38
     ENOTEMPTY = 39
@@ -286,10 +287,15 @@ class VcpuOp(IntEnum):
     GET_RUNSTATE_INFO = 4
     REGISTER_RUNSTATE = 5
     STOP_PERIODIC_TIMER = 7
+    SET_SINGLESHOT_TIMER = 8
     STOP_SINGLESHOT_TIMER = 9
     REGISTER_VCPU_INFO = 10
 
 
+SINGLESHOT = Struct("<QI4x")
+"""system time in ns at which VIRQ_TIMER is due, flags."""
+SINGLESHOT_FUTURE = 1
+"""Flag: a time that has passed already is refused."""
 REGISTER_VCPU_INFO = Struct("<QI4x")
 """frame, offset in it."""
 POINTER = Struct("<Q")

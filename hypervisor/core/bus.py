@@ -26,6 +26,10 @@ class Registers(Protocol):
         """Store into the register."""
         ...
 
+    def write_many(self, offset: int, size: int, data: bytes) -> None:
+        """Store into registers one after another."""
+        ...
+
 
 class Device(Protocol):
     """What the bus needs of a device model."""
@@ -52,7 +56,8 @@ class Device(Protocol):
 class PhysicalDevice:
     """A device on the bus: `base`, `size` in bytes, `owner` a cell's index or None, `line` its interrupt line.
 
-    `receive` takes what reaches it from outside, as the movements of a hand, if it is of that kind.
+    `receive` takes what reaches it from outside, as the movements of a hand, if it is of that kind. `shown` brings what the owner
+    sees of it as memory up to date; False: it must ask the device.
     """
 
     name: str
@@ -63,6 +68,7 @@ class PhysicalDevice:
     line: int | None = None
     cell_line: int | None = None
     receive: Callable[[bytes], None] | None = None
+    shown: Callable[[], bool] | None = None
 
 
 class Bus:

@@ -119,10 +119,12 @@ class Authority:
         Raises:
             Refused: NO_SUCH_SLOT, BAD_ARGUMENT for another kind, RIGHTS.
         """
-        capability = self.identify(cell, slot)
+        capability = self._node(cell, slot).capability
         if capability.kind is not kind:
             raise Refused(Status.BAD_ARGUMENT, f"slot {slot} is a {capability.kind.name}, not a {kind.name}")
-        if needed & ~capability.rights:
+        if (
+            needed._value_ & ~capability.rights._value_
+        ):  # as numbers: a flag's own operators take as long as all the rest
             missing = Right(needed & ~capability.rights).text()
             raise Refused(Status.RIGHTS, f"slot {slot} gives {capability.rights.text()}, not {missing}")
         return capability
@@ -134,6 +136,12 @@ class Authority:
             Refused: NO_SUCH_SLOT.
         """
         return self._node(cell, slot).capability
+
+    def find(self, cell: int, kind: Kind, target: Hashable) -> int | None:
+        """The lowest slot by which a cell names an object, None if it has none."""
+        nodes = self._tables.get(cell, {}).items()
+        mine = [slot for slot, held in nodes if held.capability.kind is kind and held.capability.target == target]
+        return min(mine, default=None)
 
     def listing(self, cell: int) -> dict[int, Capability]:
         """A cell's table: slot -> capability, in the order of slots."""

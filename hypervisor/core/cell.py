@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hypervisor.abi.records import Event, Resume
+from hypervisor.abi.redirection import NO_REDIRECTIONS, Redirections
 from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import NO_TRANSLATIONS, Translations
 
@@ -30,6 +31,10 @@ class VcpuState(StrEnum):
     RUNNABLE = "runnable"
     RUNNING = "running"
     BLOCKED = "blocked"
+
+
+ABSENT, RUNNABLE, RUNNING, BLOCKED = VcpuState
+"""The same by name: to look one up in the enumeration takes longer than what it is asked for, several times at every exit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class CellParams:
     """False for a cell on another host: it can be given no shared page."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pending:
     """A hypercall without an answer yet: its vCPU waits in it. `what`: for people; `expire`: the answer when its time is up."""
 
@@ -72,7 +77,7 @@ class Vcpu:
 
     index: int
     cores: tuple[int, ...]
-    state: VcpuState = VcpuState.ABSENT
+    state: VcpuState = ABSENT
     time: int = 0
     wake: int = NEVER
     due: int | None = None
@@ -91,6 +96,7 @@ class Vcpu:
     insns: int = 0
     interrupts: int = 0
     translations: Translations = NO_TRANSLATIONS
+    redirections: Redirections = NO_REDIRECTIONS
 
 
 @dataclass(slots=True)
@@ -108,6 +114,9 @@ class CellAccount:
     restarts: int = 0
 
 
+_ENDED = (CellState.FAILED, CellState.SHUT_DOWN)
+
+
 @dataclass(slots=True)
 class Cell:
     """A cell: its description, its state, its vCPU and its account."""
@@ -121,17 +130,20 @@ class Cell:
     heartbeat: int | None = None
     """Its timer, while one is expected."""
     segment: int | None = None
+    typed: bytearray = field(default_factory=bytearray)
+    """What was typed at a kernel that has no UART, until it asks for it."""
     account: CellAccount = field(default_factory=CellAccount)
 
-    @property
-    def name(self) -> str:
-        """Its name in the topology."""
-        return self.params.name
+    name: str = field(init=False)
+    """Its name in the topology."""
+
+    def __post_init__(self) -> None:
+        self.name = self.params.name
 
     @property
     def ended(self) -> bool:
         """True when it will never run again by itself."""
-        return self.state in (CellState.FAILED, CellState.SHUT_DOWN)
+        return self.state in _ENDED
 
     def shown_state(self) -> CellState:
         """The state that people see: what its vCPU does, if it is up."""

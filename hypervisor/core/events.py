@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hypervisor.abi.records import Exit
 
@@ -14,8 +15,7 @@ class CellReady:
     cell: int
 
 
-@dataclass(frozen=True, slots=True)
-class VcpuExited:
+class VcpuExited(NamedTuple):
     """The cell's vCPU stopped; the shell has checked the record."""
 
     cell: int

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hypervisor.abi.memory import READABLE
 from hypervisor.abi.records import EventKind, Exit, ExitKind, Resume
 from hypervisor.abi.status import Status, to_word
 from hypervisor.abi.time import NEVER
-from hypervisor.core import translations
+from hypervisor.abi.translations import CARRIERS
+from hypervisor.core import redirection, translations
+from hypervisor.core.bus import PhysicalDevice
 from hypervisor.core.cell import Cell, Vcpu
 from hypervisor.core.errors import Refused
 from hypervisor.core.lives import fail, shut_down
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 KINDS = tuple(kind.name.lower() for kind in ExitKind)
 """Names of the kinds of exits, by number."""
+_HELLO, _BUDGET = int(ExitKind.HELLO), int(ExitKind.BUDGET)
 ACCESS_SIZES = (1, 2, 4)
 STALL_LIMIT = 10_000
 """Exits in a row that take no time. An honest block of 512 instructions cannot touch devices that often; more would let a cell
@@ -31,26 +35,39 @@ hold virtual time, and the monitor with it, for ever."""
 def lie_in(vcpu: Vcpu, record: Exit, resume: Resume) -> str:
     """What no honest vCPU does, though the record by itself is well formed; "" if nothing."""
     vcpu.stalls = vcpu.stalls + 1 if record.time == resume.start else 0
-    if record.kind == ExitKind.HELLO:
+    if record.kind == _HELLO:
         return "hello from one that runs"
-    if record.kind == ExitKind.BUDGET and record.time < resume.end:
+    if record.kind == _BUDGET and record.time < resume.end:
         return "budget spent before its end"
-    return translations.lie_in(record) or ("no progress" if vcpu.stalls > STALL_LIMIT else "")
+    if record.kind in CARRIERS and (lie := translations.lie_in(record)):
+        return lie
+    return "no progress" if vcpu.stalls > STALL_LIMIT else ""
 
 
 def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
     """Add what the vCPU says it did, bounded by the time that it had."""
     vcpu, counts = cell.vcpu, cell.account
-    had = record.time - start
-    ran = min(max(record.cycles - vcpu.cycles, 0), had)
+    _, kind, time, cycles, _, _, _, _, _, insns, interrupts, _, _ = record
+    had = time - start
+    ran = _bounded(cycles - vcpu.cycles, had)
     counts.ran += ran
-    monitor.scheduler.slept(vcpu, had - ran)
-    counts.insns += min(max(record.insns - vcpu.insns, 0), had)
-    counts.interrupts += min(max(record.interrupts - vcpu.interrupts, 0), had)
-    counts.exits[KINDS[record.kind]] += 1
-    vcpu.cycles, vcpu.insns, vcpu.interrupts = record.cycles, record.insns, record.interrupts
+    if ran < had:
+        monitor.scheduler.slept(vcpu, had - ran)
+    if insns != vcpu.insns:
+        counts.insns += _bounded(insns - vcpu.insns, had)
+    if interrupts != vcpu.interrupts:
+        counts.interrupts += _bounded(interrupts - vcpu.interrupts, had)
+    counts.exits[KINDS[kind]] += 1
+    vcpu.cycles, vcpu.insns, vcpu.interrupts = cycles, insns, interrupts
     monitor.ledger.charge(cell.name, "guest", ran)
-    translations.charge(monitor, cell, record)
+    if kind in CARRIERS:
+        about = redirection if cell.index in monitor.mechanism.wiring.personalities else translations
+        about.charge(monitor, cell, record)
+
+
+def _bounded(count: int, most: int) -> int:
+    """What a cell says, as far as it can be."""
+    return 0 if count < 0 else min(count, most)
 
 
 def nothing(monitor: Monitor, cell: Cell, record: Exit) -> None:
@@ -83,10 +100,23 @@ def device(monitor: Monitor, cell: Cell, record: Exit) -> None:
         if record.kind == ExitKind.READ:
             vcpu.value = to_word(entry.device.registers.read(record.a0 - entry.base, record.a1))
         else:
-            entry.device.registers.write(record.a0 - entry.base, record.a1, record.a2 & 0xFFFFFFFF)
+            _store(entry, record)
+        if entry.shown is not None and entry.shown():
+            vcpu.value |= READABLE
         monitor.heed_timers()
     except Refused as refusal:
         monitor.refused(cell, f"device at {record.a0:#x}", str(refusal))
+
+
+def _store(entry: PhysicalDevice, record: Exit) -> None:
+    """One store, or as many as the data make: store-multiple is one instruction, and one exit."""
+    start, size, data = record.a0 - entry.base, record.a1, record.data
+    if not data:
+        entry.device.registers.write(start, size, record.a2 & 0xFFFFFFFF)
+        return
+    if len(data) % size or start + len(data) > entry.size:
+        raise Refused(Status.BAD_ARGUMENT, f"{len(data)} bytes at {record.a0:#x}, {size} at a time")
+    entry.device.registers.write_many(start, size, data)
 
 
 def hypercall(monitor: Monitor, cell: Cell, record: Exit) -> None:

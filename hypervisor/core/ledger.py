@@ -40,11 +40,17 @@ CAUSES: dict[str, str] = {
     "copy": "bytes copied for a guest",
     "page_table": "a page-table update validated and applied",
     "page_fault": "a fault turned into a message or an upcall",
+    "exception": "an exception of a guest's process told to its kernel with all registers, or answered with all of them",
+    "exchange": "registers of another thread exchanged, or that thread forced out of what it does",
+    "task": "an address space with its threads made or destroyed",
+    "space_switch": "another address space of one guest: translation table, domain access, identifier",
+    "cache_flush": "caches cleaned, as a tag of theirs is given to another address space",
     "t10": "a paravirtual kernel interrupted or calling: out of its mode into the monitor",
     "t20": "a user process of a paravirtual kernel interrupted or calling: into the monitor",
     "t01": "out of the monitor into the kernel: by upcall, or back from a call",
     "t02": "out of the monitor into a user process: return from exception",
-    "tlb_flush": "translations forgotten on a guest's wish",
+    "tlb_flush": "translations forgotten: on a guest's wish, or as the table base changes on a CPU without tags",
+    "tlb_refill": "translations fetched again after a flush, or after one side has displaced the other's",
     "upcall": "an exception delivered to a guest kernel",
     "vtlb": "a miss of the virtual TLB: the guest's tables walked; and the guest's upkeep of its TLB, trapped",
     "store": "a request to the store that domains meet in",
@@ -94,6 +100,18 @@ class Ledger:
         self.charge(cell, cause, moved)
         self._cycles[cell][before] -= moved
         self._time[cell] -= moved
+
+    def step(self, cell: str, cause: str, cycles: int, times: int) -> None:
+        """`charge` for something that has a cause as its name, and `count` of it.
+
+        Raises:
+            ValueError: as those.
+        """
+        if cycles:
+            self.charge(cell, cause, cycles)
+        if times < 0:
+            self.count(cell, cause, times)
+        self._counts[cell][cause] += times
 
     def count(self, cell: str, name: str, n: int = 1) -> None:
         """Something called `name` has happened `n` more times to `cell`.

@@ -71,6 +71,7 @@ def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
     monitor.memory.cell_ended(cell, keep=keep)
     expect_no_heartbeat(monitor, cell)
     cell.paused = False
+    cell.typed.clear()
     monitor.emit(do.KillCell(cell.index, cause, keep))
 
 

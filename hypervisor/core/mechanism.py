@@ -50,6 +50,10 @@ class Mechanism:
         """What the cell is told of its connections at its start: plain data, the same for each of its lives."""
         return {}
 
+    def reserved(self, cell: Cell) -> int:
+        """Bytes at the end of a paravirtual cell's RAM that the monitor keeps, for page tables: no image may lie there."""
+        return 0
+
     def refusal_to_start(self, cell: Cell) -> str:
         """Why the cell may not be started now, as by a policy of who may run beside whom; "" if it may."""
         return ""
@@ -74,6 +78,10 @@ class Mechanism:
             Refused: the cell has no such kernel.
         """
         raise Refused(Status.WRONG_STATE, "an exception of a cell that is not paravirtual")
+
+    def typed(self, cell: Cell) -> None:
+        """Something was typed at a paravirtual cell (`cell.typed`): let it look."""
+        self.monitor.ring(cell, 0, 1)
 
     def unserved(self, cell: Cell, record: Exit) -> bool:
         """An access to a device, or a hypercall that nobody knows; True when somebody else answers it, by `monitor.answer`."""

@@ -195,7 +195,7 @@ class Memory:
         """
         places = self._find(cell, address, length, write=False)
         host = self._hands.settled(self.host)
-        return b"".join(host.read(cell.index, *place) for place in places)
+        return b"".join([host.read(cell.index, *place) for place in places])
 
     def write(self, cell: Cell, address: int, data: bytes) -> None:
         """Change a cell's memory: what the cell itself could write.
@@ -344,8 +344,10 @@ class Memory:
 
     def _find(self, cell: Cell, address: int, length: int, *, write: bool) -> list[tuple[int, int, int]]:
         """Where bytes of a cell are: (backing, offset, length), page by page."""
-        require(self._hands.is_up(cell.index), Status.WRONG_STATE, f"{cell.name} is not up")
-        require(length >= 0, Status.BAD_ARGUMENT, f"{length} bytes")
+        if not self._hands.is_up(cell.index):
+            raise Refused(Status.WRONG_STATE, f"{cell.name} is not up")
+        if length < 0:
+            raise Refused(Status.BAD_ARGUMENT, f"{length} bytes")
         places, end = [], address + length
         while address < end:
             part = min(end, (address // PAGE + 1) * PAGE) - address
@@ -356,12 +358,13 @@ class Memory:
     def _find_page(self, cell: Cell, address: int, *, write: bool) -> tuple[int, int]:
         entry = self._maps[cell.index].entries.get(address // PAGE)
         if entry is None:
-            own = cell.params.pages and 0 <= address - self.ram_base < cell.params.ram
-            require(own, Status.BAD_ARGUMENT, f"{cell.name} has nothing at {address:#x}")
+            if not (cell.params.pages and 0 <= address - self.ram_base < cell.params.ram):
+                raise Refused(Status.BAD_ARGUMENT, f"{cell.name} has nothing at {address:#x}")
             return OWN, address - self.ram_base
-        require(entry.writable or not write, Status.BAD_ARGUMENT, f"{cell.name} may only read {address:#x}")
-        ((backing, at, _),) = self._segments[entry.segment].pieces(entry.offset, 1)
-        return backing.host, at * PAGE + address % PAGE
+        if write and not entry.writable:
+            raise Refused(Status.BAD_ARGUMENT, f"{cell.name} may only read {address:#x}")
+        backing = self._segments[entry.segment].backing_of(entry.offset)
+        return backing.host, (entry.offset - backing.offset) * PAGE + address % PAGE
 
     # ---- inside: what is refused
 

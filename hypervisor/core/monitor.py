@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hypervisor.abi.records import Event, EventKind, Resume
+from hypervisor.abi.redirection import NO_REDIRECTIONS
 from hypervisor.abi.status import to_word
 from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import NO_TRANSLATIONS
@@ -24,7 +25,7 @@ from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.bus import Bus
 from hypervisor.core.calls import CALLS
-from hypervisor.core.cell import Cell, CellParams, CellState, Pending, Vcpu, VcpuState
+from hypervisor.core.cell import ABSENT, BLOCKED, RUNNING, Cell, CellParams, CellState, Pending, Vcpu
 from hypervisor.core.costs import Costs
 from hypervisor.core.delivery import ring, take_events
 from hypervisor.core.errors import InvariantBroken
@@ -46,6 +47,8 @@ CONSOLE_LIMIT = 1 << 16
 """Typed bytes that wait for one cell; what comes above is dropped, and said so in the trace."""
 
 Handled = list[do.Effect]
+_record = tuple.__new__
+"""A named tuple without its own `__new__`, which takes longer than all the rest of it: some are made at every exit."""
 
 
 class Monitor:
@@ -80,6 +83,8 @@ class Monitor:
         self.ledger = Ledger()
         self.bus = Bus()
         self.heartbeats: TimerQueue[Cell] = TimerQueue()
+        self.alarms: TimerQueue[Callable[[], None]] = TimerQueue()
+        """Timers that mechanisms keep for guests: what is done when one is due."""
         self.stop_at = NEVER
         self.between_rounds = True
         self.round_began = 0
@@ -88,6 +93,8 @@ class Monitor:
         self._quantum = quantum if cores > 1 else NEVER
         self._latency = latency if cores > 1 else 0
         self._effects: Handled = []
+        self._ordered = False
+        """Whether there may be orders about memory among them."""
         self._handlers: dict[type, Callable[[Any], None]] = {
             on.CellReady: self._on_ready,
             on.VcpuExited: self._on_exited,
@@ -105,14 +112,11 @@ class Monitor:
 
     def handle(self, event: on.Event, now: int) -> Handled:
         """Take one event that happened at `now`; return what must be done about it. The only way to change the monitor."""
-        self._set_clock(now)
+        if now > self.now or self._several:  # cores of one round are at different times
+            self.now = now
         self._handlers[type(event)](event)
         effects, self._effects = self._effects, []
         return effects
-
-    def _set_clock(self, now: int) -> None:
-        """Cores of one round are at different times, so that on several of them the clock may step back."""
-        self.now = now if self._several else max(self.now, now)
 
     def start(self) -> Handled:
         """The effects that bring every cell up, in order."""
@@ -124,7 +128,10 @@ class Monitor:
     @property
     def finished(self) -> bool:
         """True when every cell has ended."""
-        return all(cell.ended for cell in self.cells)
+        for cell in self.cells:  # noqa: SIM110  the first one mostly answers, and this is asked at every exit
+            if not cell.ended:
+                return False
+        return True
 
     # ---- what others may ask for (hypercalls, devices)
 
@@ -148,7 +155,7 @@ class Monitor:
 
     def _rouse(self, cell: Cell, time: int) -> None:
         vcpu = cell.vcpu
-        if vcpu.state is not VcpuState.BLOCKED:
+        if vcpu.state is not BLOCKED:
             return
         if vcpu.pending is None:
             vcpu.wake = min(vcpu.wake, time)
@@ -166,10 +173,11 @@ class Monitor:
 
         `operation` is a cause of the ledger, its cycles the flavour's; `times`: words, pages, whatever it is per.
         """
-        cycles = self.costs.of(operation) * times
-        self.spend(cell, operation, cycles)
-        self.ledger.count(cell.name, operation, times)
-        self.note(operation, cell, cycles=cycles, **fields)
+        cycles = self.costs.operations.get(operation, 0) * times
+        if cycles:
+            self.scheduler.delay(cell.vcpu, cycles)
+        self.ledger.step(cell.name, operation, cycles, times)
+        self._effects.append(_record(do.TraceRecord, (self.now, operation, cell.name, {"cycles": cycles, **fields})))
 
     def reply(self, cell: Cell, data: bytes) -> None:
         """Bytes that go with the answer of the call that is being served or answered; they come before all other events."""
@@ -189,7 +197,7 @@ class Monitor:
         """
         vcpu = cell.vcpu
         vcpu.pending = Pending(what, expire, interrupted)
-        if vcpu.state is VcpuState.BLOCKED:  # it is being held
+        if vcpu.state is BLOCKED:  # it is being held
             vcpu.wake = max(until, vcpu.time)
         else:
             self.scheduler.block(vcpu, max(until, vcpu.time), self.now)
@@ -198,7 +206,7 @@ class Monitor:
     def answer(self, cell: Cell, value: int, data: bytes | None = None) -> None:
         """Answer the call in which the cell's vCPU waits. Requires: it waits in one."""
         vcpu, time = cell.vcpu, self.now + self._latency
-        if vcpu.pending is None or vcpu.state is not VcpuState.BLOCKED:
+        if vcpu.pending is None or vcpu.state is not BLOCKED:
             raise InvariantBroken(f"{cell.name} waits for no answer")
         vcpu.pending, vcpu.value = None, to_word(value)
         if data is not None:
@@ -234,7 +242,7 @@ class Monitor:
         vcpu = cell.vcpu
         cell.state, cell.why = CellState.RUNNING, ""
         vcpu.time, vcpu.cycles, vcpu.insns, vcpu.interrupts, vcpu.value = self.now, 0, 0, 0, 0
-        vcpu.translations = NO_TRANSLATIONS
+        vcpu.translations, vcpu.redirections = NO_TRANSLATIONS, NO_REDIRECTIONS
         vcpu.events.clear()
         vcpu.pending = None
         self.scheduler.wake(vcpu, self.now)
@@ -247,7 +255,7 @@ class Monitor:
     def _on_exited(self, event: on.VcpuExited) -> None:
         cell, record = self.cells[event.cell], event.exit
         vcpu, resume = cell.vcpu, cell.vcpu.inflight
-        if resume is None or vcpu.state is not VcpuState.RUNNING:
+        if resume is None or vcpu.state is not RUNNING:
             raise InvariantBroken(f"{cell.name} exited without having been resumed")
         self.scheduler.stopped(vcpu, resume.start, record.time, KINDS[record.kind])
         account(self, cell, record, resume.start)
@@ -269,11 +277,15 @@ class Monitor:
 
     def _on_typed(self, event: on.Typed) -> None:
         cell = self.cells[event.cell]
-        waiting = sum(len(e.payload) for e in cell.vcpu.events)
+        waiting = len(cell.typed) + sum(len(e.payload) for e in cell.vcpu.events)
         if cell.ended or waiting + len(event.data) > CONSOLE_LIMIT:
             self.note("dropped", cell, bytes=len(event.data), cause="console input queue")
             return
-        self.post(cell, EventKind.CONSOLE, event.data)
+        if cell.index in self.mechanism.wiring.paravirtual:  # it has no UART: it is rung, and asks
+            cell.typed += event.data
+            self.mechanism.typed(cell)
+        else:
+            self.post(cell, EventKind.CONSOLE, event.data)
 
     def _on_touched(self, event: on.DeviceTouched) -> None:
         for entry in self.bus.owned_by(event.cell):
@@ -346,24 +358,28 @@ class Monitor:
             rest = do.Rest(max(self.stop_at, reached), "reached")
         else:
             rest = do.Rest(self.scheduler.time(), "asleep")
-        self._set_clock(rest.time)  # what comes from outside comes now, not when something last happened
+        self.now = (
+            rest.time if self._several else max(self.now, rest.time)
+        )  # what comes from outside comes now, not when something last happened
         self._effects.append(rest)
         return False
 
     def _next_timer(self) -> int:
-        return min(self.bus.deadline(), self.heartbeats.next_time())
+        return min(self.bus.deadline(), self.heartbeats.next_time(), self.alarms.next_time())
 
     def _next_kill(self, after: int = -1) -> int:
         if not self._killing:
             return NEVER
-        vcpus = [cell.vcpu for cell in self.cells if cell.vcpu.state is not VcpuState.RUNNING]
+        vcpus = [cell.vcpu for cell in self.cells if cell.vcpu.state is not RUNNING]
         return min((vcpu.kill_at for vcpu in vcpus if vcpu.kill_at > after), default=NEVER)
 
     def _fire_timers(self, now: int) -> None:
-        self._set_clock(now)
+        self.now = now if self._several else max(self.now, now)
         self.bus.advance()
         for due in self.heartbeats.pop_due(now):
             fail(self, due.what, "heartbeat missed")
+        for alarm in self.alarms.pop_due(now):
+            alarm.what()
         for cell in self.cells:
             if self._must_die(cell, now):
                 fail(self, cell, cell.vcpu.kill_why)
@@ -371,13 +387,13 @@ class Monitor:
     def _must_die(self, cell: Cell, now: int) -> bool:
         """Whether a planned death is due that will not strike the vCPU where it gets a core, now or in this round."""
         vcpu = cell.vcpu
-        if vcpu.kill_at > now or vcpu.state is VcpuState.RUNNING:
+        if vcpu.kill_at > now or vcpu.state is RUNNING:
             return False
         return vcpu.kill_at < now or self._asleep(cell, now)
 
     @staticmethod
     def _asleep(cell: Cell, now: int) -> bool:
-        return cell.vcpu.state is VcpuState.BLOCKED and (cell.paused or cell.vcpu.wake > now)
+        return cell.vcpu.state is BLOCKED and (cell.paused or cell.vcpu.wake > now)
 
     def time_of_death(self, index: int, found: int) -> int:
         """When a cell died that did not run when its process was found gone; `found`: the `round_began` of that moment.
@@ -405,43 +421,47 @@ class Monitor:
             cell.account.switches += 1
             came_from = "" if before is None else self.cells[before].name
             fields: dict[str, int | str] = {"core": core, "from": came_from, "cause": self.scheduler.cores[core].left}
-            self._effects.append(do.TraceRecord(start, "switch", cell.name, fields))
+            self._effects.append(_record(do.TraceRecord, (start, "switch", cell.name, fields)))
             self.ledger.charge(cell.name, "world_switch", self.costs.world_switch)
         if vcpu.pending is not None:
             expire, vcpu.pending = vcpu.pending.expire, None
             vcpu.value = to_word(expire())
         vcpu.seq += 1
-        until = min(until, max(vcpu.kill_at, start + 1))
-        if not self._several and self._next_kill() <= start:  # of one that hoped for this core
-            until = start + 1
-            self.scheduler.round_end = min(self.scheduler.round_end, until)
-        events = take_events(vcpu.events)
-        vcpu.inflight = Resume(vcpu.seq, start, until, min(horizon, until), vcpu.value, events)
+        if self._killing:
+            until = min(until, max(vcpu.kill_at, start + 1))
+            if not self._several and self._next_kill() <= start:  # of one that hoped for this core
+                until = start + 1
+                self.scheduler.round_end = min(self.scheduler.round_end, until)
+        events = take_events(vcpu.events) if vcpu.events else ()
+        vcpu.inflight = _record(Resume, (vcpu.seq, start, until, min(horizon, until), vcpu.value, events))
         if vcpu.kill_at <= start:
             self._effects.append(do.StrikeVcpu(cell.index, core, vcpu.inflight))
             return
         if vcpu.due is not None:
             cell.account.latencies[start - vcpu.due] += 1
             vcpu.due = None
-        self._effects.append(do.ResumeVcpu(cell.index, core, vcpu.inflight))
+        self._effects.append(_record(do.ResumeVcpu, (cell.index, core, vcpu.inflight)))
 
     # ---- what lives, exits and calls use
 
     def emit(self, effect: do.Effect) -> None:
         """Order something from the shell."""
         self._effects.append(effect)
+        self._ordered |= isinstance(effect, MEMORY_ORDERS)
 
     def withdraw_orders(self) -> list[MemoryOrder]:
         """Take the orders about memory that nobody has seen yet out of the effects, to have them carried out at once."""
+        if not self._ordered:
+            return []
+        self._ordered = False
         orders = [effect for effect in self._effects if isinstance(effect, MEMORY_ORDERS)]
-        if orders:
-            self._effects = [effect for effect in self._effects if not isinstance(effect, MEMORY_ORDERS)]
+        self._effects = [effect for effect in self._effects if not isinstance(effect, MEMORY_ORDERS)]
         return orders
 
     def idle_until(self, besides: object) -> int:
         """Before when this board does nothing by itself, one of its devices aside. Requires: no vCPU runs."""
         devices = (entry.device.deadline() for entry in self.bus.devices if entry.device is not besides)
-        return min(self._next_work(), self.heartbeats.next_time(), min(devices, default=NEVER))
+        return min(self._next_work(), self.heartbeats.next_time(), self.alarms.next_time(), min(devices, default=NEVER))
 
     def heed_timers(self) -> None:
         """A timer may be due before the round ends. On several cores it waits for that: they cannot be called back."""
@@ -450,7 +470,7 @@ class Monitor:
 
     def note(self, kind: str, cell: Cell, **fields: int | str) -> None:
         """Have something about a cell written into the trace."""
-        self._effects.append(do.TraceRecord(self.now, kind, cell.name, fields))
+        self._effects.append(_record(do.TraceRecord, (self.now, kind, cell.name, fields)))
 
     def check_invariants(self) -> None:
         """Look at everything that must always hold.
@@ -463,12 +483,13 @@ class Monitor:
         self.memory.check_invariants()
         self.interrupts.check_invariants()
         self.heartbeats.check_invariants()
+        self.alarms.check_invariants()
         self.mechanism.check_invariants()
         for cell in self.cells:
             vcpu = cell.vcpu
-            if (vcpu.inflight is not None) != (vcpu.state is VcpuState.RUNNING):
+            if (vcpu.inflight is not None) != (vcpu.state is RUNNING):
                 raise InvariantBroken(f"{cell.name} is {vcpu.state} with inflight {vcpu.inflight}")
-            if cell.ended and (vcpu.state is not VcpuState.ABSENT or vcpu.events):
+            if cell.ended and (vcpu.state is not ABSENT or vcpu.events):
                 raise InvariantBroken(f"{cell.name} has ended and still has a vCPU")
             if cell.state is CellState.SHUT_DOWN and cell.segment is not None:
                 raise InvariantBroken(f"{cell.name} has shut down and still owns memory")

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hypervisor.abi.time import NEVER
-from hypervisor.core.cell import Cell, Vcpu, VcpuState
+from hypervisor.core.cell import ABSENT, BLOCKED, RUNNABLE, RUNNING, Cell, Vcpu
 from hypervisor.core.errors import InvariantBroken
 from hypervisor.core.policies import Policy, Run
+
+_NOBODY: frozenset[int] = frozenset()
 
 
 class Dispatch(NamedTuple):
@@ -57,37 +59,41 @@ class Scheduler:
         self._cells = cells
         self._policy = policy
         self._switch_cost = switch_cost
+        self._alone = cores == 1
 
     @property
     def running(self) -> bool:
         """True while any core runs a vCPU."""
-        return any(core.running is not None for core in self.cores)
+        for core in self.cores:  # noqa: SIM110  this is asked at every exit, of one core mostly
+            if core.running is not None:
+                return True
+        return False
 
     def time(self) -> int:
         """The time that every core has reached."""
-        return min(core.time for core in self.cores)
+        return self.cores[0].time if self._alone else min([core.time for core in self.cores])
 
     # ---- what happens to a vCPU
 
     def wake(self, vcpu: Vcpu, now: int) -> None:
         """A blocked or absent vCPU wants a core."""
-        vcpu.state, vcpu.wake = VcpuState.RUNNABLE, NEVER
+        vcpu.state, vcpu.wake = RUNNABLE, NEVER
         self._policy.wake(vcpu.index, now)
 
     def block(self, vcpu: Vcpu, wake: int, now: int) -> None:
         """The vCPU waits until `wake`."""
-        vcpu.state, vcpu.wake = VcpuState.BLOCKED, wake
+        vcpu.state, vcpu.wake = BLOCKED, wake
         self._policy.block(vcpu.index, now)
 
     def withdraw(self, vcpu: Vcpu, now: int) -> None:
         """The vCPU is gone: its cell died or ended. A core that it had is free from `now`."""
-        if vcpu.state is VcpuState.RUNNING:
+        if vcpu.state is RUNNING:
             core = self.cores[vcpu.core]
             core.running, core.time = None, max(core.time, now)
         for core in self.cores:
             if core.last == vcpu.index:
                 core.left = "dead"
-        vcpu.state, vcpu.wake, vcpu.due, vcpu.inflight = VcpuState.ABSENT, NEVER, None, None
+        vcpu.state, vcpu.wake, vcpu.due, vcpu.inflight = ABSENT, NEVER, None, None
         self._policy.block(vcpu.index, now)
 
     def stopped(self, vcpu: Vcpu, start: int, now: int, why: str) -> None:
@@ -95,9 +101,9 @@ class Scheduler:
         core = self.cores[vcpu.core]
         core.left = why
         core.running, core.time = None, now
-        vcpu.time = max(now, start + 1)  # no two runs of it begin at one time: a time names a run
+        vcpu.time = now if now > start else start + 1  # no two runs of it begin at one time: a time names a run
         core.busy += now - start
-        vcpu.state, vcpu.inflight = VcpuState.RUNNABLE, None
+        vcpu.state, vcpu.inflight = RUNNABLE, None
         self._policy.charge(vcpu.index, core.index, start, now)
 
     def slept(self, vcpu: Vcpu, cycles: int) -> None:
@@ -109,10 +115,10 @@ class Scheduler:
     def delay(self, vcpu: Vcpu, cycles: int) -> None:
         """What was done for the vCPU took its core so long; it counts as its own time."""
         core = self.cores[vcpu.core]
-        self._policy.charge(vcpu.index, core.index, core.time, core.time + cycles)
-        core.time += cycles
+        end = core.time + cycles
+        self._policy.charge(vcpu.index, core.index, core.time, end)
+        core.time = vcpu.time = end
         core.busy += cycles
-        vcpu.time = core.time
 
     def give_way(self, vcpu: Vcpu, now: int) -> None:
         """The vCPU gives up the rest of its slice."""
@@ -131,8 +137,7 @@ class Scheduler:
     def next_wake(self) -> int:
         """When the next blocked vCPU wakes by itself; the present if one is runnable."""
         times = [
-            self.time() if cell.vcpu.state is VcpuState.RUNNABLE and not cell.paused else cell.vcpu.wake
-            for cell in self._cells
+            self.time() if cell.vcpu.state is RUNNABLE and not cell.paused else cell.vcpu.wake for cell in self._cells
         ]
         return min(times, default=NEVER)
 
@@ -146,12 +151,8 @@ class Scheduler:
 
     def fill(self) -> list[Dispatch]:
         """A vCPU for every core that is free and still inside the round."""
-        dispatches = []
-        for core in self.cores:
-            dispatch = self._fill_core(core) if core.running is None else None
-            if dispatch is not None:
-                dispatches.append(dispatch)
-        return dispatches
+        free = [self._fill_core(core) for core in self.cores if core.running is None]
+        return [dispatch for dispatch in free if dispatch is not None]
 
     def _fill_core(self, core: Core) -> Dispatch | None:
         while core.time < self.round_end:
@@ -171,19 +172,19 @@ class Scheduler:
 
     def _busy(self, core: Core) -> frozenset[int]:
         """Those that a core cannot have now: they run elsewhere, or come from a core that is ahead."""
-        if len(self.cores) == 1:
-            return frozenset()
+        if self._alone:
+            return _NOBODY
         running = {other.running for other in self.cores if other.running is not None}
         return frozenset(running.union(cell.index for cell in self._ahead(core)))
 
     def _ahead(self, core: Core) -> list[Cell]:
-        if len(self.cores) == 1:
+        if self._alone:
             return []
         return [
             cell
             for cell in self._cells
             if cell.vcpu.time > core.time
-            and cell.vcpu.state is VcpuState.RUNNABLE
+            and cell.vcpu.state is RUNNABLE
             and not cell.paused
             and core.index in cell.vcpu.cores
         ]
@@ -191,12 +192,7 @@ class Scheduler:
     def _wake_due(self, core: Core) -> None:
         for cell in self._cells:
             vcpu = cell.vcpu
-            if (
-                vcpu.wake <= core.time
-                and vcpu.state is VcpuState.BLOCKED
-                and not cell.paused
-                and core.index in vcpu.cores
-            ):
+            if vcpu.wake <= core.time and vcpu.state is BLOCKED and not cell.paused and core.index in vcpu.cores:
                 vcpu.due = vcpu.wake
                 vcpu.time = max(vcpu.wake, vcpu.time)  # nor before that on a core that is not there yet
                 self.wake(vcpu, vcpu.time)
@@ -210,7 +206,7 @@ class Scheduler:
             cell
             for cell in self._cells
             if cell.vcpu.wake < NEVER
-            and cell.vcpu.state is VcpuState.BLOCKED
+            and cell.vcpu.state is BLOCKED
             and not cell.paused
             and core.index in cell.vcpu.cores
         ]
@@ -233,27 +229,33 @@ class Scheduler:
             self._policy.charge(cell.index, core.index, ready, start)
             core.switch_cycles += cost
         core.switches += before != cell.index
-        until = self._preempted_by(core, cell, min(until, self.round_end))
-        vcpu.state, vcpu.core = VcpuState.RUNNING, core.index
+        sleepers = self._sleepers(core)
+        until = self._preempted_by(core, cell, min(until, self.round_end), sleepers)
+        vcpu.state, vcpu.core = RUNNING, core.index
         core.running, core.last, core.time = cell.index, cell.index, start
         until = max(until, start + 1)  # at least one block, so that every dispatch makes progress
-        return Dispatch(cell, core.index, start, until, self._horizon(core, start, until), before)
+        horizon = self._horizon(core, start, until, sleepers)
+        return tuple.__new__(Dispatch, (cell, core.index, start, until, horizon, before))  # as in monitor.py
 
-    def _preempted_by(self, core: Core, running: Cell, until: int) -> int:
+    def _preempted_by(self, core: Core, running: Cell, until: int, sleepers: list[Cell]) -> int:
         """The first time before `until` at which a more urgent vCPU wakes on this core."""
-        wakes = [(cell, max(cell.vcpu.wake, core.time)) for cell in self._sleepers(core)]
-        wakes += [(cell, cell.vcpu.time) for cell in self._ahead(core)]
+        wakes = [(cell, max(cell.vcpu.wake, core.time)) for cell in sleepers]
+        if not self._alone:
+            wakes += [(cell, cell.vcpu.time) for cell in self._ahead(core)]
         for cell, wake in wakes:
             if wake < until and self._policy.preempts(cell.index, running.index, core.index, wake):
                 until = wake
         return until
 
-    def _horizon(self, core: Core, start: int, until: int) -> int:
+    def _horizon(self, core: Core, start: int, until: int, sleepers: list[Cell]) -> int:
         """How far the running vCPU may skip its own idle time: until anybody else could want the core."""
         for cell in self._cells:
-            if cell.vcpu.state is VcpuState.RUNNABLE and not cell.paused and core.index in cell.vcpu.cores:
+            if cell.vcpu.state is RUNNABLE and not cell.paused and core.index in cell.vcpu.cores:
                 return start
-        return max(start, min(until, self._next_wake_on(core)))
+        wakes = [until, *(cell.vcpu.wake for cell in sleepers)] if sleepers else [until]
+        if not self._alone:
+            wakes += [cell.vcpu.time for cell in self._ahead(core)]
+        return max(start, min(wakes))
 
     def check_invariants(self) -> None:
         """Raises:
@@ -262,11 +264,11 @@ class Scheduler:
         for core in self.cores:
             if core.running is not None:
                 vcpu = self._cells[core.running].vcpu
-                if vcpu.state is not VcpuState.RUNNING or vcpu.core != core.index or core.index not in vcpu.cores:
+                if vcpu.state is not RUNNING or vcpu.core != core.index or core.index not in vcpu.cores:
                     raise InvariantBroken(
                         f"core {core.index} runs cell {core.running}, which is {vcpu.state} on core {vcpu.core}"
                     )
         running = [core.running for core in self.cores if core.running is not None]
-        claimed = [cell.index for cell in self._cells if cell.vcpu.state is VcpuState.RUNNING]
+        claimed = [cell.index for cell in self._cells if cell.vcpu.state is RUNNING]
         if sorted(running) != claimed:
             raise InvariantBroken(f"cores run {running}, but cells {claimed} believe to run")

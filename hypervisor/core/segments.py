@@ -74,6 +74,10 @@ class Segment:
             if backing.offset < end and offset < backing.end
         ]
 
+    def backing_of(self, page: int) -> Backing:
+        """The backing that one of its pages is in."""
+        return next(backing for backing in self.backings if backing.offset <= page < backing.end)
+
     def cuts(self, offset: int, pages: int) -> dict[int, list[int]]:
         """Where which backings must be cut for a range of pages to be made of whole ones."""
         borders = (offset, offset + pages)

@@ -48,6 +48,21 @@ class SharedParams:
 
 
 @dataclass(frozen=True, slots=True)
+class TlbParams:
+    """xen: the TLB that a paravirtual cell shares with the hypervisor (xen/translation_costs.py).
+
+    `tagged`: it knows address-space identifiers. `virtual_caches`: the CPU's caches know virtual addresses alone. `locked`:
+    entries locked for the hypervisor; `separate`: that has page tables of its own.
+    """
+
+    entries: int
+    tagged: bool
+    virtual_caches: bool
+    locked: int = 0
+    separate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Wiring:
     """All of it, in the topology's order."""
 
@@ -60,7 +75,21 @@ class Wiring:
     policy: str = ""
     """xen: the text of the topology's file of labels and rules, "" for none."""
     paravirtual: Mapping[int, int] = field(default_factory=dict)
-    """xen: cell whose kernel comes in by the door `pv` -> the table format of its CPU (hypervisor/abi/pv.py)."""
+    """Cell whose kernel runs without privileges -> the table format of its CPU (hypervisor/abi/pv.py)."""
+    virtual_bases: Mapping[int, int] = field(default_factory=dict)
+    """Such a cell -> the virtual address at which its kernel begins to find its RAM; not in here: where it is physically."""
+    tlbs: Mapping[int, TlbParams] = field(default_factory=dict)
+    """xen: a paravirtual cell -> the TLB that it shares with the hypervisor; not in here: translations cost nothing."""
+    fass: int = 0
+    """Domains that tell address spaces apart in the caches of a CPU with virtual caches (ARMv5: 15); 0: it has identifiers."""
+
+    vtlb: int = 0
+    """okl4: entries of the virtual TLB of a paravirtual cell; 0: as many as its tables have room for."""
+
+    personalities: frozenset[int] = frozenset()
+    """Cells whose kernel is a personality: what they tell of redirected events is heard."""
+    redirection: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Event of a process of theirs -> what the flavour does to bring it to them (core/redirection.py)."""
 
     def of(self, cell: int) -> list[ChannelParams]:
         """The channels of a cell."""

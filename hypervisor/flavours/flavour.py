@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 
 from hypervisor.core.costs import Costs
 from hypervisor.core.mechanism import Mechanism
@@ -17,7 +18,10 @@ class Flavour:
 
     `survey_size`: what the survey says of the size of its kernel, "" if nothing. `hosts`: whether one cell can be another's
     hardware (`emulated`). `has_pv`: whether it has a door for kernels that run without privileges (`paravirtual`).
-    `mechanism`: how its cells reach each other.
+    `shares_tlb`: whether its hypervisor lies in the address spaces of such kernels, or not, as a topology says (`page_tables`,
+    `tlb_lockdown`). `redirection`: what it does to bring an event of a personality's process to it and the answer back: event
+    (abi/redirection.py) -> operation -> how often; empty: the personality is the kernel. `mechanism`: how its cells reach each
+    other, as "module:class". It is imported by who runs it, for the three of them are a third of what the command would load.
     """
 
     name: str
@@ -26,5 +30,13 @@ class Flavour:
     most_cells: int | None = None
     hosts: bool = False
     has_pv: bool = False
+    shares_tlb: bool = False
+    redirection: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     survey_size: str = ""
-    mechanism: Callable[[Monitor, Wiring], Mechanism] = Mechanism
+    mechanism: str = "hypervisor.core.mechanism:Mechanism"
+
+    def make_mechanism(self, monitor: Monitor, wiring: Wiring) -> Mechanism:
+        """Its mechanism for a board."""
+        module, _, name = self.mechanism.partition(":")
+        made: Mechanism = getattr(import_module(module), name)(monitor, wiring)
+        return made

@@ -9,21 +9,30 @@ Sources of the costs (NUMBERS.md; Xen on ARM on an ARM926 at 266 MHz):
 - map, unmap 450 a page: a page-table update, from fork and exit: 1.90 million cycles, some 4200 updates. Derived.
 - t10, t20, t01, t02 113: half a transition each; a system call of a paravirtual kernel's process is all four, 452. Derived.
 - page_table 450 an update: as map. A hypercall of a paravirtual kernel is t10, what it asks for, and t01.
+- space_switch 29: the instructions of an address-space switch of OKL4 3.0 on ARMv5 (NUMBERS.md 4); taken as equal here.
+- tlb_flush 4: two operations of the system coprocessor, at two cycles each on an ARM926 (boards/cpu/arm926.toml). Assumed.
+- tlb_refill 24: a data TLB miss of a Cortex-A8 whose walk hits the second-level cache (NUMBERS.md 3); an ARM926 without such a
+  cache takes longer. Assumed, a lower bound.
+- cache_flush: a guest's change of its address space with virtual caches costs what a world switch does; the same source.
 - store 40000: a request goes to Dom0 and back, two world switches, and is parsed there; the parsing assumed.
 - notify 150, grant 200, copy 3 a word, policy 100: the monitor's own work, some tens of instructions and cache misses each.
   Assumed.
+
+A personality is the kernel of its domain: a system call is the four transitions of Fig. 5; a page fault those and a hypercall for
+the entry of the page table. A handler is entered by the return that comes anyway.
 """
 
 from __future__ import annotations
 
 from hypervisor.core.costs import Costs
-from hypervisor.core.xen import XenHypervisor
 from hypervisor.flavours.flavour import Flavour
 
 TRANSITION = 226
 CACHE_LINES, CYCLES_PER_LINE = 512, 36
 WORLD_SWITCH = CACHE_LINES * CYCLES_PER_LINE
 PARSING = 3136
+ROUND = {"t20": 1, "t01": 1, "t10": 1, "t02": 1}
+"""A process is left for its kernel and entered again (Fig. 5)."""
 
 XEN = Flavour(
     name="xen",
@@ -46,9 +55,19 @@ XEN = Flavour(
             "t01": TRANSITION // 2,
             "t02": TRANSITION // 2,
             "page_table": 450,
+            "space_switch": 29,
+            "tlb_flush": 4,
+            "tlb_refill": 24,
+            "cache_flush": WORLD_SWITCH,
         },
     ),
     has_pv=True,
+    redirection={
+        "syscall": ROUND,
+        "fault": {**ROUND, "t10": 2, "t01": 2, "page_table": 1},
+        "signal": {},
+    },
+    shares_tlb=True,
     survey_size="about 40 kLOC in 2.0, 20 kLOC in 3.0 (VI.C)",
-    mechanism=XenHypervisor,
+    mechanism="hypervisor.core.xen:XenHypervisor",
 )

@@ -169,21 +169,26 @@ def _operations(summary: Summary) -> Figures:
 
 
 def times_of(cell: CellSummary, cause: str) -> int:
-    """How often something was charged to a cell; 0 if nobody counted."""
+    """How often something was charged to a cell, by its exits and as steps of a mechanism; 0 if nobody counted."""
     counted = {
         "world_switch": cell.switches,
         "hypercall": cell.exits.get("hypercall", 0),
         "device_exit": cell.exits.get("read", 0) + cell.exits.get("write", 0),
     }
-    return cell.operations.get(cause, counted.get(cause, 0))
+    return cell.operations.get(cause, 0) + counted.get(cause, 0)
 
 
 def _translations(summary: Summary) -> Figures:
-    """How the virtual TLB did: of the real one's misses those that it had, those that it walked for, and the guest's upkeep."""
+    """How the virtual TLB did: of the real one's misses those that it had, those that it walked for, and the guest's upkeep.
+
+    Of a paravirtual kernel's nobody counts the hits: the CPU walks it by itself.
+    """
     rows: list[Row] = []
     for name, cell in summary.cells.items():
         hits, walks, upkeep = (cell.operations.get(count, 0) for count in ("vtlb_hits", "vtlb", "vtlb_upkeep"))
-        if hits or walks:
+        if walks and not hits:
+            rows.append([name, "", "", human_count(walks), "", ""])
+        elif hits or walks:
             rate = human_percent(100 * hits / (hits + walks))
             rows.append(
                 [name, *(human_count(count) for count in (hits + walks, hits, walks)), rate, human_count(upkeep)]

@@ -20,6 +20,7 @@ from hypervisor.core.bus import PhysicalDevice
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused
 from hypervisor.core.monitor import Monitor
+from hypervisor.shell.device_memory import DeviceMemories
 from hypervisor.shell.topology import Topology
 
 
@@ -40,10 +41,13 @@ class Outside:
     notice: Callable[[str, str], None] = _nothing
 
 
-def attach_devices(monitor: Monitor, topology: Topology, outside: Outside) -> dict[str, Socket]:
+def attach_devices(
+    monitor: Monitor, topology: Topology, outside: Outside, shown: DeviceMemories | None = None
+) -> dict[str, Socket]:
     """Make every physical device of the board, give it to its owner, route its interrupt there; then plug the cables in.
 
-    Cables to other boards are plugged into the sockets that are returned, by device.
+    Cables to other boards are plugged into the sockets that are returned, by device. `shown` gets the content of those that
+    their owners can read as memory; without it, every read is an exit.
     """
     owners = {name: index for index, cell in enumerate(topology.cells) for name in cell.devices}
     sockets: dict[str, Socket] = {}
@@ -65,6 +69,7 @@ def attach_devices(monitor: Monitor, topology: Topology, outside: Outside) -> di
                 line=spec.line,
                 cell_line=spec.irq,
                 receive=None if isinstance(device, Nic) else getattr(device, "receive", None),
+                shown=shown.add(cell, spec.base, device) if shown is not None and cell is not None else None,
             )
         )
     for cable in topology.cables:

@@ -10,9 +10,10 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
@@ -22,6 +23,7 @@ from cells.sandbox import SandboxPolicy
 from hypervisor.abi.messages import BadMessage, unpack
 from hypervisor.abi.records import BadRecord, Exit, ExitKind, Resume
 from hypervisor.core.lives import KILLED
+from hypervisor.shell.flood import FLOODS
 from hypervisor.shell.links import Link, PeerDied
 from hypervisor.shell.links.shm import ShmLink
 from hypervisor.shell.links.zmq import ZmqHub, ZmqLink
@@ -46,6 +48,9 @@ class Patience(NamedTuple):
 
 PATIENCE = Patience()
 
+_IDLE = frozenset("STtXZ")
+"""States of a thread in /proc (proc_pid_stat(5)): sleeping, stopped, traced, dead. Running and waiting for a disk are work."""
+
 ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_TRACING_STOP)
 """States in which a cell does nothing, though it is its turn. One that waits for the disk or a processor is not among them."""
 
@@ -66,7 +71,7 @@ class CellPlan:
     """How to make a cell's process: everything that stays the same over its lives.
 
     `segments`: (offset in RAM, bytes) to load before each start. `ram_size`: 0 for a cell without memory of its own.
-    `pages`: it may get pages of others.
+    `pages`: it may get pages of others. `fds`: descriptors that each life gets beside those, by name.
     """
 
     index: int
@@ -78,6 +83,7 @@ class CellPlan:
     segments: Sequence[tuple[int, bytes]] = ()
     transport: str = "shm"
     pages: bool = False
+    fds: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def posted(self) -> Sequence[int]:
@@ -116,13 +122,23 @@ def greeting(record: Exit) -> Greeting:
         raise HostTrouble("protocol: no hello") from None
 
 
+def _nobody(_runs: str) -> None:
+    """The default of who floods the monitor."""
+
+
 class CellHost:
-    """Starts, resumes, waits for and ends one local cell."""
+    """Starts, resumes, waits for and ends one local cell. `culprit(name)`: who floods the monitor while this one runs."""
 
     def __init__(
-        self, plan: CellPlan, zygote: Zygote, hub: Callable[[], ZmqHub], patience: Patience = PATIENCE
+        self,
+        plan: CellPlan,
+        zygote: Zygote,
+        hub: Callable[[], ZmqHub],
+        patience: Patience = PATIENCE,
+        culprit: Callable[[str], str | None] = _nobody,
     ) -> None:
         self.plan, self.patience = plan, patience
+        self._culprit = culprit
         self.figures = HostFigures()
         self.process: CellProcess | None = None
         self._zygote, self._hub = zygote, hub
@@ -154,7 +170,7 @@ class CellHost:
     def _start(self) -> None:
         plan = self.plan
         settings = {**plan.settings, "link": {"transport": plan.transport}}
-        fds = self._load_ram()
+        fds = {**self._load_ram(), **plan.fds}
         page = ShmLink() if plan.transport == "shm" else None
         hub = self._hub() if page is None or plan.posted else None
         if page is not None:
@@ -164,7 +180,8 @@ class CellHost:
             settings["link"]["address"] = self._admit(hub)
             link = page or ZmqLink(hub, plan.name)
             posted = plan.posted
-            self._link = PostedLink(link, hub, plan.name, posted, self.patience.backstop) if posted else link
+            patience = self.patience.backstop
+            self._link = PostedLink(link, hub, plan.name, posted, patience, self._asleep) if posted else link
         order = CellOrder(plan.name, plan.index, settings, plan.guest, plan.sandbox)
         self.process = self._spawn(order, fds)
         if page is not None:
@@ -246,6 +263,11 @@ class CellHost:
         """The cell's RAM, for inspection; None if it has none."""
         return mmap.mmap(self._ram, self.plan.ram_size) if self._ram >= 0 else None
 
+    @property
+    def talks(self) -> bool:
+        """Whether its process has a socket to the monitor."""
+        return bool(self.plan.posted) or self.plan.transport != "shm"
+
     # ---- pages of others
 
     @property
@@ -312,12 +334,23 @@ class CellHost:
         self._watched = now
         if state == psutil.STATUS_STOPPED:
             raise HostTrouble("backstop: stopped on the host")
+        if self.talks and self._culprit(self.plan.name) == self.plan.name:
+            raise HostTrouble(FLOODS)
         if used - self._watch_began > self.patience.backstop:
             raise HostTrouble("backstop: spins without end")
         if self._slept > self.patience.backstop:
             raise HostTrouble("backstop: sleeps without end")
 
     # ---- what the host says
+
+    def _asleep(self) -> bool:
+        """Whether no thread of the process has anything to do, or may: a stopped one does nothing either."""
+        assert self.process is not None
+        with suppress(OSError):
+            tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+            states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks]
+            return all(state in _IDLE for state in states)
+        return True  # it is just ending; the hub will tell
 
     def ended(self) -> bool:
         """True once the process has ended by itself."""

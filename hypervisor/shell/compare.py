@@ -98,8 +98,13 @@ def _names(options: RunOptions, flavours: str) -> list[str]:
     for name in names:
         if name not in FLAVOURS:
             raise InputError(f'--compare: "{name}" is not known; {nearest(name, FLAVOURS)}')
-    beside = {"--flavour": options.flavour, "--pace": options.pace, "--remote": options.remote}
-    for option, value in beside.items():
+    beside = {
+        "--flavour": options.flavour,
+        "--pace": options.pace,
+        "--remote": options.remote,
+        "--cable": options.cables,
+    }
+    for option, value in beside.items():  # what is at another end would have to be started anew for each of them
         if value:
             raise InputError(f"--compare: does not go with {option} (leave one of them out)")
     if not names:

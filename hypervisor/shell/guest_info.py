@@ -42,6 +42,7 @@ def info_page(topology: Topology, cell: CellSpec, boot: Mapping[str, Any]) -> by
     fields = {
         "ram_base": board.ram_base,
         "ram_size": cell.ram,
+        "memory_end": board.ram_base + cell.ram,
         "hz": board.clock_hz,
         "hypercall_base": HYPERCALL_BASE,
         "core_count": 1,
@@ -86,7 +87,7 @@ def _first(board: Board, role: str) -> DeviceSpec | None:
 
 def _uart_fields(board: Board) -> dict[str, int]:
     uart = _first(board, "uart")
-    return {} if uart is None else {"uart_kind": UARTS[uart.model], "uart_base": uart.base}
+    return {} if uart is None else {"uart_kind": UARTS[uart.model], "uart_base": uart.base, "uart_irq": uart.irq or 0}
 
 
 def _controller_fields(board: Board) -> dict[str, int]:

@@ -29,6 +29,9 @@ RUNNING = b"running"
 """What inputs.jsonl says of a death that struck a running vCPU: it is replayed at the exit, not between turns."""
 
 
+_SETTLED = on.Settled()
+
+
 class Struck(str):
     """The end of a cell that was planned: not an input, for the plan was one."""
 
@@ -127,7 +130,7 @@ class Loop:
             do.StartCell: self._start,
             do.KillCell: self._kill,
             do.ShowOutput: self._output,
-            do.TraceRecord: self._record,
+            do.TraceRecord: trace.take,
             do.Rest: self._take_rest,
             **dict.fromkeys(ORDERS, self._order),
         }
@@ -168,7 +171,7 @@ class Loop:
         self.rest = None
         while True:
             self._take_inputs()
-            self._handle(on.Settled())
+            self._handle(_SETTLED)
             rest: do.Rest | None = self.rest  # performing effects may have set it
             if rest is not None:
                 return rest
@@ -239,12 +242,13 @@ class Loop:
             self._todo.extendleft(reversed(effects))
             return
         self._performing = True
+        perform, todo = self._perform_one, self._todo
         try:
             for effect in effects:
-                self._perform_one[type(effect)](effect)
-                while self._todo:
-                    following = self._todo.popleft()
-                    self._perform_one[type(following)](following)
+                perform[type(effect)](effect)
+                while todo:
+                    following = todo.popleft()
+                    perform[type(following)](following)
         finally:
             self._performing = False
 
@@ -302,9 +306,6 @@ class Loop:
 
     def _output(self, effect: do.ShowOutput) -> None:
         self._show(self.monitor.cells[effect.cell], effect.data)
-
-    def _record(self, effect: do.TraceRecord) -> None:
-        self._trace.record(effect.time, effect.kind, effect.cell, effect.fields)
 
     def _take_rest(self, effect: do.Rest) -> None:
         self.rest = effect

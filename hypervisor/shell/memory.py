@@ -19,7 +19,6 @@ import errno
 import fcntl
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from hypervisor.abi.memory import HANDOVER, PAGE, READ, WRITE
@@ -90,9 +89,10 @@ class SharedMemory:
 
     def read(self, cell: int, backing: int, offset: int, length: int) -> bytes:
         """Bytes of a backing; zeros if the host had no memory for it, in which case its users fail."""
-        found = b""
-        with suppress(OSError):
+        try:
             found = os.pread(self._file(cell, backing), length, offset)
+        except OSError:
+            found = b""
         return found.ljust(length, b"\0")
 
     def write(self, cell: int, backing: int, offset: int, data: bytes) -> None:

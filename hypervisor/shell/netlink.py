@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from devices import Cable, RegisterBank, Wiring
 from devices.cable import Deliver
@@ -122,7 +121,7 @@ class ZmqLine:
             if self._socket in ready:
                 return True
             if self._events in ready:
-                recv_monitor_message(self._events)
+                self._events.recv_multipart()
                 self._gone = self._heard
             elif self._gone:  # and all that it had said before was read
                 return False

@@ -29,8 +29,8 @@ _FIRST_THREAD = {CORES: 100, CELLS: 200}
 _NS = 1_000_000_000
 _BATCH = 1_000
 """Events that are written at once."""
-_DETAIL = {"irq": "line", "input": "what", "refused": "what", "end": "state"}
-"""The field that a mark shows without a click, by kind of record."""
+_DETAIL = {"irq": ("line", "cause"), "input": ("what",), "refused": ("what",), "end": ("state",)}
+"""What a mark shows without a click, by kind of record: the first of these fields it has (a virtual interrupt has no line)."""
 
 Record = dict[str, Any]
 
@@ -150,7 +150,7 @@ class _Tracks:
 def _title(record: Record) -> str:
     """What a mark says without a click."""
     kind: str = record["k"]
-    return f"{kind} {record[_DETAIL[kind]]}" if kind in _DETAIL else kind
+    return next((f"{kind} {record[field]}" for field in _DETAIL.get(kind, ()) if field in record), kind)
 
 
 def _stamp(nanoseconds: int) -> str:

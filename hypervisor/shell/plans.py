@@ -22,20 +22,22 @@ from hypervisor.abi.memory import PAGE
 from hypervisor.abi.pv import TableFormat
 from hypervisor.core.cell import CellParams
 from hypervisor.core.errors import Refused
+from hypervisor.core.fass import DOMAINS
 from hypervisor.core.frames import FrameTable
 from hypervisor.core.monitor import Monitor
 from hypervisor.core.policies import make_policy
-from hypervisor.core.wiring import LINK_PAGES, Wiring
+from hypervisor.core.redirection import prices
+from hypervisor.core.wiring import LINK_PAGES, TlbParams, Wiring
 from hypervisor.flavours import FLAVOURS
 from hypervisor.shell.cellhost import CellPlan
 from hypervisor.shell.guest_info import info_page
-from hypervisor.shell.topology import CellSpec, Problem, Topology, TopologyError
+from hypervisor.shell.topology import CellSpec, Problem, Topology, TopologyError, roots
 
 GRAIN = 64
 """On several cores a rest of less than this part of a slice is not worth a turn. Every round cuts the slices, a block late, and
 a core that runs such a rest would keep the others from running at the same time."""
 
-CODE_BUFFER = {"image": 32 << 20, "kernel": 128 << 20}
+CODE_BUFFER = {"image": 32 << 20, "kernel": 128 << 20, "personality": 64 << 20}
 """Bytes for translated code: a kernel with its user space fills the smaller one many times over."""
 
 
@@ -66,8 +68,18 @@ def _build(topology: Topology, remote: Collection[str]) -> Monitor:
         cores=board.cores,
         quantum=topology.quantum,
         latency=topology.cross_core_latency,
-        mechanism=flavour.mechanism,
-        wiring=replace(topology.wiring, hz=topology.board.clock_hz, paravirtual=_paravirtual(topology)),
+        mechanism=flavour.make_mechanism,
+        wiring=replace(
+            topology.wiring,
+            hz=topology.board.clock_hz,
+            paravirtual=_paravirtual(topology),
+            vtlb=topology.vtlb,
+            virtual_bases=_virtual_bases(topology),
+            tlbs=_tlbs(topology),
+            fass=DOMAINS if topology.board.cpu.architecture.startswith("v5") else 0,
+            personalities=(some := _personalities(topology)),
+            redirection=flavour.redirection if some else {},
+        ),
     )
     facts = [boot_facts(topology, monitor, index) for index in range(len(topology.cells))]
     monitor.memory.bare = frozenset(index for index, told in enumerate(facts) if not _is_told_of_others(told))
@@ -76,9 +88,36 @@ def _build(topology: Topology, remote: Collection[str]) -> Monitor:
 
 def _paravirtual(topology: Topology) -> dict[int, int]:
     """Cells whose kernels run without privileges, and what page tables the board's CPU has."""
-    modern = topology.board.cpu.architecture.startswith("v7")
-    layout = TableFormat.MODERN if modern else TableFormat.LEGACY
+    layout = _layout(topology)
     return {index: layout for index, cell in enumerate(topology.cells) if cell.paravirtual}
+
+
+def _personalities(topology: Topology) -> frozenset[int]:
+    """Cells whose kernel is a personality."""
+    return frozenset(index for index, cell in enumerate(topology.cells) if cell.kind == "personality")
+
+
+def _layout(topology: Topology) -> TableFormat:
+    """What page tables the board's CPU has."""
+    return TableFormat.MODERN if topology.board.cpu.architecture.startswith("v7") else TableFormat.LEGACY
+
+
+def _virtual_bases(topology: Topology) -> dict[int, int]:
+    """Where kernels that were made to run without privileges find their RAM; others, put there, find it where it is."""
+    kernels = {index: cell.notes for index, cell in enumerate(topology.cells) if cell.paravirtual}
+    return {index: notes.virtual_base for index, notes in kernels.items() if notes.flavour and notes.virtual_base}
+
+
+def _tlbs(topology: Topology) -> dict[int, TlbParams]:
+    """What such kernels share with the hypervisor, under a flavour where the two share a TLB."""
+    if not FLAVOURS[topology.flavour].shares_tlb:
+        return {}
+    cpu, kernels = topology.board.cpu, {i: cell for i, cell in enumerate(topology.cells) if cell.paravirtual}
+    virtual = cpu.caches.l1d.kind == "VIVT"
+    return {
+        index: TlbParams(cpu.tlb.entries, cpu.tlb.asid, virtual, cell.tlb_lockdown, cell.page_tables == "separate")
+        for index, cell in kernels.items()
+    }
 
 
 def _params(topology: Topology, cell: CellSpec, *, pages: bool) -> CellParams:
@@ -109,11 +148,25 @@ def _digest(topology: Topology, cell: CellSpec) -> str:
 
 def plan_cells(topology: Topology, monitor: Monitor, *, link: str, sandbox: bool, measure: bool) -> list[CellPlan]:
     """How to make each cell's process, in the order of the topology."""
+    policy = SandboxPolicy(enabled=sandbox)
     plans = [
-        _plan(topology, index, boot_facts(topology, monitor, index), link, SandboxPolicy(enabled=sandbox), measure)
+        _plan(
+            topology,
+            index,
+            boot_facts(topology, monitor, index),
+            link,
+            policy,
+            measure,
+            _reserved(topology, monitor, index),
+        )
         for index in range(len(topology.cells))
     ]
     return [_with_pages(plan, topology) if monitor.cells[plan.index].params.pages else plan for plan in plans]
+
+
+def _reserved(topology: Topology, monitor: Monitor, index: int) -> int:
+    """Bytes at the end of a cell's RAM that the monitor keeps, for page tables."""
+    return monitor.mechanism.reserved(monitor.cells[index]) if topology.cells[index].paravirtual else 0
 
 
 def _with_pages(plan: CellPlan, topology: Topology) -> CellPlan:
@@ -133,7 +186,9 @@ def boot_facts(topology: Topology, monitor: Monitor, index: int) -> dict[str, An
     """What a cell is told of its connections and devices at each of its starts; nothing if it has none."""
     info, cell = monitor.mechanism.boot_info(monitor.cells[index]), topology.cells[index]
     drives = cell.kind == "guest" and bool(cell.devices)  # a device that reaches for its owner's memory must find some
-    facts = {"flavour": topology.flavour, **info} if info or drives or is_connected(topology.wiring, index) else {}
+    tables = cell.paravirtual  # the monitor writes them into its memory
+    known = info or drives or tables or is_connected(topology.wiring, index)
+    facts = {"flavour": topology.flavour, **info} if known else {}
     owned = {name: _place(topology.board.device(name)) for name in cell.devices}
     more = {"devices": owned, "hosted": _hosted(topology, index)}
     return facts | {key: told for key, told in more.items() if told}
@@ -157,7 +212,13 @@ def shares_memory(wiring: Wiring, index: int) -> bool:
 
 
 def _plan(
-    topology: Topology, index: int, boot: dict[str, Any], link: str, sandbox: SandboxPolicy, measure: bool
+    topology: Topology,
+    index: int,
+    boot: dict[str, Any],
+    link: str,
+    sandbox: SandboxPolicy,
+    measure: bool,
+    reserved: int,
 ) -> CellPlan:
     cell = topology.cells[index]
     settings: dict[str, Any] = {"preload": list(cell.preload), "measure": measure, "small": cell.kind != "kernel"}
@@ -169,12 +230,45 @@ def _plan(
         settings |= _python_settings(topology, cell) | {"preload": [*cell.preload, module_of(boot)]}
         guest = pickle_guest(cell.function) if cell.function is not None else b""
         return CellPlan(index, cell.name, settings, guest, sandbox, transport=link)
-    placement = place(topology, cell, boot)
+    if cell.kind == "personality":
+        settings |= _personality_settings(topology, cell)
+        segments: list[tuple[int, bytes]] = [(0, roots.archive(cell))]
+        return CellPlan(index, cell.name, settings, b"", sandbox, ram_size=cell.ram, segments=segments, transport=link)
+    placement = place(topology, cell, boot, reserved)
     base = topology.board.ram_base
     settings |= {"kind": "machine", "machine": _machine_settings(topology, cell, placement)}
     settings |= {"memory": {"base": base, "size": cell.ram}}
     segments = [(address - base, content) for address, content in placement.segments]
     return CellPlan(index, cell.name, settings, b"", sandbox, ram_size=cell.ram, segments=segments, transport=link)
+
+
+def _personality_settings(topology: Topology, cell: CellSpec) -> dict[str, Any]:
+    """`LinuxSpec` as plain data, and where its memory is."""
+    board, flavour = topology.board, FLAVOURS[topology.flavour]
+    spec = {
+        "name": cell.name,
+        "hz": board.clock_hz,
+        "ram_base": board.ram_base,
+        "ram_size": cell.ram,
+        "root_size": len(roots.archive(cell)),
+        "unicorn_model": board.cpu.unicorn_model,
+        "architecture": board.cpu.architecture,
+        "layout": int(_layout(topology)),
+        "cycles": board.cpu.cycles,
+        "code_buffer": CODE_BUFFER[cell.kind],
+        "program": cell.run,
+        "environment": cell.env,
+        "seed": topology.seed,
+        "terminal": cell.terminal,
+        "redirection": prices(flavour.redirection, flavour.costs),
+    }
+    preload = [*cell.preload, f"cells.personalities.{cell.source}.kernel"]
+    return {
+        "kind": cell.source,
+        cell.source: spec,
+        "memory": {"base": board.ram_base, "size": cell.ram},
+        "preload": preload,
+    }
 
 
 def _posted(wiring: Wiring, boot: Mapping[str, Any]) -> list[int]:
@@ -260,8 +354,9 @@ def _part(spec: DeviceSpec) -> dict[str, Any]:
     return spec.model_dump(include={"name", "model", "base", "size", "irq", "more_irqs", "parent", "params"})
 
 
-def place(topology: Topology, cell: CellSpec, boot: Mapping[str, Any] | None = None) -> Placement:
-    """What lies where in the cell's RAM at its start. `boot`: what it is told of its connections.
+def place(topology: Topology, cell: CellSpec, boot: Mapping[str, Any] | None = None, reserved: int = 0) -> Placement:
+    """What lies where in the cell's RAM at its start. `boot`: what it is told of its connections; `reserved`: bytes at the end
+    of its RAM that the monitor keeps.
 
     Raises:
         ImageError: it does not fit.
@@ -269,12 +364,14 @@ def place(topology: Topology, cell: CellSpec, boot: Mapping[str, Any] | None = N
     assert cell.path is not None
     image = recognise(cell.path.name, cell.path.read_bytes())
     board = topology.board
+    initrd = cell.initrd_path.read_bytes() if cell.initrd_path else b""
     if cell.kind == "image":
         page = info_page(topology, cell, boot or {})
-        return place_bare_metal(image, ram_base=board.ram_base, ram_size=cell.ram, info_page=page)
+        return place_bare_metal(
+            image, ram_base=board.ram_base, ram_size=cell.ram, info_page=page, initrd=initrd, reserved=reserved
+        )
     linux = board.linux
     assert linux is not None
-    initrd = cell.initrd_path.read_bytes() if cell.initrd_path else b""
     start = board.ram_base + linux.initrd_offset
     tree = boards.device_tree(
         board,

@@ -14,7 +14,7 @@ link = PostedLink(ShmLink(), hub, "client", slots, patience=10.0)      # as any 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import islice
 
 from hypervisor.abi.messages import BadMessage
@@ -28,34 +28,52 @@ UNANNOUNCED = MAIL_LIMIT // 2
 looked at next time either, so that the verdict does not depend on when the hub was looked at."""
 ROUND_MS = 20
 """How long one look at the hub lasts at most. A longer one, as of a monitor that was stopped itself, counts as two."""
+LOOKS_ASLEEP = 25
+"""Looks in a row, half a second, at which every thread of the cell sleeps and nothing has come: what is not on its way never will
+be. An honest cell has given its letter to a thread that sends it at once; as long as that has work, it does not sleep."""
 
 _MS = 1_000_000
 
 
-class PostedLink:
-    """`link` to the cell `name`, with the bytes of `slots` over the hub. `patience`: seconds for an announced letter to come."""
+def _cannot_tell() -> bool:
+    """For a cell on another host."""
+    return False
 
-    def __init__(self, link: Link, hub: ZmqHub, name: str, slots: Collection[int], patience: float) -> None:
+
+class PostedLink:
+    """`link` to the cell `name`, with the bytes of `slots` over the hub. `patience`: seconds for an announced letter to come.
+    `asleep`: whether no thread of the cell has anything to do now, as far as this host can tell.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        hub: ZmqHub,
+        name: str,
+        slots: Collection[int],
+        patience: float,
+        asleep: Callable[[], bool] = _cannot_tell,
+    ) -> None:
         self._link, self._hub, self._name, self._slots = link, hub, name, frozenset(slots)
         self._patience_ns = int(patience * 1e9)
+        self._asleep = asleep
         self._asked: Exit | None = None
         self._deaf = False
 
     def resume(self, record: Resume) -> None:
         """See `Link`."""
-        if record.events and self._answers_by_post(record.value):
-            record = record._replace(events=tuple(self._send_ahead(record.seq, event) for event in record.events))
+        answer = record.events[0] if record.events else None
+        if answer is not None and answer.payload and self._answers_by_post(record.value, answer):
+            record = record._replace(events=(self._send_ahead(record.seq, answer), *record.events[1:]))
         self._link.resume(record)
 
-    def _answers_by_post(self, value: int) -> bool:
+    def _answers_by_post(self, value: int, event: Event) -> bool:
         asked = self._asked
-        if asked is None or asked.kind != ExitKind.HYPERCALL:
+        if asked is None or asked.kind != ExitKind.HYPERCALL or event.kind != EventKind.ANSWER:
             return False
         return comes_by_post(self._slots, asked.a0, asked.a1, value)
 
     def _send_ahead(self, seq: int, event: Event) -> Event:
-        if event.kind != EventKind.ANSWER or not event.payload:
-            return event
         try:
             self._hub.post(self._name, letter(seq, event.payload))
         except BlockingIOError:
@@ -91,7 +109,7 @@ class PostedLink:
     # ---- letters
 
     def _with_letter(self, record: Exit) -> Exit:
-        if record.kind != ExitKind.HYPERCALL or not record.data:
+        if not record.data or record.kind != ExitKind.HYPERCALL:
             return record
         if not goes_by_post(self._slots, record.a0, record.a1, record.a2):
             return record
@@ -105,15 +123,17 @@ class PostedLink:
 
     def _collect(self, seq: int) -> bytes:
         """Wait for the letter that goes with an exit; what lies in front of it is thrown away."""
-        waited = 0
+        waited = in_vain = 0
         while (data := self._find(seq)) is None:
             if self._hub.dead(self._name):
                 raise PeerDied
-            if waited > self._patience_ns:
+            if waited > self._patience_ns or in_vain > LOOKS_ASLEEP:
                 raise BadMessage("announced a message and did not send it")
             began = time.monotonic_ns()
             self._hub.pump(ROUND_MS)
-            waited += min(time.monotonic_ns() - began, 2 * ROUND_MS * _MS)
+            passed = time.monotonic_ns() - began
+            waited += min(passed, 2 * ROUND_MS * _MS)
+            in_vain = in_vain + 1 if passed >= ROUND_MS * _MS and self._asleep() else 0
         return data
 
     def _find(self, seq: int) -> bytes | None:

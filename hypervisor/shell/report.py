@@ -23,6 +23,7 @@ from hypervisor.shell.summary import (
 )
 from hypervisor.shell.topology import Topology
 from hypervisor.shell.topology.programs import DEBIAN
+from hypervisor.shell.topology.roots import PORT
 
 if TYPE_CHECKING:
     from hypervisor.api import Run
@@ -84,18 +85,19 @@ def _cell(cell: Cell, run: Run, time: int, power: Power) -> CellSummary:
 def describe_binaries(topology: Topology) -> Iterator[Binary]:
     """Every program of a topology with its hash; those from Debian with package and version."""
     for cell in topology.cells:
-        sources = {"kernel": (cell.source if cell.kind == "kernel" else None), "initrd": cell.initrd}
-        for key in ("image", "kernel", "initrd", "guest", "domain"):
+        sources = {"kernel": (cell.source if cell.kind == "kernel" else None), "initrd": cell.initrd, "root": cell.root}
+        for key in ("image", "kernel", "initrd", "guest", "domain", "root", *(f"files.{name}" for name in cell.files)):
             name = f"cells.{cell.group}.{key}"
             if name not in topology.hashes:
                 continue
-            yield _binary(name, topology.hashes[name], sources.get(key), topology)
+            port = PORT if key == "root" else DEBIAN.get(topology.board.cpu.architecture)
+            yield _binary(name, topology.hashes[name], sources.get(key), port)
 
 
-def _binary(name: str, sha256: str, source: str | None, topology: Topology) -> Binary:
+def _binary(name: str, sha256: str, source: str | None, port: str | None) -> Binary:
     if source is None or not source.startswith("debian:"):
         return Binary(name, sha256)
-    found = resolve(source, DEBIAN.get(topology.board.cpu.architecture) if source == "debian:busybox" else None)
+    found = resolve(source, port if source == "debian:busybox" else None)
     return Binary(name, sha256, found.package, found.version)
 
 

@@ -67,6 +67,27 @@ def test_a_picture_of_memory_that_is_not_the_owners_is_black(live: Live) -> None
     assert not any(picture.pixels)
 
 
+def stores_too_many(port: Any) -> None:
+    """Store-multiple in odd sizes, across the end of a device, and into its registers where there are none."""
+    flash, lcd = (port.boot["devices"][name] for name in ("flash0", "lcd0"))
+    for address, data, size in (
+        (flash["base"] + flash["size"] - 4, bytes(8), 4),
+        (flash["base"] + 1, bytes(1024), 4),
+        (flash["base"], bytes(1024), 1),
+        (lcd["base"], bytes(1024), 4),
+        (lcd["base"], bytes(7), 4),
+        (lcd["base"], bytes(8), 3),
+        (0x1234, bytes(8), 4),
+    ):
+        port.store_bytes(address, data, size)
+    port.print("still here")
+
+
+def test_store_multiple_reaches_no_further_than_stores(live: Live) -> None:
+    it = run(live, stores_too_many, "flash0", "lcd0")
+    assert it.console("criminal") == b"still here\n"
+
+
 def storm(port: Any) -> None:
     """Frames so short, and interrupts so often, that there is always one; never acknowledged, and again."""
     lcd = port.boot["devices"]["lcd0"]["base"]

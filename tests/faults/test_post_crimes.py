@@ -6,6 +6,7 @@ pong talk over a channel of theirs, and a friend who gets what the culprit sends
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from hypervisor.api import Run
 from hypervisor.core.cell import CellState
+from hypervisor.shell import flood
 from hypervisor.shell.cellhost import Patience
 from tests.support import post_crimes
 from tests.support.live import Live
@@ -20,8 +22,8 @@ from tests.support.live import Live
 pytestmark = pytest.mark.slow
 
 LINKS = ("shm", "zmq")
-PATIENCE = Patience(backstop=1.0, hello=60.0)
-"""In place of ten seconds."""
+PATIENCE = Patience(backstop=60.0, hello=60.0)
+"""Nothing here waits for that: what does not come is not waited for."""
 
 Court = Callable[..., Run]
 
@@ -84,6 +86,27 @@ def test_a_message_that_no_socket_takes_ends_the_connection_and_its_cell(court: 
         "protocol: announced a message and did not send it",
         "protocol: gave up its link",
     )
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_a_message_without_end_fills_the_memory_of_its_sender(court: Court, link: str) -> None:
+    before = flood.own_memory()
+    run = court(post_crimes.never_ends, link=link)
+    assert run.state("culprit") is CellState.FAILED
+    assert re.match("process ended: |guest fault: .* memory", run.cell("culprit").why), (
+        "which way is a matter of the host"
+    )
+    assert flood.own_memory() - before < 32 << 20
+
+
+def test_messages_of_too_many_parts_do_not_fill_the_monitors_memory(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flood, "LIMIT", 64 << 20)
+    before = flood.own_memory()
+    run = court(post_crimes.sends_huge_ones)
+    assert (run.state("culprit"), run.cell("culprit").why) == (CellState.FAILED, flood.FLOODS)
+    assert flood.own_memory() - before < 256 << 20
 
 
 @pytest.mark.parametrize("link", LINKS)

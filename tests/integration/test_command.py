@@ -125,6 +125,7 @@ WRONG_USE = {
     "run hello --for soon": '--for: "soon" is not a time; write for example "10ms", "2s", "250us" or "300cycles"',
     "run hello --pace 0": "--pace: must be more than 0, not 0 (1.0 is real time)",
     "run hello --remote helo": '--remote: no cell is called "helo"; did you mean hello?',
+    "run net --compare l4,xen --cable nic0=tcp://127.0.0.1:9": "--compare: does not go with --cable (leave one of them out)",
     "run hello --remote hello --listen foo://": "foo://: invalid argument",
     "boot debian:marvel": "debian:marvel: no such kernel; did you mean debian:marvell?",
     "boot mine": "mine: say with --board which board it is for (cellvisor boot --board beagle mine)",
@@ -264,6 +265,6 @@ def test_every_command_explains_itself(place: Path) -> None:
     commands = re.findall(r"^│ (\w+) ", done.stdout, re.MULTILINE)
     assert set(commands) == {
         *("run", "boot", "check", "cell", "list", "top", "console", "pause", "unpause", "kill", "restart", "trace"),
-        *("replay", "explain", "graph"),
+        *("replay", "explain", "graph", "exec"),
     }
     assert "cellvisor run ticker --for 5s --out runs/1" in cellvisor("run", "--help", place=place).stdout

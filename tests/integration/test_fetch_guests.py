@@ -66,6 +66,7 @@ def test_the_command_finds_everything_in_place_without_a_network() -> None:
         guest(name, architecture)
     guest("debian:busybox", "armel")
     guest("debian:busybox", "armhf")
+    guest("debian:bash")
     command = [sys.executable, "-m", "hypervisor.shell.guests", "--check", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert [row["name"] for row in json.loads(done.stdout)] == [
@@ -74,4 +75,5 @@ def test_the_command_finds_everything_in_place_without_a_network() -> None:
         "debian:armmp",
         "debian:busybox",
         "debian:busybox",
+        "debian:bash",
     ]

@@ -42,7 +42,7 @@ def kill(run: Run, cell: str) -> None:
     os.kill(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("time", ["300ms", "1.05s"])
+@pytest.mark.parametrize("time", ["300ms", "1.02s"])
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_kill_9_of_the_driver_domain_in_the_middle_changes_no_byte(live: Live, flavour: str, time: str) -> None:
     run = launch(live, flavour)
@@ -68,7 +68,7 @@ def test_it_survives_one_death_after_another(live: Live, flavour: str) -> None:
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_client_that_dies_leaves_a_back_end_that_serves_the_next_one(live: Live, flavour: str) -> None:
     run = launch(live, flavour, "cells.client.on_crash=restart")
-    run.plan_kill("client", run.cycles("1.1s"))
+    run.plan_kill("client", run.cycles("1.02s"))
     finish(run)
     assert run.cell("client").account.restarts == 1
 

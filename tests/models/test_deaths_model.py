@@ -130,7 +130,7 @@ def story(bench: Bench) -> tuple[str, dict[str, bytes], list[tuple[CellState, st
     return bench.trace.digest(), bench.output, [(cell.state, cell.why) for cell in bench.monitor.cells]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(board=boards, turn=st.integers(1, 80), late=st.integers(0, 12), which=st.integers(0, 3))
 def test_a_death_and_a_planned_one_leave_the_same_trace(board: Board, turn: int, late: int, which: int) -> None:
     victim = f"c{which % len(board.scripts)}"
@@ -170,7 +170,7 @@ class Operator:
         return came
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     board=boards,
     turn=st.integers(1, 80),

@@ -208,5 +208,5 @@ class MemoryMachine(RuleBasedStateMachine):
             assert frames.account(name).now == (fresh + ram) * PAGE
 
 
-MemoryMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+MemoryMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 TestMemory = MemoryMachine.TestCase

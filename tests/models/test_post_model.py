@@ -23,14 +23,14 @@ Burst = list[tuple[str, int]]
 
 
 def letters(seq: int, burst: Burst) -> list[bytes]:
-    return [letter(seq + at, b"%d" % seq) if kind == "good" else b"\xc1" for kind, at in burst]
+    return [letter(seq + at, b"%d" % seq * 100) if kind == "good" else b"\xc1" for kind, at in burst]
 
 
 def live(life: list[tuple[Burst, bool, Burst]], arrivals: list[int]) -> list[object]:
     """What the monitor sees of each exit, up to the verdict; `arrivals`: how many letters arrive before it looks."""
     with pytest.MonkeyPatch.context() as patch:
         hub = FakeHub()
-        exits = [call(seq, data=announce(b"%d" % seq)) for seq in range(1, len(life) + 1)]
+        exits = [call(seq, data=announce(b"%d" % seq * 100)) for seq in range(1, len(life) + 1)]
         link, _ = posted_link(patch, hub, exits)
         seen: list[object] = []
         for seq, ((before, honest, after), early) in enumerate(zip(life, arrivals, strict=True), start=1):

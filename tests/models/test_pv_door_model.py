@@ -107,5 +107,5 @@ class Checked(Door):
         kernel.exit = looked_at  # type: ignore[method-assign]
 
 
-Checked.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Checked.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestDoor = Checked.TestCase

@@ -67,5 +67,5 @@ class TimersMachine(RuleBasedStateMachine):
 
 @pytest.mark.slow
 def test_the_timer_queue_agrees_with_its_reference() -> None:
-    model = settings(max_examples=60, stateful_step_count=50, deadline=None, derandomize=True)
+    model = settings(max_examples=30, stateful_step_count=40, deadline=None, derandomize=True)
     run_state_machine_as_test(TimersMachine, settings=model)

@@ -64,7 +64,7 @@ def cases(draw: st.DrawFn) -> tuple[str, list[Op], dict[str, int]]:
     return model, draw(scripts(model)), made
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(cases())
 def test_every_access_is_counted_as_the_second_model_counts_it(case: tuple[str, list[Op], dict[str, int]]) -> None:
     model, script, tlbs = case
@@ -73,7 +73,7 @@ def test_every_access_is_counted_as_the_second_model_counts_it(case: tuple[str, 
     assert counts(bench) == expected(model, script, tlbs)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(cases())
 def test_results_are_those_without_and_a_larger_one_never_misses_more(
     case: tuple[str, list[Op], dict[str, int]],
@@ -93,7 +93,7 @@ def test_results_are_those_without_and_a_larger_one_never_misses_more(
     assert len(looked) == 1  # the real TLB misses the same
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(cases(), st.integers(0, 2**32))
 def test_slices_lost_code_and_moves_to_another_engine_leave_no_trace(
     case: tuple[str, list[Op], dict[str, int]], seed: int

@@ -57,6 +57,7 @@ class DriverPort:
         self.typed = b""
         self.accesses = 0
         self.kill_at = 0
+        self._shown: dict[int, bytearray] = {}
         self.resets = False
         """Whether devices are reset when their driver dies."""
         self.forget()
@@ -131,6 +132,21 @@ class DriverPort:
     def store(self, address: int, value: int, size: int = 4) -> None:
         device, offset = self._access(address)
         device.registers.write(offset, size, value)
+
+    def load_bytes(self, address: int, length: int) -> bytes:
+        """As a port whose cell sees the device's content as memory, if the device has such."""
+        number, offset = divmod(address - BASE, STEP)
+        device = self.devices[number][1]
+        if not getattr(device, "readable", False):
+            return b"".join(self.load(at).to_bytes(4, "little") for at in range(address, address + length, 4))
+        shown = self._shown.setdefault(number, bytearray(b"\xff" * device.size))
+        for at, content in device.take_changes():
+            shown[at : at + len(content)] = content
+        return bytes(shown[offset : offset + length])
+
+    def store_bytes(self, address: int, data: bytes, size: int = 4) -> None:
+        device, offset = self._access(address)
+        device.registers.write_many(offset, size, data)
 
     def wait_irq(self, until: int = NEVER) -> int | None:
         while not any(self.levels.values()):

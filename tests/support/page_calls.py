@@ -63,5 +63,5 @@ def _drop(monitor: Monitor, cell: Cell, record: Exit) -> int:
 @pytest.fixture
 def pages_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The flavour okl4 is this one meanwhile."""
-    monkeypatch.setitem(FLAVOURS, "okl4", replace(FLAVOURS["okl4"], mechanism=PageCalls))
+    monkeypatch.setitem(FLAVOURS, "okl4", replace(FLAVOURS["okl4"], mechanism="tests.support.page_calls:PageCalls"))
     yield

@@ -89,7 +89,7 @@ def call(seq: int, number: int = Hypercall.CHANNEL_SEND, *, slot: int = 1, data:
 
 
 def posted_link(
-    monkeypatch: pytest.MonkeyPatch, hub: FakeHub, exits: Iterable[Exit]
+    monkeypatch: pytest.MonkeyPatch, hub: FakeHub, exits: Iterable[Exit], **more: Any
 ) -> tuple[post.PostedLink, FakeLink]:
     """The monitor's end, with the hub's idea of time."""
 
@@ -101,4 +101,4 @@ def posted_link(
     monkeypatch.setattr(post, "time", Clock)
     link = FakeLink(exits)
     stand_in: Any = hub
-    return post.PostedLink(link, stand_in, "cell", {1}, patience=1.0), link
+    return post.PostedLink(link, stand_in, "cell", {1}, patience=1.0, **more), link

@@ -6,6 +6,7 @@ Each has one channel, to `friend`, and begins with an honest message.
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Any
 
 from cells.port import Port, RefusedError
@@ -16,6 +17,8 @@ from hypervisor.abi.records import ExitKind
 
 HELLO = b"hello" * 20
 SLOT = 1
+SNDMORE = 2
+"""Of zmq: another part follows."""
 
 
 class Raw:
@@ -127,6 +130,23 @@ def mutters(port: Port) -> None:
     for _ in range(3):
         port.connections.channels["friend"].send(HELLO)
     port.print("all sent")
+
+
+def never_ends(port: Port) -> None:
+    """Parts of one message without end. libzmq keeps them where they are made until the last one is there."""
+    socket = Raw(port).socket._socket
+    while True:
+        socket.send(bytes(8000), SNDMORE)
+
+
+def sends_huge_ones(port: Port) -> None:
+    """Messages of thousands of parts, each gone before the next one is made: they lie with who does not read them."""
+    socket = Raw(port).socket._socket
+    while True:
+        for _ in range(1000):
+            socket.send(bytes(8000), SNDMORE)
+        socket.send(b"")
+        time.sleep(0.05)
 
 
 def does_not_read(port: Port) -> None:

@@ -8,7 +8,7 @@ state = kernel.trap(Trap.SWI, 0)                  # by whoever runs, where the l
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypervisor.abi.memory import PAGE
 from hypervisor.abi.pv import (
@@ -65,9 +65,11 @@ class State(NamedTuple):
 class PvLab(XenLab):
     """A domain `kernel` whose kernel is paravirtual, and one `other` that is not."""
 
-    def __init__(self, layout: TableFormat = TableFormat.MODERN, *, on_crash: str = "destroy") -> None:
+    def __init__(
+        self, layout: TableFormat = TableFormat.MODERN, *, on_crash: str = "destroy", **wiring: dict[int, Any]
+    ) -> None:
         params = {"kernel": {"on_crash": on_crash}, "dom0": {"on_crash": on_crash}}
-        super().__init__("dom0", "kernel", "other", paravirtual={1: layout}, params=params)
+        super().__init__("dom0", "kernel", "other", paravirtual={1: layout}, params=params, wiring=wiring)
         self.kernel = PvKernel(self, self.guests["kernel"])
 
     @property

@@ -14,7 +14,7 @@ from dataclasses import replace
 from cells.port import Port
 from hypervisor import launch
 from hypervisor.flavours import FLAVOURS
-from tests.support.page_calls import MAP, SHARE, PageCalls
+from tests.support.page_calls import MAP, SHARE
 
 
 def front(port: Port) -> None:
@@ -31,7 +31,7 @@ def back(port: Port) -> None:
 
 def main() -> None:
     """Run for a moment, then wait to be ended."""
-    FLAVOURS["okl4"] = replace(FLAVOURS["okl4"], mechanism=PageCalls)  # type: ignore[index]
+    FLAVOURS["okl4"] = replace(FLAVOURS["okl4"], mechanism="tests.support.page_calls:PageCalls")
     cells = {"front": {"guest": "python"}, "back": {"guest": "python"}}
     topology = {"name": "test", "board": "arm926", "flavour": "okl4", "cells": cells}
     with launch(topology, guests={"front": front, "back": back}) as run:

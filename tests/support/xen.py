@@ -71,6 +71,7 @@ class XenLab:
         policy: str = "",
         paravirtual: dict[int, int] | None = None,
         params: dict[str, dict[str, Any]] | None = None,
+        wiring: dict[str, Any] | None = None,
     ) -> None:
         more = params or {}
         cells = [
@@ -83,7 +84,7 @@ class XenLab:
             costs=Costs(),
             frames=FrameTable(8 << 20, BASE),
             mechanism=XenHypervisor,
-            wiring=Wiring(tuple(channels), tuple(shared), policy=policy, paravirtual=paravirtual or {}),
+            wiring=Wiring(tuple(channels), tuple(shared), policy=policy, paravirtual=paravirtual or {}, **wiring or {}),
         )
         mechanism = self.monitor.mechanism
         assert isinstance(mechanism, XenHypervisor)

@@ -1,8 +1,9 @@
 """Driver of a NOR flash with the common flash interface and Intel's command set 3 or 1 (devices/nor_flash.py is the chip).
 
-Reading is loading. Programming goes through the chip's write buffer of 32 bytes; programming and erasing take time in which
-the chip shows its status only. A driver that dies leaves the chip wherever it was, perhaps waiting for the next cycle of a
-command: the first thing that a new one does is to lead it out of there without letting it program or erase anything.
+Reading is loading, or looking where the chip lies as memory. Programming goes through the chip's write buffer, as many bytes
+at a time as its query table says; programming and erasing take time in which the chip shows its status only. A driver that
+dies leaves the chip wherever it was, perhaps waiting for the next cycle of a command: the first thing that a new one does is
+to lead it out of there without letting it program or erase anything.
 
 ```python
 flash = NorFlash(port, base=0x2000_0000, line=5)
@@ -23,8 +24,10 @@ READY, FAILURES = 1 << 7, 0b0011_1010
 SIGNAL_ERASE = 1
 NOTHING = 0xFFFF
 """Programs no bit, confirms no command, and is "read array" to a chip that waits for none."""
-BUFFER = 32
-LONGEST_COMMAND = 2 + BUFFER // 2
+GRAIN = 32
+"""What is programmed starts and ends at multiples of this: the smallest write buffer that such a chip has."""
+LONGEST_COMMAND = 2 + 512
+"""Words of one: a buffer of 1 KiB is the largest that any chip of this family has (P30 in 65 nm, features of its datasheet)."""
 PATIENCE = 16
 """Times the typical time: the chip says that none of its operations takes longer."""
 
@@ -46,8 +49,7 @@ class NorFlash:
     def read(self, offset: int, length: int) -> bytes:
         """Content of the chip; whole words of four bytes."""
         self._to_array()
-        start = self._base + offset
-        return b"".join([self._port.load(start + at).to_bytes(4, "little") for at in range(0, length, 4)])
+        return self._port.load_bytes(self._base + offset, length)
 
     def program(self, offset: int, data: bytes) -> None:
         """Clear bits. `offset` and the length are multiples of 32 bytes.
@@ -55,10 +57,13 @@ class NorFlash:
         Raises:
             DeviceError: the chip could not.
         """
-        for at in range(0, len(data), BUFFER):
-            part = data[at : at + BUFFER]
-            if part != b"\xff" * BUFFER:
-                self._program_buffer(offset + at, part)
+        end = offset + len(data)
+        while offset < end:
+            border = min((offset // self.buffer + 1) * self.buffer, end)
+            part, data = data[: border - offset], data[border - offset :]
+            if part.strip(b"\xff"):
+                self._program_buffer(offset, part)
+            offset = border
 
     def erase(self, block: int) -> None:
         """Set all bits of a block.
@@ -73,10 +78,9 @@ class NorFlash:
         until = self._port.now + PATIENCE * self._erase_time
         line = self._port.wait_irq(until) if self._line is not None else None
         try:
-            self._finish(
-                offset, self._erase_time, f"erase block {block}"
-            )  # which writes to the chip: that lowers its line
+            self._finish(offset, self._erase_time, f"erase block {block}")
         finally:
+            self._to_array()  # any write lowers its line
             if line is not None:
                 self._port.end_irq(line)
 
@@ -93,8 +97,7 @@ class NorFlash:
     def _recover(self) -> None:
         """Out of whatever command a predecessor died in: none is as long as this, and none does anything with it."""
         self._array = False
-        for _ in range(LONGEST_COMMAND):
-            self._command(0, NOTHING)
+        self._port.store_bytes(self._base, NOTHING.to_bytes(2, "little") * LONGEST_COMMAND, 2)
         deadline = self._port.now + self._port.cycles("16s")
         while not self._status() & READY:
             if self._port.now >= deadline:
@@ -116,19 +119,18 @@ class NorFlash:
         self.size = 1 << entry[0x17]
         self.block_size = (entry[0x1F] | entry[0x20] << 8) * 256
         self.blocks = self.size // self.block_size
+        self.buffer = 1 << entry[0x1A]
         microsecond = self._port.cycles("1us")
         self._buffer_time = (2 << entry[0x10]) * microsecond
         self._erase_time = (2 << entry[0x11]) * 1000 * microsecond
 
     def _program_buffer(self, offset: int, data: bytes) -> None:
         self._array = False
-        store, address = self._port.store, self._base + offset
         self._command(offset, WRITE_BUFFER)
-        if not self._port.load(address, 2) & READY:
+        if not self._port.load(self._base + offset, 2) & READY:
             raise DeviceError("the write buffer is not free")
-        self._command(offset, BUFFER // 2 - 1)
-        for at in range(0, BUFFER, 4):
-            store(address + at, int.from_bytes(data[at : at + 4], "little"))
+        self._command(offset, len(data) // 2 - 1)
+        self._port.store_bytes(self._base + offset, data)
         self._command(offset, CONFIRM)
         self._port.sleep_until(self._port.now + self._buffer_time)
         self._finish(offset, self._buffer_time, f"program at {offset:#x}")
@@ -140,6 +142,6 @@ class NorFlash:
             if self._port.now >= deadline:
                 raise DeviceError(f"{what}: not ready in time")
             self._port.sleep_until(self._port.now + typical // 8)
-        self._command(0, CLEAR)
         if status & FAILURES:
+            self._command(0, CLEAR)
             raise DeviceError(f"{what}: status {status:#04x}")

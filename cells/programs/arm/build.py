@@ -25,7 +25,7 @@ TOOLCHAIN = "0.13.0"
 SOURCES = Path(__file__).parent
 IMAGES = SOURCES / "images"
 COMMON = (
-    *("start.S", "runtime.c", "hypercalls.c", "console.c", "interrupts.c", "timer.c", "vectors.c"),
+    *("start.S", "runtime.c", "hypercalls.c", "uart.c", "console.c", "interrupts.c", "timer.c", "vectors.c"),
     *("connections.c", "okl4.c", "l4.c", "xen.c", "xen_store.c", "xen_channel.c"),
 )
 PARAVIRTUAL = ("pv_start.S", "runtime.c", "pv.c", "pv_user.S")
@@ -55,7 +55,13 @@ class BuildError(Exception):
     """The tool chain is missing, is another version, or refused a source."""
 
 
-def _check_toolchain() -> None:
+def check_toolchain() -> None:
+    """The compiler is there, at the version that makes our bytes.
+
+    Raises:
+        BuildError: it is not.
+    """
+    """Raises BuildError unless the pinned version is installed."""
     try:
         found = version("ziglang")
     except PackageNotFoundError:
@@ -64,7 +70,7 @@ def _check_toolchain() -> None:
         raise BuildError(f"ziglang is {found}; the images are made with {TOOLCHAIN}")
 
 
-def _zig(arguments: list[str], work: Path) -> None:
+def zig(arguments: list[str], work: Path) -> None:
     """Run one tool of the package in `work`, where its caches go too; sources are named relative to it."""
     environment = {
         **os.environ,
@@ -86,7 +92,7 @@ def _zig(arguments: list[str], work: Path) -> None:
 def _compile(source: str, work: Path) -> str:
     """The object file of one source, by name."""
     made = Path(source).with_suffix(".o").name
-    _zig([*COMPILE, f"src/{source}", "-o", made], work)
+    zig([*COMPILE, f"src/{source}", "-o", made], work)
     return made
 
 
@@ -96,7 +102,7 @@ def build_all() -> dict[str, bytes]:
     Raises:
         BuildError: see there; the message is the compiler's.
     """
-    _check_toolchain()
+    check_toolchain()
     with tempfile.TemporaryDirectory(prefix="cellvisor-build-") as directory:
         work = Path(directory)
         (work / "src").symlink_to(SOURCES, target_is_directory=True)
@@ -111,12 +117,12 @@ def build_own(source: Path) -> bytes:
         BuildError: see there.
         OSError: there is no such file.
     """
-    _check_toolchain()
+    check_toolchain()
     with tempfile.TemporaryDirectory(prefix="cellvisor-build-") as directory:
         work = Path(directory)
         (work / "src").symlink_to(SOURCES, target_is_directory=True)
         (work / "own.c").write_bytes(source.read_bytes())
-        _zig([*COMPILE, "-Isrc", "own.c", "-o", "own.o"], work)
+        zig([*COMPILE, "-Isrc", "own.c", "-o", "own.o"], work)
         return _linked("own", [*(_compile(common, work) for common in COMMON), "own.o"], work)
 
 
@@ -127,7 +133,7 @@ def _image(name: str, common: list[str], work: Path) -> bytes:
 
 def _linked(name: str, objects: list[str], work: Path) -> bytes:
     """The image of these objects."""
-    _zig([*LINK, "-T", "src/image.ld", *objects, "-o", f"{name}.elf"], work)
+    zig([*LINK, "-T", "src/image.ld", *objects, "-o", f"{name}.elf"], work)
     image = (work / f"{name}.elf").read_bytes()
     if len(image) >= SIZE_LIMIT:
         raise BuildError(f"{name}.elf has {len(image)} bytes; the limit is {SIZE_LIMIT}")

@@ -34,6 +34,7 @@ void heartbeat(void);
 void report(u32 metric, u32 value);
 void shutdown(u32 status) __attribute__((noreturn));
 u64 hypercall_with(u32 number, u32 a1, u64 a2, u32 a3, const void *data, u32 length); /* `length` bytes go with it */
+#define HYPERCALL_DATA_LIMIT 1024                                                    /* more: STATUS_TOO_LONG, no call */
 u32 answer(void *to, u32 limit); /* the bytes that came with the last answer; how many there were */
 
 /* connections.c: how a cell talks to others; what a call means depends on info.flavour */
@@ -76,12 +77,19 @@ u32 xen_link_open(const struct connection *link);
 int xen_link_notify(const struct connection *link);
 void xen_wait(void);
 
+/* uart.c: as it is, a character at a time; uart_get: -1 if nothing was typed */
+void uart_start(void);
+void uart_put(char c);
+int uart_get(void);
+void uart_listen(void); /* interrupt when something was typed, until it is taken */
+
 /* console.c: %u decimal, %x eight hexadecimal digits, %s text, %c character */
 void console_start(void);
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* interrupts.c */
 void interrupts_start(void);            /* the timer's line is the only one that is let through */
+void interrupts_allow(u32 line);        /* and this one, from now on */
 u32 interrupts_claim(void);             /* 1: the timer's line is pending */
 void interrupts_done(void);             /* after the device was served */
 extern void (*timer_handler)(u32 late); /* called with IRQs masked; `late` in timer ticks */
@@ -91,8 +99,21 @@ void timer_start(u32 period);      /* in timer ticks */
 u32 timer_acknowledge(void);       /* timer ticks since the oldest due time that was not served */
 extern volatile u32 timer_skipped; /* due times that had no interrupt of their own because we came too late */
 
+/* alarm.c: a clock and one alarm, for who has no period. All in ticks of the timer; the clock's 32 bits wrap around */
+void alarm_start(void);
+u32 alarm_now(void);
+void alarm_set(u32 ticks); /* interrupt once, so many ticks from now */
+void alarm_quiet(void);    /* after its interrupt */
+
 /* vectors.c */
 void vectors_start(void);
+
+/* The frame of an address as we know it: what structures for a hypervisor hold. A kernel without privileges may have its RAM
+   elsewhere than it is physically. */
+static inline u32 frame_of(u32 address)
+{
+    return (info.virtual_base ? address - info.virtual_base + info.ram_base : address) / INFO_PAGE_SIZE;
+}
 
 static inline u32 load(u32 address) { return *(volatile u32 *)address; }
 static inline void store(u32 address, u32 value) { *(volatile u32 *)address = value; }

@@ -16,7 +16,7 @@ u64 hypercall_with(u32 number, u32 a1, u64 a2, u32 a3, const void *data, u32 len
 {
     const unsigned char *bytes = data;
     u32 page = info.hypercall_base, at = page + HYPERCALL_PAGE_DATA;
-    for (u32 i = 0; i < length; i++)
+    for (u32 i = 0; i < length && i < HYPERCALL_DATA_LIMIT; i++)
         *(volatile unsigned char *)(at + i) = bytes[i];
     store(page + HYPERCALL_PAGE_LENGTH, length);
     store(page + HYPERCALL_PAGE_ARG2_HIGH, (u32)(a2 >> 32));

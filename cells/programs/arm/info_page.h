@@ -41,6 +41,8 @@
 #define HYPERCALL_IRQ_UNMASK 0x7
 #define HYPERCALL_IRQ_ACK 0x8
 #define HYPERCALL_IRQ_EOI 0x9
+#define HYPERCALL_CONSOLE_WRITE 0xa
+#define HYPERCALL_CONSOLE_READ 0xb
 #define HYPERCALL_CAP_MINT 0x10
 #define HYPERCALL_CAP_MOVE 0x11
 #define HYPERCALL_CAP_REVOKE 0x12
@@ -148,7 +150,12 @@ struct info_page {
     unsigned connection_count;     /* 0x5c entries of `connections` */
     unsigned window_base;          /* 0x60 address at which pages of others may appear */
     unsigned window_size;          /* 0x64 bytes of that window */
-    unsigned reserved[38];
+    unsigned initrd_base;          /* 0x68 physical address of the initial RAM disk */
+    unsigned initrd_size;          /* 0x6c bytes of it, 0: there is none */
+    unsigned memory_end;           /* 0x70 physical: RAM from here on is the monitor's, for page tables; 0: as ram_size says */
+    unsigned virtual_base;         /* 0x74 virtual address at which a kernel without privileges finds ram_base; 0: the same */
+    unsigned uart_irq;             /* 0x78 number of the UART's line at the controller that ic_kind says */
+    unsigned reserved[33];
     char args[1792];
     struct connection connections[32];
 };

@@ -11,6 +11,7 @@ enum { PXA_PENDING = 0x00, PXA_MASK = 0x04, PXA_LEVEL = 0x08 };
 
 struct controller {
     void (*start)(u32 line);
+    void (*allow)(u32 line); /* one more, at the same controller */
     u32 (*claim)(u32 line);
     void (*done)(u32 line);
 };
@@ -24,10 +25,15 @@ static void start_nothing(u32 line) { (void)line; }
 
 static u32 claim_nothing(u32 line) { return line & 0; }
 
-static void start_gic(u32 line)
+static void allow_gic(u32 line)
 {
     store(info.ic_base + GICD_ITARGETSR + (line & ~3u), 0x01010101); /* to the first CPU */
     store(info.ic_base + GICD_ISENABLER + (line / 32) * 4, 1u << line % 32);
+}
+
+static void start_gic(u32 line)
+{
+    allow_gic(line);
     store(info.ic_base + GICD_CTLR, 1);
     store(info.ic_base2 + GICC_PMR, 0xf0);
     store(info.ic_base2 + GICC_CTLR, 1);
@@ -54,6 +60,15 @@ static void start_bcm(u32 line) { store(info.ic_base + bcm_enable(line), 1u << l
 
 static u32 claim_bcm(u32 line) { return load(info.ic_base + (line / 32) * 4) >> line % 32 & 1; }
 
+/* A bank of 32 lines has its registers 16 bytes behind those of the one before. */
+static void allow_orion(u32 line)
+{
+    u32 mask = info.ic_base + ORION_MASK + (line / 32) * 0x10;
+    store(mask, load(mask) | 1u << line % 32);
+    if (line >= 32)
+        store(info.ic_base + ORION_MASK, load(info.ic_base + ORION_MASK) | 1); /* the sum of the second bank */
+}
+
 static void start_orion(u32 line)
 {
     u32 first = line;
@@ -71,10 +86,12 @@ static u32 claim_orion(u32 line)
     return load(cause) >> line & 1;
 }
 
+static void allow_pl190(u32 line) { store(info.ic_base + VIC_ENABLE, 1u << line); }
+
 static void start_pl190(u32 line)
 {
     store(info.ic_base + VIC_SELECT, 0); /* IRQ, not FIQ */
-    store(info.ic_base + VIC_ENABLE, 1u << line);
+    allow_pl190(line);
 }
 
 static u32 claim_pl190(u32 line) { return load(info.ic_base + VIC_STATUS) >> line & 1; }
@@ -85,22 +102,26 @@ static void start_pxa(u32 line)
     store(info.ic_base + PXA_MASK, 1u << line);
 }
 
+static void allow_pxa(u32 line) { store(info.ic_base + PXA_MASK, load(info.ic_base + PXA_MASK) | 1u << line); }
+
 static u32 claim_pxa(u32 line) { return load(info.ic_base + PXA_PENDING) >> line & 1; }
 
 static const struct controller *controller(void)
 {
     static const struct controller table[] = {
-        [INTERRUPT_CONTROLLER_NONE] = {start_nothing, claim_nothing, done_nothing},
-        [INTERRUPT_CONTROLLER_GIC] = {start_gic, claim_gic, done_gic},
-        [INTERRUPT_CONTROLLER_BCM2835] = {start_bcm, claim_bcm, done_nothing},
-        [INTERRUPT_CONTROLLER_ORION] = {start_orion, claim_orion, done_nothing},
-        [INTERRUPT_CONTROLLER_PL190] = {start_pl190, claim_pl190, done_nothing},
-        [INTERRUPT_CONTROLLER_PXA] = {start_pxa, claim_pxa, done_nothing},
+        [INTERRUPT_CONTROLLER_NONE] = {start_nothing, start_nothing, claim_nothing, done_nothing},
+        [INTERRUPT_CONTROLLER_GIC] = {start_gic, allow_gic, claim_gic, done_gic},
+        [INTERRUPT_CONTROLLER_BCM2835] = {start_bcm, start_bcm, claim_bcm, done_nothing},
+        [INTERRUPT_CONTROLLER_ORION] = {start_orion, allow_orion, claim_orion, done_nothing},
+        [INTERRUPT_CONTROLLER_PL190] = {start_pl190, allow_pl190, claim_pl190, done_nothing},
+        [INTERRUPT_CONTROLLER_PXA] = {start_pxa, allow_pxa, claim_pxa, done_nothing},
     };
     return &table[info.ic_kind <= INTERRUPT_CONTROLLER_PXA ? info.ic_kind : INTERRUPT_CONTROLLER_NONE];
 }
 
 void interrupts_start(void) { controller()->start(info.timer_irq); }
+
+void interrupts_allow(u32 line) { controller()->allow(line); }
 
 u32 interrupts_claim(void) { return controller()->claim(info.timer_irq); }
 

@@ -3,7 +3,7 @@
    echo=1: answers instead of asking, until it is told that this is the end. */
 #include "guest.h"
 
-static unsigned char message[1024], reply[1024];
+static unsigned char message[2048], reply[2048]; /* longer than any message: what is too long is tried, too */
 
 static const char *peer(void)
 {

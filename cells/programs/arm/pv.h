@@ -38,8 +38,9 @@
 #define PV_USER_MODE 0x10
 #define PV_KERNEL_MODE 0x13
 #define PV_MODE_MASK 0x1f
+#define PV_BATCH_LIMIT 256
 
-#ifndef __ASSEMBLER__
+#if !defined __ASSEMBLER__ && !defined PV_NUMBERS_ONLY
 #include "guest.h"
 
 #pragma GCC visibility push(hidden)

@@ -14,7 +14,7 @@ int xen_call(u32 number, u32 operation, const void *argument, u32 count)
 static u32 place(u32 space)
 {
     u32 page = take_pages(1);
-    struct xen_physmap where = {XEN_SELF, 0, space, 0, page / 4096};
+    struct xen_physmap where = {XEN_SELF, 0, space, 0, frame_of(page)};
     xen_call(XEN_MEMORY, XEN_ADD_TO_PHYSMAP, &where, 1);
     return page;
 }
@@ -72,7 +72,7 @@ u32 xen_give(u32 domain, u32 page, u32 flags)
         return 0;
     volatile struct xen_grant *entry = xen_entry(next_grant);
     entry->domain = (u16)domain;
-    entry->frame = page / 4096;
+    entry->frame = frame_of(page);
     entry->flags = (u16)(XEN_PERMIT | flags); /* makes it valid, so it comes last */
     return next_grant++;
 }

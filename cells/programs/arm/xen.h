@@ -86,6 +86,11 @@ int xen_store_watch(const char *path, const char *token);
 u32 xen_store_events(void); /* watches that have fired since the last time; how many */
 u32 xen_store_error(void);  /* why the store has given up the ring; 0: it has not */
 
+/* xen_channel.c, for who must not wait: carries handshakes on; whether the other end is there, and how often it came. */
+u32 xen_link_poll(const struct connection *link, u32 *generation);
+u32 xen_link_pages(const struct connection *link); /* address, 0: refused */
+u32 xen_happened(void); /* whether events have been taken since the last time */
+
 u32 xen_channel_ring(const struct connection *to); /* the partner's ring in our window, 0: none; for who writes into it himself */
 int xen_channel_ring_bell(const struct connection *to);
 

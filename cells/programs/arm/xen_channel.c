@@ -12,6 +12,7 @@ enum { DEVICES = 4, PATH = 96, BACK_PAGES = 17 };
 struct device {
     const struct connection *at;
     u32 state, other_state, port;
+    u32 generation;              /* how often both were connected */
     u32 pages, count;            /* what is granted to the other end */
     u32 references[BACK_PAGES];  /* 0: not yet */
     u32 theirs, handle;          /* its ring in our window, 0: none */
@@ -69,6 +70,7 @@ static void say(struct device *device, const char *name, u32 number)
 static void go(struct device *device, u32 state)
 {
     device->state = state;
+    device->generation += state == CONNECTED;
     say(device, "state", state);
 }
 
@@ -180,6 +182,13 @@ static void progress(void)
         for (u32 i = 0; i < device_count; i++)
             look(&devices[i]);
     }
+}
+
+u32 xen_happened(void)
+{
+    u32 before = happened;
+    happened = 0;
+    return before;
 }
 
 void xen_wait(void)
@@ -368,6 +377,22 @@ u32 xen_link_open(const struct connection *link)
     struct device *device = device_of(link);
     while (device && device->state != CONNECTED)
         xen_wait();
+    return device ? device->pages : 0;
+}
+
+u32 xen_link_poll(const struct connection *link, u32 *generation)
+{
+    struct device *device = device_of(link);
+    if (!device)
+        return 0;
+    progress();
+    *generation = device->generation;
+    return device->state == CONNECTED;
+}
+
+u32 xen_link_pages(const struct connection *link)
+{
+    struct device *device = device_of(link);
     return device ? device->pages : 0;
 }
 

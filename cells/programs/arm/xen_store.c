@@ -21,7 +21,7 @@ void xen_store_start(void)
 {
     struct xen_param frame = {XEN_SELF, 0, XEN_STORE_FRAME, 0}, event = {XEN_SELF, 0, XEN_STORE_PORT, 0};
     xen_store_page = take_pages(1);
-    frame.value = xen_store_page / 4096;
+    frame.value = frame_of(xen_store_page);
     xen_call(XEN_HVM, XEN_SET_PARAM, &frame, 1);
     xen_call(XEN_HVM, XEN_GET_PARAM, &event, 1);
     xen_store_port = *(volatile u32 *)&event.value;

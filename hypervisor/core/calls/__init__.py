@@ -29,4 +29,6 @@ CALLS: dict[int, Handler] = {
     Hypercall.IRQ_UNMASK: irq.unmask,
     Hypercall.IRQ_ACK: irq.ack,
     Hypercall.IRQ_EOI: irq.eoi,
+    Hypercall.CONSOLE_WRITE: basic.console_write,
+    Hypercall.CONSOLE_READ: basic.console_read,
 }

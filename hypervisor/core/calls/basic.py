@@ -1,12 +1,13 @@
-"""Hypercalls about the caller itself: time, life, figures."""
+"""Hypercalls about the caller itself: time, life, figures, and the console of a kernel that has no UART."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hypervisor.abi.hypercalls import Metric
-from hypervisor.abi.records import Exit
+from hypervisor.abi.records import DATA_LIMIT, Exit
 from hypervisor.abi.status import Status, from_word
+from hypervisor.core import effects as do
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused
 from hypervisor.core.lives import expect_heartbeat
@@ -64,3 +65,20 @@ def _metric_name(record: Exit) -> str:
     if record.a1 or not 0 < len(name) <= NAME_LIMIT or not name.isprintable():
         raise Refused(Status.BAD_ARGUMENT, "a metric has a known number, or number 0 and a printable name")
     return name
+
+
+def console_write(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """CONSOLE_WRITE: what goes with the call appears on the cell's console."""
+    cell.account.output += len(record.data)
+    monitor.emit(do.ShowOutput(cell.index, record.data))
+    return Status.OK
+
+
+def console_read(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """CONSOLE_READ: what was typed, oldest first; a record carries only so much."""
+    size = min(record.a1, DATA_LIMIT)
+    typed = bytes(cell.typed[:size])
+    del cell.typed[:size]
+    if typed:
+        monitor.reply(cell, typed)
+    return len(typed)

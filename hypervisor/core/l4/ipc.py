@@ -24,7 +24,7 @@ from hypervisor.core.cell import Cell
 from hypervisor.core.errors import InvariantBroken, Refused, require_none
 from hypervisor.core.l4.notifications import Signals
 from hypervisor.core.l4.pages import Region
-from hypervisor.core.l4.waits import EXCEPTIONS, Phase, Source, Thread, Wait, circle, rank
+from hypervisor.core.l4.waits import EXCEPTIONS, READY, RECEIVE, SEND, Phase, Source, Thread, Wait, circle, rank
 
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
@@ -47,6 +47,7 @@ class Rendezvous:
         self._authority = authority
         self._signals = signals
         self._transfer = transfer
+        self._names = {cell.index: cell.name for cell in monitor.cells}
         self._callers: dict[int, Wait] = {}
         self._up: set[int] = set()
         self._serial = 0
@@ -132,11 +133,11 @@ class Rendezvous:
             raise Refused(Status.PEER_GONE, f"{partner.name} is gone")
         if not timeout:
             raise Refused(Status.TIMEOUT, f"{partner.name} does not wait for this")
-        self._block(wait, Phase.SEND, timeout)
+        self._block(wait, SEND, timeout)
         return False
 
     def _ready(self, receiver: Wait) -> bool:
-        return receiver.phase is Phase.RECEIVE and receiver.alive(self.monitor.now)
+        return receiver.phase is RECEIVE and receiver.alive(self.monitor.now)
 
     def _deliver(self, sender: Wait, receiver: Wait, served: Cell) -> None:
         """The message passes. Raises `Refused`, and nothing has happened, if its items cannot."""
@@ -173,7 +174,7 @@ class Rendezvous:
             raise Refused(Status.PEER_GONE, f"{self.monitor.cells[wait.source.cell].name} is gone")
         if wait.source in (ANY, INTERRUPT) and _has_news(wait.cell):
             return NIL  # it goes with the answer
-        self._block(wait, Phase.RECEIVE, wait.receive_timeout)
+        self._block(wait, RECEIVE, wait.receive_timeout)
         return 0
 
     def _take(self, wait: Wait, served: Cell) -> int | None:
@@ -199,12 +200,12 @@ class Rendezvous:
 
     def _first_sender(self, wait: Wait) -> Wait | None:
         now = self.monitor.now
-        waiting = [w for w in self.waits.values() if w.phase is Phase.SEND and w.alive(now) and wait.takes(w)]
+        waiting = [w for w in self.waits.values() if w.phase is SEND and w.alive(now) and wait.takes(w)]
         return min(waiting, key=rank, default=None)
 
     def _go_on(self, sender: Wait, served: Cell) -> None:
         """A sender that waited has been heard: it is done, or waits for the answer."""
-        sender.phase = Phase.READY
+        sender.phase = READY
         if sender.source == NIL:
             self.forget(sender)
             self.monitor.answer(sender.cell, Status.OK)
@@ -215,7 +216,7 @@ class Rendezvous:
                 self.forget(sender)
                 self.monitor.answer(sender.cell, NIL)
             else:
-                self._block(sender, Phase.RECEIVE, sender.receive_timeout)
+                self._block(sender, RECEIVE, sender.receive_timeout)
 
     # ---- waiting and its ends
 
@@ -225,10 +226,10 @@ class Rendezvous:
         wait.phase, wait.since, wait.until = phase, now, min(now + timeout, NEVER)
         self.waits[cell.index] = wait
         self._look_for_deadlock(wait)
-        status = Status.TIMEOUT if phase is Phase.SEND else Status.EMPTY
+        status = Status.TIMEOUT if phase is SEND else Status.EMPTY
         interrupted = (lambda: self._end(wait, NIL)) if wait.open else None
         monitor.suspend(cell, f"ipc {phase}", wait.until, lambda: self._end(wait, status), interrupted)
-        monitor.note("wait", cell, cause=wait.story(self._names()))
+        monitor.note("wait", cell, cause=wait.story(self._names))
 
     def _end(self, wait: Wait, value: int) -> int:
         """The vCPU goes on without a partner."""
@@ -258,7 +259,7 @@ class Rendezvous:
         found = circle(self.waits, wait)
         if not found:
             return
-        story = "; ".join(member.story(self._names()) for member in found)
+        story = "; ".join(member.story(self._names) for member in found)
         if all(member.until >= NEVER for member in found):
             wait.until = wait.since + BACKSTOP
             story += f"; the backstop ends the last at {wait.until}"
@@ -296,7 +297,7 @@ class Rendezvous:
                 continue
             if wait.exception:
                 wait.message = wait.again
-                self._block(wait, Phase.SEND, NEVER)
+                self._block(wait, SEND, NEVER)
             else:
                 wait.broken(wait, Status.PEER_GONE, f"{cell.name} is gone")
 
@@ -310,12 +311,8 @@ class Rendezvous:
 
     def slot_of(self, cell: Cell, thread: Thread, kind: Kind = Kind.ENDPOINT) -> int:
         """The lowest slot by which a cell names a thread; STRANGER if it has none."""
-        slots = self._authority.listing(cell.index).items()
-        mine = (slot for slot, held in slots if held.kind is kind and held.target == thread)
-        return next(mine, l4.STRANGER)
-
-    def _names(self) -> dict[int, str]:
-        return {cell.index: cell.name for cell in self.monitor.cells}
+        slot = self._authority.find(cell.index, kind, thread)
+        return l4.STRANGER if slot is None else slot
 
     def check_invariants(self) -> None:
         """Every wait is that of a vCPU that waits in a call, and for somebody who may still come.
@@ -325,13 +322,13 @@ class Rendezvous:
         """
         problems = []
         for index, wait in self.waits.items():
-            if wait.cell.index != index or wait.phase is Phase.READY or wait.cell.vcpu.pending is None:
-                problems.append(f"ipc: {wait.story(self._names())}, but its vCPU does not wait")
-            if (wait.phase is Phase.SEND) != (wait.message is not None):
-                problems.append(f"ipc: {wait.story(self._names())} with message {wait.message}")
+            if wait.cell.index != index or wait.phase is READY or wait.cell.vcpu.pending is None:
+                problems.append(f"ipc: {wait.story(self._names)}, but its vCPU does not wait")
+            if (wait.phase is SEND) != (wait.message is not None):
+                problems.append(f"ipc: {wait.story(self._names)} with message {wait.message}")
             hopeless = wait.waits_for is not None and wait.waits_for not in self._up and not wait.exception
             if hopeless and wait.alive(self.monitor.now):
-                problems.append(f"ipc: {wait.story(self._names())}, which is gone")
+                problems.append(f"ipc: {wait.story(self._names)}, which is gone")
         require_none(problems)
 
 

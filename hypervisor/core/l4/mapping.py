@@ -85,11 +85,12 @@ class MappingDatabase:
             raise Refused(Status.BAD_ARGUMENT, "an item without the right to read")
         self._place(receiver, region, item.count)
         memory = self._monitor.memory
+        own = sender.params.ram - self._monitor.mechanism.reserved(sender)
         for number in _numbers(item):
             page = self._find(sender, number)
             if page is not None:
                 _check_page(page, item)
-            elif not memory.ram_base <= number * PAGE <= memory.ram_base + sender.params.ram - PAGE:
+            elif not memory.ram_base <= number * PAGE <= memory.ram_base + own - PAGE:
                 raise Refused(Status.BAD_ARGUMENT, f"{sender.name} has no page at {number * PAGE:#x}")
             elif item.kind is ItemKind.GRANT:
                 raise Refused(Status.WRONG_STATE, "a cell's own memory can be mapped, not granted away")

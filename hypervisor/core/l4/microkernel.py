@@ -3,7 +3,8 @@
 Theory: cells meet in a rendezvous (ipc.py). Memory goes from one to another as an item of a message (mapping.py); a page fault
 is a message to the pager (pager.py), an exit that nobody serves one to the virtual machine monitor that hosts the cell
 (exceptions.py), an interrupt one to the driver, a bell a word of bits (notifications.py). Capabilities name partners; they are
-given at boot and granted through messages.
+given at boot and granted through messages. A kernel that runs without privileges is a task beside those of its processes
+(door.py).
 
     monitor = Monitor(cells, policy, costs=..., frames=..., mechanism=Microkernel, wiring=wiring)
 """
@@ -23,8 +24,10 @@ from hypervisor.core import trust
 from hypervisor.core.calls import capabilities
 from hypervisor.core.capabilities import Authority, Kind, Right
 from hypervisor.core.cell import Cell, CellState
-from hypervisor.core.errors import InvariantBroken, Refused
+from hypervisor.core.errors import InvariantBroken, Refused, require_none
+from hypervisor.core.l4 import door_calls
 from hypervisor.core.l4.connections import Connections
+from hypervisor.core.l4.door import TaskDoor
 from hypervisor.core.l4.exceptions import Exceptions
 from hypervisor.core.l4.ipc import Rendezvous
 from hypervisor.core.l4.mapping import MappingDatabase
@@ -54,6 +57,7 @@ class Microkernel(Mechanism):
         self.mapping = MappingDatabase(monitor)
         self.ipc = Rendezvous(monitor, self.authority, self.signals, self._transfer)
         self.exceptions = Exceptions(monitor, wiring, self.ipc, self.mapping)
+        self.door = TaskDoor(monitor, wiring, self.signals, door_calls.CALLS)
 
     def calls(self) -> Mapping[int, Handler]:
         """IPC, what belongs to it, and notifications."""
@@ -71,10 +75,15 @@ class Microkernel(Mechanism):
         """Its channels, links, shared memory, pager and clients."""
         return self.connections.describe(cell.index)
 
+    def reserved(self, cell: Cell) -> int:
+        """For the tables of its tasks."""
+        return self.door.reserved(cell)
+
     # ---- lives
 
     def cell_ready(self, cell: Cell) -> None:
         """It has its capabilities; it and its partners learn who is there."""
+        self.door.born(cell)
         self.connections.equip(cell.index)
         self.ipc.arrive(cell)
         for other, slot, its_slot in self.connections.partners(cell.index):
@@ -86,6 +95,7 @@ class Microkernel(Mechanism):
 
     def cell_ended(self, cell: Cell) -> None:
         """Its partners' waits end, its capabilities and what was derived from them are gone."""
+        self.door.ended(cell)
         self.ipc.leave(cell)
         self.signals.forget(cell)
         doomed = self.mapping.cell_ended(cell)
@@ -202,6 +212,10 @@ class Microkernel(Mechanism):
         """To the cell's virtual machine monitor, if it has one."""
         return self.exceptions.tell_fault(cell, record)
 
+    def exception(self, cell: Cell, record: Exit) -> int:
+        """A thread of a cell whose kernel is a task."""
+        return self.door.exception(cell, record)
+
     def unserved(self, cell: Cell, record: Exit) -> bool:
         """Likewise."""
         return self.exceptions.serve(cell, record)
@@ -225,3 +239,4 @@ class Microkernel(Mechanism):
         self.authority.check_invariants()
         self.ipc.check_invariants()
         self.mapping.check_invariants()
+        require_none(self.door.problems())

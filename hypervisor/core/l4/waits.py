@@ -17,7 +17,7 @@ from typing import NamedTuple
 from hypervisor.abi.l4 import ANY, INTERRUPT, NIL, Message
 from hypervisor.abi.status import Status
 from hypervisor.abi.time import NEVER
-from hypervisor.core.cell import Cell, VcpuState
+from hypervisor.core.cell import BLOCKED, Cell
 from hypervisor.core.l4.pages import Region
 
 EXCEPTIONS = 0
@@ -37,6 +37,10 @@ class Phase(StrEnum):
     READY = "ready"
     SEND = "send"
     RECEIVE = "receive"
+
+
+READY, SEND, RECEIVE = Phase
+"""The same by name, as in cell.py."""
 
 
 Source = Thread | int
@@ -59,7 +63,7 @@ class Wait:
     receive_timeout: int
     complete: Callable[[Wait, int, Message], None]
     broken: Callable[[Wait, Status, str], None]
-    phase: Phase = Phase.READY
+    phase: Phase = READY
     since: int = 0
     until: int = NEVER
     exception: bool = False
@@ -71,14 +75,14 @@ class Wait:
     @property
     def open(self) -> bool:
         """In a receive phase that ends when anything happens."""
-        return self.phase is Phase.RECEIVE and self.source in (ANY, INTERRUPT)
+        return self.phase is RECEIVE and self.source in (ANY, INTERRUPT)
 
     @property
     def waits_for(self) -> int | None:
         """The cell without which it cannot go on."""
-        if self.phase is Phase.SEND and self.to is not None:
+        if self.phase is SEND and self.to is not None:
             return self.to.cell
-        if self.phase is Phase.RECEIVE and isinstance(self.source, Thread):
+        if self.phase is RECEIVE and isinstance(self.source, Thread):
             return self.source.cell
         return None
 
@@ -91,12 +95,12 @@ class Wait:
 
     def alive(self, now: int) -> bool:
         """Whether its vCPU still waits: one whose time is up has lost, though it may not have run yet."""
-        return self.cell.vcpu.state is VcpuState.BLOCKED and self.until >= now
+        return self.cell.vcpu.state is BLOCKED and self.until >= now
 
     def story(self, names: Mapping[int, str]) -> str:
         """What it does, for people."""
         partner = names.get(-1 if self.waits_for is None else self.waits_for, "anybody")
-        does = f"sends to {partner}" if self.phase is Phase.SEND else f"receives from {partner}"
+        does = f"sends to {partner}" if self.phase is SEND else f"receives from {partner}"
         end = "for ever" if self.until >= NEVER else f"until {self.until}"
         return f"{self.cell.name} {does} since {self.since} {end}"
 
@@ -112,7 +116,7 @@ def circle(waits: Mapping[int, Wait], start: Wait) -> list[Wait]:
     while True:
         partner = wait.waits_for
         following = None if partner is None else waits.get(partner)
-        if following is None or following.phase is Phase.READY:
+        if following is None or following.phase is READY:
             return []
         if following is start:
             return path

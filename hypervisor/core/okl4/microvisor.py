@@ -25,6 +25,7 @@ from hypervisor.core.cell import Cell
 from hypervisor.core.errors import InvariantBroken, Refused, require_none
 from hypervisor.core.mechanism import Handler, Mechanism, Reach
 from hypervisor.core.okl4.connections import Connection, Connections, End, Region
+from hypervisor.core.okl4.door import Door
 from hypervisor.core.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Microvisor(Mechanism):
         super().__init__(monitor, wiring)
         self.authority = Authority(static=True)
         self.connections = Connections(monitor, wiring, self.authority)
+        self.door = Door(monitor, wiring)
         self._up: set[int] = set()
         self._sealed = False
 
@@ -59,6 +61,16 @@ class Microvisor(Mechanism):
     def boot_info(self, cell: Cell) -> dict[str, Any]:
         """Its channels, links and shared memory, with slots and addresses."""
         return self.connections.describe(cell.index)
+
+    # ---- paravirtual kernels
+
+    def reserved(self, cell: Cell) -> int:
+        """What its virtual MMU takes."""
+        return self.door.reserved(cell)
+
+    def exception(self, cell: Cell, record: Exit) -> int:
+        """An exit of a paravirtual kernel or its processes."""
+        return self.door.exception(cell, record)
 
     # ---- lives
 
@@ -78,6 +90,7 @@ class Microvisor(Mechanism):
     def cell_ready(self, cell: Cell) -> None:
         """It and each partner that is up learn of one another. Its shared pages are there by themselves."""
         self.seal()
+        self.door.born(cell)
         self._up.add(cell.index)
         for connection in self.connections.of(cell.index):
             if connection.params.other(cell.index) in self._up:
@@ -86,6 +99,7 @@ class Microvisor(Mechanism):
 
     def cell_ended(self, cell: Cell) -> None:
         """Messages for it are dropped and accounted for; those that it sent stay. Partners learn that it is gone."""
+        self.door.ended(cell)
         self._up.discard(cell.index)
         for connection in self.connections.of(cell.index):
             if cell.index in connection.queues:
@@ -207,7 +221,7 @@ class Microvisor(Mechanism):
     def check_invariants(self) -> None:
         """Tables and queues are sound; nothing waits for a cell that has ended."""
         self.authority.check_invariants()
-        problems: list[str] = []
+        problems = self.door.problems()
         for connection in self.connections.all:
             for index, queue in connection.queues.items():
                 cell = self.monitor.cells[index]

@@ -51,6 +51,9 @@ class RankedPolicy(ABC):
         if slice_cycles <= 0:
             raise ValueError(f"a slice must be positive, not {slice_cycles} cycles")
         self._slice = slice_cycles
+        asked = (RankedPolicy.release, RankedPolicy.improves, RankedPolicy.limit)
+        self._changes = asked != (type(self).release, type(self).improves, type(self).limit)
+        """Whether ranks change by the passing of time; of many policies they do not."""
         self._vcpus: dict[int, VcpuParams] = {}
         self._turns: dict[int, Turn] = {}
         self._given: dict[int, Turn] = {}
@@ -116,10 +119,11 @@ class RankedPolicy(ABC):
 
     def charge(self, vcpu: int, core: int, start: int, end: int) -> None:
         """Take what it ran from its slice; who has none left goes to the tail."""
-        self._known(vcpu)
+        turn = self._turns.get(vcpu)
+        if turn is None:
+            self._known(vcpu)
         if end < start:
             raise InvariantBroken(f"policy: vCPU {vcpu} ran backwards on core {core}, from {start} to {end}")
-        turn = self._turns.get(vcpu)
         if turn is not None:
             turn.left -= end - start
             if turn.left <= self.grain:
@@ -135,24 +139,23 @@ class RankedPolicy(ABC):
 
     def pick(self, core: int, now: int, busy: frozenset[int]) -> Run | Idle:
         """The most urgent one that may use the core, the first in line among equals."""
-        best: tuple[int, int, int] | None = None
-        released = NEVER
+        best: tuple[int, int, VcpuParams, Turn] | None = None
+        again = NEVER
         for vcpu, turn in self._turns.items():
             params = self._vcpus[vcpu]
             if vcpu in busy or not params.may_use(core):
                 continue
             rank = self._rank(params, now)
-            if rank is None:
-                released = min(released, self.release(params, now))
-                continue
-            released = min(released, self.improves(params, now))
-            if best is None or (rank, turn.serial) < best[:2]:
-                best = rank, turn.serial, vcpu
+            # Who is released meanwhile, or rises, may be more urgent, so that is a time to look again too.
+            if self._changes:
+                again = min(again, (self.release if rank is None else self.improves)(params, now))
+            if rank is not None and (best is None or (rank, turn.serial) < best[:2]):
+                best = rank, turn.serial, params, turn
         if best is None:
-            return Idle(released)
-        chosen = best[2]
-        # Who is released meanwhile, or rises, may be more urgent, so that is a time to look again too.
-        return Run(chosen, min(now + self._turns[chosen].left, self.limit(self._vcpus[chosen], now), released))
+            return Idle(again)
+        _, _, chosen, turn = best
+        end = now + turn.left
+        return Run(chosen.vcpu, min(end, self.limit(chosen, now), again) if self._changes else end)
 
     def preempts(self, waker: int, running: int, core: int, now: int) -> bool:
         """A more urgent one preempts; an equal one waits for its turn."""
@@ -191,8 +194,10 @@ class RankedPolicy(ABC):
     def _rank(self, params: VcpuParams, now: int) -> int | None:
         """The rank, or that of the donor of the turn that it has or will wake with."""
         own = self.rank(params, now)
+        if own is None or not self.donates_rank:
+            return own
         turn = self._turns.get(params.vcpu) or self._given.get(params.vcpu)
-        if own is None or turn is None or turn.donor is None or not self.donates_rank:
+        if turn is None or turn.donor is None:
             return own
         given = self.rank(self._known(turn.donor), now)
         return own if given is None else min(own, given)

@@ -6,6 +6,8 @@ it asks for them to appear. System time is the board's virtual time in ns.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import EventKind
 from hypervisor.abi.time import NEVER
@@ -21,6 +23,8 @@ from hypervisor.abi.xen import (
     RUNSTATE,
     RUNSTATE_UPDATE_FLAG,
     SHUTDOWN,
+    SINGLESHOT,
+    SINGLESHOT_FUTURE,
     VCPU_INFO,
     VERSION,
     WALL,
@@ -36,11 +40,16 @@ from hypervisor.abi.xen import (
     ShutdownReason,
     VcpuOp,
     VersionOp,
+    Virq,
 )
 from hypervisor.core import effects as do
 from hypervisor.core.lives import again, fail, shut_down
 from hypervisor.core.xen.errors import XenError
 from hypervisor.core.xen.requests import Answer, Request
+
+if TYPE_CHECKING:
+    from hypervisor.core.xen.domains import Domain
+    from hypervisor.core.xen.hypervisor import XenHypervisor
 
 POLL_LIMIT = 128
 """Ports of one poll (public/sched.h allows as many)."""
@@ -157,8 +166,40 @@ def _runstate(request: Request) -> bytes:
 
 
 def nothing_to_stop(request: Request) -> int:
-    """The timers of the interface: ARM guests have their own."""
+    """There is no periodic timer: guests of today use the single-shot one, or their CPU's."""
     return 0
+
+
+def set_timer(request: Request) -> int:
+    """VIRQ_TIMER at a system time, once. A later call takes the place of an earlier one."""
+    time, flags = request.arguments.read(SINGLESHOT)
+    xen, domain = request.xen, request.domain
+    due = xen.cycles(time)
+    if flags & SINGLESHOT_FUTURE and due < xen.monitor.now:
+        raise XenError(Errno.ETIME, f"{time} ns have passed")
+    forget_timer(xen, domain)
+    if due < NEVER:
+        domain.timer = xen.monitor.alarms.at(due, lambda: _timer_due(xen, domain))
+        xen.monitor.heed_timers()
+    return 0
+
+
+def stop_timer(request: Request) -> int:
+    """No VIRQ_TIMER until it is set again."""
+    forget_timer(request.xen, request.domain)
+    return 0
+
+
+def forget_timer(xen: XenHypervisor, domain: Domain) -> None:
+    """What was set is due no more."""
+    if domain.timer is not None:
+        xen.monitor.alarms.cancel(domain.timer)
+        domain.timer = None
+
+
+def _timer_due(xen: XenHypervisor, domain: Domain) -> None:
+    domain.timer = None
+    xen.channels.raise_virq(domain, Virq.TIMER)
 
 
 def is_up(request: Request) -> int:
@@ -171,7 +212,8 @@ VCPU: dict[int, Answer] = {
     VcpuOp.GET_RUNSTATE_INFO: runstate,
     VcpuOp.REGISTER_RUNSTATE: register_runstate,
     VcpuOp.STOP_PERIODIC_TIMER: nothing_to_stop,
-    VcpuOp.STOP_SINGLESHOT_TIMER: nothing_to_stop,
+    VcpuOp.SET_SINGLESHOT_TIMER: set_timer,
+    VcpuOp.STOP_SINGLESHOT_TIMER: stop_timer,
     VcpuOp.REGISTER_VCPU_INFO: register_vcpu_info,
 }
 
@@ -305,7 +347,13 @@ def console_write(request: Request) -> int:
 
 def console_read(request: Request) -> int:
     """Bytes typed at it; how many."""
-    events, size = request.domain.cell.vcpu.events, min(request.second, CONSOLE_LIMIT)
+    kept, size = request.domain.cell.typed, min(request.second, CONSOLE_LIMIT)
+    if kept:
+        data = bytes(kept[:size])
+        request.arguments.write_bytes(0, data)
+        del kept[:size]
+        return len(data)
+    events = request.domain.cell.vcpu.events
     typed = next((event for event in events if event.kind == EventKind.CONSOLE), None)
     if typed is None:
         return 0

@@ -56,6 +56,7 @@ class Domain:
 
     Addresses are guest physical, in the domain's own memory. `early`: ports that became pending before there was a page to
     say so. `waits_for`: the ports of a `poll` in which it waits. `table_pages`: its page tables, if its kernel is paravirtual.
+    `timer`: its single-shot timer among the monitor's alarms.
     """
 
     cell: Cell
@@ -72,6 +73,7 @@ class Domain:
     handles: dict[int, Mapping] = field(default_factory=dict)
     next_handle: int = 1
     waits_for: frozenset[int] = frozenset()
+    timer: int | None = None
     table_pages: Callable[[], set[int]] = set
 
     @property

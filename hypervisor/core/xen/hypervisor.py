@@ -95,6 +95,10 @@ class XenHypervisor(Mechanism):
             else {}
         )
 
+    def reserved(self, cell: Cell) -> int:
+        """What the domain builder needs."""
+        return self.pv.reserved(cell)
+
     # ---- time
 
     def ns(self, cycles: int) -> int:
@@ -129,6 +133,7 @@ class XenHypervisor(Mechanism):
             return
         domain.alive = False
         self.pv.ended(domain)
+        domain_calls.forget_timer(self, domain)
         self.channels.domain_ended(domain)
         self.grants.domain_ended(domain)
         self._rings.pop(domain.domid, None)
@@ -207,6 +212,12 @@ class XenHypervisor(Mechanism):
         """A paravirtual vCPU left user mode."""
         return self.pv.exception(cell, record)
 
+    def typed(self, cell: Cell) -> None:
+        """The console's port is pending."""
+        domain = self.domains.of(cell)
+        if domain.alive:
+            self.channels.pend(domain, domain.params[Param.CONSOLE_EVTCHN])
+
     # ---- questions
 
     def reach(self) -> list[Reach]:
@@ -231,9 +242,15 @@ class XenHypervisor(Mechanism):
         )
 
     def check_invariants(self) -> None:
-        """Ports in pairs, pins as handles, nodes as counted."""
+        """Ports in pairs, pins as handles, nodes as counted, timers of the living."""
         self.access.check_invariants()
-        require_none([*self.channels.problems(), *self.grants.problems(), *self.store.problems(), *self.pv.problems()])
+        timers = [
+            f"xen: {each.name} is dead and has a timer"
+            for each in self.domains.all()
+            if each.timer is not None and not each.alive
+        ]
+        parts = (self.channels, self.grants, self.store, self.pv)
+        require_none([*timers, *(problem for part in parts for problem in part.problems())])
 
 
 class _RingPage:

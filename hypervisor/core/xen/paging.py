@@ -115,6 +115,8 @@ class PageTables:
         self.base: int | None = None
         self.stale = False
         """The TLB may know translations that are no more; whoever lets the CPU go on flushes it, and says so here."""
+        self._user_pages: int | None = None
+        self._tables: set[int] = set()
 
     # ---- what a guest asks for
 
@@ -134,6 +136,7 @@ class PageTables:
             raise XenError(Errno.EINVAL, f"{address:#x} is not pinned")
         pages = self._table_pages(frame.pinned, address)
         kind, frame.pinned = frame.pinned, FrameType.NONE
+        self._user_pages = None
         for page in pages:
             self._release(page, kind)
 
@@ -144,6 +147,7 @@ class PageTables:
             raise XenError(Errno.EINVAL, f"{address:#x} is no first-level table")
         self._acquire_all(self._table_pages(FrameType.L1, address), FrameType.L1)
         before, self.base, self.stale = self.base, address, True
+        self._user_pages = None
         self._leave(before)
 
     def update(self, at: int, value: int) -> None:
@@ -154,10 +158,11 @@ class PageTables:
             raise XenError(Errno.ENOSYS, f"no update of kind {at & 3}")
         if frame is None or frame.type not in (FrameType.L1, FrameType.L2):
             raise XenError(Errno.EINVAL, f"{at:#x} is in no page table")
-        entry = value if value & PRESENT else 0
+        entry = int(value) if value & PRESENT else 0
         if frame.type is FrameType.L1:
             self._check_slot(page, place // 4)
         self._acquire_target(frame.type, entry)
+        self._user_pages = None
         before = frame.entries.pop(place // 4, 0)
         if entry:
             frame.entries[place // 4] = entry
@@ -176,12 +181,11 @@ class PageTables:
 
     def is_table(self, address: int) -> bool:
         """Whether the page of an address is (part of) a page table: nobody but the monitor may write it."""
-        frame = self.frames.get(address & -PAGE)
-        return frame is not None and frame.type in (FrameType.L1, FrameType.L2)
+        return address & -PAGE in self._tables
 
     def table_pages(self) -> set[int]:
         """All of them."""
-        return {page for page in self.frames if self.is_table(page)}
+        return set(self._tables)
 
     def walk(self, virtual: int) -> Translation | None:
         """Where a virtual address leads in the address space in use."""
@@ -197,6 +201,12 @@ class PageTables:
             return None
         return Translation((lower & -PAGE) | virtual % PAGE, bool(lower & WRITE), bool(upper & USER))
 
+    def user_pages(self) -> int:
+        """How many pages the process in the address space in use has mapped."""
+        if self._user_pages is None:
+            self._user_pages = self._count_user_pages()
+        return self._user_pages
+
     def problems(self) -> list[str]:
         """What contradicts itself: counts that are not what the entries, pins and the base add up to."""
         uses, references = self._counted()
@@ -207,10 +217,19 @@ class PageTables:
             if others or count != frame.uses or references.get(page, 0) != frame.references:
                 seen = f"{count} uses, {references.get(page, 0)} references, also as {others}"
                 found.append(f"paging: frame {page:#x} is {frame}, found {seen}")
+        tables = {page for page, frame in self.frames.items() if frame.type in (FrameType.L1, FrameType.L2)}
+        if tables != self._tables:
+            found.append(f"paging: the tables are {sorted(tables)}, known are {sorted(self._tables)}")
         found += [
             f"paging: frame {page:#x} is referred to and not known" for page in references if page not in self.frames
         ]
         return found
+
+    def _count_user_pages(self) -> int:
+        first = [] if self.base is None else self._table_pages(FrameType.L1, self.base)
+        upper = [entry for page in first for entry in self.frames[page].entries.values()]
+        tables = {entry & -PAGE for entry in upper if entry & USER}
+        return sum(len(self.frames[table].entries) for table in tables)
 
     def _counted(self) -> tuple[dict[tuple[int, FrameType], int], dict[int, int]]:
         uses: dict[tuple[int, FrameType], int] = {}
@@ -290,6 +309,7 @@ class PageTables:
                 raise XenError(Errno.EBUSY, f"frame {page:#x} is in use as {frame.type.name}, not as {kind.name}")
             if kind is not FrameType.WRITABLE:
                 self._check_fit_for_table(page)
+                self._tables.add(page)
             frame.type = kind
         self.frames[page] = frame
         frame.references += 1
@@ -318,6 +338,7 @@ class PageTables:
         kind, frame.type = frame.type, FrameType.NONE
         if kind is FrameType.WRITABLE:
             return
+        self._tables.discard(page)
         entries, frame.entries = frame.entries, {}
         if entries:
             self._memory.clear(page)

@@ -117,13 +117,18 @@ def _unpin(own: PvDomain, address: int) -> None:
 
 
 def _new_base(own: PvDomain, address: int) -> None:
+    before = own.tables.base
     own.tables.new_base(address)
     own.step("page_table", base=address)
+    if own.translations and before != address:
+        own.translations.new_space()
 
 
 def _flush(own: PvDomain, address: int) -> None:
     own.tables.stale = True
     own.step("tlb_flush")
+    if own.translations:
+        own.translations.flushed()
 
 
 MMU: dict[int, Callable[[PvDomain, int], None]] = {

@@ -26,6 +26,7 @@ from hypervisor.abi.pv import (
 from hypervisor.abi.records import Exit
 from hypervisor.abi.status import Status
 from hypervisor.core.cell import Cell
+from hypervisor.core.deprivileged import Told, blame
 from hypervisor.core.errors import Refused
 from hypervisor.core.lives import fail
 from hypervisor.core.xen.domains import Domain
@@ -33,6 +34,7 @@ from hypervisor.core.xen.errors import XenError
 from hypervisor.core.xen.paging import FrameType, PageTables
 from hypervisor.core.xen.pv import Context, GuestCrashed, Mode, PvCpu, real_psr
 from hypervisor.core.xen.pv_memory import DomainFrames, VirtualMemory
+from hypervisor.core.xen.translation_costs import TranslationCosts
 
 if TYPE_CHECKING:
     from hypervisor.core.xen.hypervisor import XenHypervisor
@@ -75,22 +77,26 @@ class PvDomain:
         self.tables = PageTables(self._frames, layout)
         self.memory = VirtualMemory(xen.monitor, domain.cell, self.tables)
         self.cpu = PvCpu(self.step, self.memory)
+        params = xen.wiring.tlbs.get(domain.cell.index)
+        self.translations = TranslationCosts(params, self.step) if params else None
+        self.waits = False
+        """In a call; that it came back from it is known at its next exception only."""
 
     def step(self, operation: str, /, *, times: int = 1, **facts: int | str) -> None:
         """A step of the mechanism on behalf of this domain."""
         self.xen.monitor.step(self.domain.cell, operation, times=times, **facts)
 
     def build(self) -> int:
-        """What a domain builder does: an address space in which all memory of the domain is where it is physically, for the
+        """What a domain builder does: an address space in which all memory of the domain lies from its virtual base on, for the
         kernel alone; the tables themselves, in its last pages, read-only. The address of the first-level table.
 
         Raises:
             XenError: the memory is too small, or something lies where the tables go.
         """
         base, size = self.xen.monitor.frames.base, self.domain.cell.params.ram
-        l1 = (base + size - L1_SIZE) & -L1_SIZE
-        sections = range(base & -SECTION, base + size, SECTION)
-        l2 = l1 - -(-len(sections) * L2_SIZE // PAGE) * PAGE
+        up = self.xen.wiring.virtual_bases.get(self.domain.cell.index, base) - base
+        sections = _sections(base + up, size)
+        l2, l1 = table_places(base, size, len(sections))
         self.tables.pin(FrameType.L1, l1)
         for page in range(l2, l1, PAGE):
             self.tables.pin(FrameType.L2, page)
@@ -99,9 +105,20 @@ class PvDomain:
                 self.tables.update(l1 + section // SECTION * 4, l2 + number * L2_SIZE | Pte.PRESENT)
             for page in range(base, base + size, PAGE):
                 rights = Pte.PRESENT if self.tables.is_table(page) else Pte.PRESENT | Pte.WRITE
-                self.tables.update(l2 + (page - (base & -SECTION)) // PAGE * 4, page | rights)
+                self.tables.update(l2 + (page + up - sections.start) // PAGE * 4, page | rights)
         self.tables.new_base(l1)
         return l1
+
+
+def _sections(virtual: int, size: int) -> range:
+    """The virtual addresses of the MiB that memory of such a size lies in."""
+    return range(virtual & -SECTION, virtual + size, SECTION)
+
+
+def table_places(base: int, size: int, sections: int) -> tuple[int, int]:
+    """Where the domain builder puts the tables of a domain: second-level tables, then the first-level one, at the end."""
+    l1 = (base + size - L1_SIZE) & -L1_SIZE
+    return l1 - -(-sections * L2_SIZE // PAGE) * PAGE, l1
 
 
 PvCallHandler = Callable[[PvDomain, Entry, Exit], Context]
@@ -123,6 +140,14 @@ class PvDoor:
     def serves(self, cell: Cell) -> bool:
         """Whether the cell's kernel comes in here."""
         return cell.index in self._formats
+
+    def reserved(self, cell: Cell) -> int:
+        """Bytes at the end of a cell's memory that the domain builder fills with tables."""
+        if not self.serves(cell):
+            return 0
+        base, size = self._xen.monitor.frames.base, cell.params.ram
+        virtual = self._xen.wiring.virtual_bases.get(cell.index, base)
+        return base + size - table_places(base, size, len(_sections(virtual, size)))[0]
 
     def born(self, domain: Domain) -> None:
         """A domain begins a life; if it is one of ours, with nothing but an empty CPU."""
@@ -155,7 +180,10 @@ class PvDoor:
         try:
             self._serve(own, entry, record)
         except GuestCrashed as crash:
-            fail(self._xen.monitor, cell, f"guest fault: {crash}")
+            told = Told.unpack(record.data)
+            kernel = own.cpu.mode is Mode.KERNEL
+            why = blame(self._xen.monitor, cell, told.trap, told.registers) if kernel else ""
+            fail(self._xen.monitor, cell, f"guest fault: {crash}{why}")
         return Status.OK
 
     def problems(self) -> list[str]:
@@ -168,10 +196,16 @@ class PvDoor:
         if entry.trap is Trap.START:
             self._go_on(own, self._start(own, entry), "start")
             return
+        if own.waits:
+            own.waits = False
+            own.cpu.enter("return")
         own.cpu.leave(entry.trap)
+        if own.translations:
+            own.translations.into_hypervisor()
         if entry.trap is Trap.SWI and own.cpu.mode is Mode.KERNEL:
             context = self._hypercall(own, entry, record)
             if self.domains.get(own.domain.cell.index) is not own or own.domain.cell.vcpu.pending is not None:
+                own.waits = True
                 return  # it has ended, or waits in the call
             self._go_on(own, context, "return")
         elif entry.trap is Trap.IRQ:
@@ -212,6 +246,8 @@ class PvDoor:
             context, why = own.cpu.upcall(context, Trap.IRQ), "upcall"
         if why != "start":
             own.cpu.enter(why)
+        if own.translations:
+            own.translations.into_guest(own.tables.user_pages())
         flush, own.tables.stale = own.tables.stale, False
         core = (context.r0, context.r1, *context.rest, context.sp, context.lr, context.pc, real_psr(context.psr))
         words = (own.tables.base or 0, own.cpu.access, flush, *core)

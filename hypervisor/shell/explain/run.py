@@ -6,7 +6,7 @@ import json
 
 from hypervisor.api import launch
 from hypervisor.flavours import FLAVOURS
-from hypervisor.shell.explain.steps import Record, Step, between_marks, steps_of
+from hypervisor.shell.explain.steps import Record, Step, between_marks, counts_between, steps_of
 from hypervisor.shell.explain.stories import SUBJECTS, Story, find
 from hypervisor.shell.problems import InputError
 from hypervisor.shell.topology.problems import nearest
@@ -37,6 +37,18 @@ def explain(subject: str, flavour: str, *, times: int = 1) -> list[Step]:
     """
     description = story_of(subject, flavour).describe(times)
     return steps_of(between_marks(_records(description, flavour)), FLAVOURS[flavour].costs)
+
+
+def counted(subject: str, flavour: str, *, times: int = 1) -> dict[str, int]:
+    """What the CPU and the kernel of the story counted while it was done `times` times: all that is known where no monitor takes
+    part. What the marks themselves cost is left out, by another run without the thing itself.
+
+    Raises:
+        InputError: see `story_of`.
+    """
+    story = story_of(subject, flavour)
+    with_it, without = (counts_between(_records(story.describe(count), flavour)) for count in (times, 0))
+    return {name: with_it[name] - without[name] for name in with_it}
 
 
 def _records(description: dict[str, object], flavour: str) -> list[tuple[int, Record]]:

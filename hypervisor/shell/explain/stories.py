@@ -20,7 +20,7 @@ class Story:
     subject: str
     title: str
     describe: Callable[[int], dict[str, Any]]
-    fits: Callable[[Flavour], bool] = lambda flavour: flavour.most_cells != 1
+    fits: Callable[[Flavour], bool] = lambda flavour: not is_alone(flavour)
 
 
 def _topology(cells: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -41,18 +41,19 @@ def _hypercall(times: int) -> dict[str, Any]:
     return _topology({"guest": {"guest": f"{PROGRAMS}:hypercaller", "args": [times]}})
 
 
-def _interrupt(times: int) -> dict[str, Any]:
+def _driver(times: int) -> dict[str, Any]:
     timer = boards.load_board(BOARD).device("timer1")
     return _topology(
         {"driver": {"guest": f"{PROGRAMS}:driver", "args": [timer.base, 100, times], "devices": ["timer1"]}}
     )
 
 
-def _process(part: str) -> Callable[[int], dict[str, Any]]:
-    """A process of a paravirtual kernel does one thing again and again."""
+def _process(what: str) -> Callable[[int], dict[str, Any]]:
+    """A process of our kernel does one thing again and again."""
 
     def describe(times: int) -> dict[str, Any]:
-        return _topology({"kernel": {"image": "pv_demo", "paravirtual": True, "args": f"do={part} times={times}"}})
+        kernel = {"image": "wren", "initrd": "wren", "ram": "16MiB", "args": f"init=/bin/bench {what} {times}"}
+        return _topology({"kernel": kernel}) | {"for": "2s"}
 
     return describe
 
@@ -67,9 +68,14 @@ def _pager(times: int) -> dict[str, Any]:
     )
 
 
-def _has_pv(flavour: Flavour) -> bool:
-    """Kernels without privileges have a door."""
-    return flavour.has_pv
+def _has_kernel(flavour: Flavour) -> bool:
+    """Our kernel runs: without privileges by a door, or with all of them as the only cell."""
+    return flavour.has_pv or is_alone(flavour)
+
+
+def is_alone(flavour: Flavour) -> bool:
+    """The cell has the CPU for itself: no monitor takes part in what it does, so that there are no steps to be seen."""
+    return flavour.most_cells == 1
 
 
 def _has_pagers(flavour: Flavour) -> bool:
@@ -80,10 +86,13 @@ def _has_pagers(flavour: Flavour) -> bool:
 STORIES: tuple[Story, ...] = (
     Story("ipc", "A message from one cell to another, and the answer", _ipc),
     Story("hypercall", "A guest asks the monitor for the time", _hypercall),
-    Story("interrupt", "A timer interrupts the cell that owns it", _interrupt),
-    Story("syscall", "A user process calls its paravirtual kernel", _process("syscall"), _has_pv),
-    Story("pagefault", "A user process touches a page; its kernel asks for it", _process("pagefault"), _has_pv),
-    Story("pagefault", "A cell touches a page; its pager gives it", _pager, _has_pagers),
+    Story("driver", "A device interrupts the cell that owns it", _driver),
+    Story("syscall", "A user process calls its kernel", _process("null"), _has_kernel),
+    Story("pagefault", "A user process touches a page; its kernel gives it one", _process("page_fault"), _has_kernel),
+    Story("interrupt", "A user process sleeps; a timer interrupt wakes its kernel", _process("sleep"), _has_kernel),
+    Story("fork", "A user process forks; the child ends, and is waited for", _process("fork_exit"), _has_kernel),
+    Story("signal", "A user process sends itself a signal, and handles it", _process("signal"), _has_kernel),
+    Story("pager", "A cell touches a page; its pager gives it", _pager, _has_pagers),
 )
 SUBJECTS: tuple[str, ...] = tuple(dict.fromkeys(story.subject for story in STORIES))
 

@@ -1,4 +1,8 @@
-"""Steps as a drawing: a lane per cell and one for the monitor, time from top to bottom, an arrow or a box per step."""
+"""Steps as a drawing: a lane per cell and one for the monitor, time from top to bottom, an arrow or a box per step.
+
+A de-privileged guest has two lanes, its process and its kernel, and the monitor between them: whoever goes from one to the other
+passes it (the survey's Figs. 3, 5 and 6).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,13 @@ from collections.abc import Sequence
 from textwrap import shorten
 from xml.etree import ElementTree as Xml
 
+from hypervisor.shell.explain.sides import KERNEL, MONITOR, PROCESS
 from hypervisor.shell.explain.steps import Step
 
 LANE, ROW, TOP, LEFT = 210, 34, 92, 96
 """Pixels: distance of lanes, height of a step, where the first step and the first lane lie."""
 NOTE = 560
 """Room for the words beside the lanes."""
-MONITOR = "monitor"
 COLOURS = {
     "guest": "#7a8793",
     "hypercall": "#2b6cb0",
@@ -29,7 +33,7 @@ FONT = "font-family:Helvetica,Arial,sans-serif"
 
 def draw(title: str, steps: Sequence[Step]) -> str:
     """The drawing as SVG text."""
-    lanes = [MONITOR, *dict.fromkeys(step.cell for step in steps if step.cell)]
+    lanes = _lanes(steps)
     width = LEFT + LANE * (len(lanes) - 1) + NOTE
     height = TOP + ROW * len(steps) + 30
     svg = Xml.Element("svg", xmlns="http://www.w3.org/2000/svg", width=str(width), height=str(height), style=FONT)
@@ -45,12 +49,21 @@ def draw(title: str, steps: Sequence[Step]) -> str:
     return Xml.tostring(svg, encoding="unicode") + "\n"
 
 
+def _lanes(steps: Sequence[Step]) -> list[str]:
+    """From left to right."""
+    if any(step.side for step in steps):
+        return [PROCESS, MONITOR, KERNEL]
+    return [MONITOR, *dict.fromkeys(step.cell for step in steps if step.cell)]
+
+
 def _draw_step(svg: Xml.Element, at: dict[str, int], y: int, step: Step, words_at: int) -> None:
     colour = COLOURS.get(step.cause, OTHER)
-    here, there = at.get(step.cell, at[MONITOR]), at.get(step.other, at[MONITOR])
+    here, there = at.get(step.who, at[MONITOR]), at.get(step.other, at[MONITOR])
     if step.ran:
         _add(svg, "rect", x=here - 5, y=y - ROW // 2 - 4, width=10, height=ROW // 2, fill="#a0aec0", rx=2)
-    if step.cause in ("hypercall", "device_exit"):
+    if step.enters:
+        _arrow(svg, at[MONITOR], at[step.enters], y, colour)
+    elif step.side in (PROCESS, KERNEL) or step.cause in ("hypercall", "device_exit"):
         _arrow(svg, here, at[MONITOR], y, colour)
     elif step.cause == "world_switch":
         _arrow(svg, there, here, y, colour)
@@ -62,7 +75,7 @@ def _draw_step(svg: Xml.Element, at: dict[str, int], y: int, step: Step, words_a
         _add(svg, "circle", cx=at[MONITOR] if step.cycles else here, cy=y, r=5, fill=colour)
     cost = f"  [{step.cycles:,} cycles]" if step.cycles else ""
     ran = f"ran {step.ran:,}; " if step.ran else ""
-    line = f"#{step.serial}  {step.cell}: {ran}{step.what}"
+    line = f"#{step.serial}  {step.who}: {ran}{step.what}"
     _words(svg, words_at, y + 4, shorten(line, 84 - len(cost), placeholder="...") + cost, size=12, colour=colour)
 
 

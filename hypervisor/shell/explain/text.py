@@ -18,14 +18,14 @@ def show_steps(title: str, steps: Sequence[Step], console: Console) -> None:
     for heading, side in (
         ("record", "right"),
         ("at", "right"),
-        ("cell", "left"),
+        ("who" if any(step.side for step in steps) else "cell", "left"),
         ("step", "left"),
         ("cycles", "right"),
     ):
         table.add_column(heading, justify=side, no_wrap=heading != "step")  # type: ignore[arg-type]
     for step in steps:
         cost = f"{step.cycles:,}" if step.cycles else ""
-        table.add_row(str(step.serial), f"+{step.time - began:,}", step.cell, step.what, cost)
+        table.add_row(str(step.serial), f"+{step.time - began:,}", step.who, step.what, cost)
     console.print(table)
     console.print()
     sums = totals(steps)

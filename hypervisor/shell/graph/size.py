@@ -68,7 +68,7 @@ def _documentation(tree: ast.AST) -> Iterator[int]:
 
 def _mechanism(flavour: Flavour) -> str:
     """The package below the core that a flavour's mechanism lives in; "" if it has none of its own."""
-    module = flavour.mechanism.__module__.removeprefix(f"{CORE}.")
+    module = flavour.mechanism.partition(":")[0].removeprefix(f"{CORE}.")
     part = module.partition(".")[0]
     return part if files(CORE).joinpath(part).is_dir() else ""
 

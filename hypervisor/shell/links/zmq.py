@@ -16,7 +16,6 @@ from typing import Any
 
 import zmq
 from zmq.auth.base import Authenticator
-from zmq.utils.monitor import recv_monitor_message
 
 from hypervisor.abi.messages import BadMessage, pack, unpack
 from hypervisor.abi.post import POST
@@ -182,7 +181,7 @@ class ZmqHub:
         if self._router in ready:
             self._take_messages()
         if self._monitor in ready:
-            recv_monitor_message(self._monitor)
+            self._monitor.recv_multipart()
             self._feel = FEEL_TIMES
         if self._feel:
             self._feel -= 1

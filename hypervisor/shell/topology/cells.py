@@ -14,32 +14,36 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from boards import Board
+from cells.machine.notes import NO_NOTES
 from hypervisor.abi.info_page import ARGS_LIMIT
 from hypervisor.abi.time import parse_size, parse_time
-from hypervisor.shell.topology import programs, sources
+from hypervisor.shell.topology import programs, roots, sources
 from hypervisor.shell.topology.problems import Report
 from hypervisor.shell.topology.schema import Cell
 from hypervisor.shell.topology.spec import CellSpec, Kind
 
 KINDS = ("guest", "image", "kernel", "personality", "domain")
-LATER = {
-    "personality": "personalities are not part of this version (use guest, image, kernel or domain)",
-}
-"""Words that the file knows and this version does not run."""
+PERSONALITIES = ("linux",)
+"""Those of schema.PERSONALITIES that this version runs."""
 
 BELONGS = {
-    "initrd": ("kernel",),
+    "initrd": ("kernel", "image"),
     "append": ("kernel",),
     "args": ("guest", "image", "domain"),
     "preload": ("guest", "domain"),
     "emulated": ("image", "kernel"),
     "paravirtual": ("image",),
+    "tlb_lockdown": ("image",),
+    "page_tables": ("image",),
     "root": ("personality",),
     "run": ("personality",),
+    "env": ("personality",),
+    "files": ("personality",),
+    "terminal": ("personality",),
 }
 """Keys that mean something for some kinds of guest only."""
 
-DEFAULT_RAM = {"guest": "1MiB", "image": "1MiB", "kernel": "64MiB"}
+DEFAULT_RAM = {"guest": "1MiB", "image": "1MiB", "kernel": "64MiB", "personality": "32MiB"}
 KERNEL_RAM = 32 << 20
 """Below this a Debian kernel with its initramfs does not come up."""
 DRIVERS = "cells.domains"
@@ -52,7 +56,7 @@ _NAME = re.compile(r"[a-z0-9_]{1,32}")
 
 @dataclass(frozen=True)
 class Context:
-    """What judging a cell needs. `hashes` gathers the SHA-256 of every program by its key."""
+    """What judging a cell needs. `hashes` gathers the SHA-256 of every program by its key; `flavour` is that of the run."""
 
     report: Report
     board: Board | None
@@ -60,6 +64,7 @@ class Context:
     directory: Path | None
     guests: Mapping[str, Callable[..., Any]]
     hashes: dict[str, str] = field(default_factory=dict)
+    flavour: str = ""
 
     def cycles(self, key: str, text: str | None) -> int:
         """A time in cycles, 0 for none."""
@@ -92,6 +97,7 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
     path, initrd_path = _programs(at, kind, name, cell, context)
     known_kind = cast(Kind, kind if kind in DEFAULT_RAM else "guest")
     given = known_kind == "guest" and _passed(name, cell, context)
+    notes = programs.notes_of(path) if known_kind == "image" else NO_NOTES
     return CellSpec(
         name=name,
         group=name,
@@ -118,8 +124,35 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         domain=cell.domain or "",
         pager=cell.pager or "",
         emulated=cell.emulated,
-        paravirtual=cell.paravirtual,
+        tlb_lockdown=cell.tlb_lockdown,
+        page_tables=cell.page_tables,
+        paravirtual=cell.paravirtual or bool(notes.flavour),
+        notes=notes,
+        **_personality(at, cell, context),
     )
+
+
+def _personality(at: str, cell: Cell, context: Context) -> dict[str, Any]:
+    """What a personality starts with; nothing for other cells."""
+    if cell.personality is None:
+        return {}
+    if cell.personality not in PERSONALITIES:
+        why = f"{cell.personality} is not part of this version (use {' or '.join(PERSONALITIES)})"
+        context.report.add(f"{at}.personality", why)
+    if not cell.run and not context.report.spoiled(f"{at}.run"):
+        context.report.add(f"{at}.run", 'missing; say what to start, for example ["/bin/sh"]')
+    root = cell.root or sources.KERNEL
+    paths = {name: found(f"{at}.files.{name}", roots.find_file, text, context) for name, text in cell.files.items()}
+    present = {name: path for name, path in paths.items() if path is not None}
+    return {
+        "run": cell.run,
+        "env": cell.env,
+        "root": root,
+        "root_path": found(f"{at}.root", roots.find_root, root, context, roots.digest_of),
+        "terminal": cell.terminal,
+        "files": tuple(present),
+        "file_paths": tuple(present.values()),
+    }
 
 
 def _source(kind: Kind, cell: Cell) -> str:
@@ -133,9 +166,6 @@ def _kind(at: str, name: str, cell: Cell, context: Context) -> str:
     given = [kind for kind in KINDS if getattr(cell, kind) is not None]
     if _passed(name, cell, context) and "guest" not in given:
         given.append("guest")
-    for kind in given:
-        if kind in LATER:
-            report.add(f"{at}.{kind}", LATER[kind])
     if len(given) == 1:
         return given[0]
     if given:
@@ -159,7 +189,8 @@ def _programs(at: str, kind: str, name: str, cell: Cell, context: Context) -> tu
         return _driver(at, cell, context), None
     if kind == "image" and cell.image is not None:
         _check_args(at, cell, context.report)
-        return found(f"{at}.image", sources.find_image, cell.image, context), None
+        image = found(f"{at}.image", partial(sources.find_image, flavour=context.flavour), cell.image, context)
+        return image, found(f"{at}.initrd", sources.find_ramdisk, cell.initrd, context) if cell.initrd else None
     if kind == "kernel" and cell.kernel is not None:
         find = partial(programs.find_fetched, board=context.board)
         kernel = found(f"{at}.kernel", find, cell.kernel, context)
@@ -193,12 +224,18 @@ def _check_python(at: str, cell: Cell, context: Context) -> None:
         context.report.add(f"{at}.args", 'must be a list for a Python guest (write for example ["fast", 3])')
 
 
-def found(key: str, find: Callable[[str, Path | None], Path | None], text: str, context: Context) -> Path | None:
+def found(
+    key: str,
+    find: Callable[[str, Path | None], Path | None],
+    text: str,
+    context: Context,
+    digest: Callable[[Path], str] = sources.sha256,
+) -> Path | None:
     """What `find` makes of the text; its refusal becomes a problem, its file's hash part of the account."""
     try:
         path = find(text, context.directory)
         if path is not None:
-            context.hashes[key] = sources.sha256(path)
+            context.hashes[key] = digest(path)
     except ValueError as error:
         context.report.add(key, str(error))
         return None

@@ -12,9 +12,10 @@ from fractions import Fraction
 from itertools import combinations
 
 from boards import Board
+from hypervisor.abi.info_page import FlavourNumber
 from hypervisor.core.wiring import LINK_PAGES, Wiring
 from hypervisor.flavours import FLAVOURS
-from hypervisor.shell.topology import programs
+from hypervisor.shell.topology import programs, roots
 from hypervisor.shell.topology.cells import KERNEL_RAM
 from hypervisor.shell.topology.problems import Report, nearest
 from hypervisor.shell.topology.schema import PAGE, File
@@ -46,7 +47,7 @@ class Checked:
 
     def machines(self) -> list[CellSpec]:
         """Cells that run ARM code on the board's devices, one per table of the file."""
-        groups = {cell.group: cell for cell in self.cells if cell.kind != "guest"}
+        groups = {cell.group: cell for cell in self.cells if cell.kind not in ("guest", "personality")}
         return list(groups.values())
 
 
@@ -119,11 +120,36 @@ def check_paravirtual(it: Checked) -> None:
     flavour = FLAVOURS.get(it.flavour)
     for cell in it.cells:
         key = f"cells.{cell.group}.paravirtual"
-        if cell.paravirtual and flavour is not None and not flavour.has_pv:
+        made_for = FlavourNumber(cell.notes.flavour or 0).name.lower()
+        if cell.notes.flavour and made_for != it.flavour:
+            what = f"{cell.source} is a kernel for {made_for}, this run is under {it.flavour}"
+            it.report.add(f"cells.{cell.group}.image", f'{what} (choose flavour {made_for}, or image = "wren")')
+        elif cell.paravirtual and flavour is not None and not flavour.has_pv:
             able = " or ".join(name for name, other in FLAVOURS.items() if other.has_pv)
             it.report.add(key, f"{it.flavour} has no door for such kernels (choose flavour {able}, or remove the key)")
         if cell.paravirtual and (cell.devices or cell.emulated):
             it.report.add(key, "such a kernel cannot own devices (remove devices and emulated, or the key)")
+
+
+def check_tlb(it: Checked) -> None:
+    """What a cell says of its hypervisor's part of the TLB: under a flavour that shares it, of a kernel without privileges, and
+    no more than the CPU can lock.
+    """
+    flavour = FLAVOURS.get(it.flavour)
+    for cell in it.cells:
+        given = {"tlb_lockdown": cell.tlb_lockdown > 0, "page_tables": cell.page_tables != "shared"}
+        for key in (key for key, said in given.items() if said):
+            at = f"cells.{cell.group}.{key}"
+            if flavour is not None and not flavour.shares_tlb:
+                able = " or ".join(name for name, other in FLAVOURS.items() if other.shares_tlb)
+                it.report.add(at, f"{it.flavour} has no such choice (choose flavour {able}, or remove the key)")
+            elif not cell.paravirtual:
+                it.report.add(at, "belongs to a paravirtual kernel (remove the key)")
+        lockable = cell.tlb_lockdown if it.board is None else it.board.cpu.tlb.locked
+        if cell.tlb_lockdown > lockable and (flavour is None or flavour.shares_tlb):
+            what = f"the TLB of board {it.board.name} can lock" if it.board else ""
+            why = f"{what} {lockable} entries (give 0..{lockable})" if lockable else f"{what} none (remove the key)"
+            it.report.add(f"cells.{cell.group}.tlb_lockdown", why)
 
 
 def check_board_serves(it: Checked) -> None:
@@ -158,6 +184,18 @@ def check_ram(it: Checked) -> None:
 def check_programs(it: Checked) -> None:
     """Images and kernels can be loaded."""
     programs.check_programs(it.machines(), it.board, it.report)
+
+
+def check_roots(it: Checked) -> None:
+    """The root of a personality fits beside what its processes need: it takes half of the memory at most."""
+    for cell in {cell.group: cell for cell in it.cells if cell.root_path is not None}.values():
+        try:
+            size = len(roots.archive(cell))
+        except (OSError, ValueError):
+            continue  # said where it was looked for
+        if size > cell.ram // 2:
+            why = f"{_mib(cell.ram)} is too small for a root of {_mib(size)} (give twice as much)"
+            it.report.add(f"cells.{cell.group}.ram", why)
 
 
 def check_cores(it: Checked) -> None:
@@ -240,9 +278,11 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     check_devices,
     check_emulated,
     check_paravirtual,
+    check_tlb,
     check_board_serves,
     check_ram,
     check_programs,
+    check_roots,
     check_cores,
     check_budgets,
     check_windows,

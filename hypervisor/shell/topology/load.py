@@ -100,12 +100,13 @@ def _examine(
     directory = directory or source.directory
     file, board_changes = _read(source, asked, report)
     board = find_board(file.board, board_changes, directory, report)
-    context = Context(report, board, board.clock_hz if board else ANY_HZ, directory, guests)
+    flavour = file.flavour or DEFAULT_FLAVOUR
+    hz = board.clock_hz if board else ANY_HZ
+    context = Context(report, board, hz, directory, guests, flavour=flavour)
     cells = resolve_cells(file.cells, context)
     windows = _windows(file, context)
     mac_policy = mac.find_policy(file.policy, cells, context)
     wiring = resolve_wiring(file, cells, report, policy=mac.read(mac_policy))
-    flavour = file.flavour or DEFAULT_FLAVOUR
     for judge in CHECKS:
         judge(Checked(file, flavour, board, cells, windows, wiring, report))
     cables = resolve_cables(file, board, cells, report)

@@ -14,6 +14,7 @@ import boards
 from boards import Board
 from cells.machine.images import Image, ImageError, recognise
 from cells.machine.initrd import check_initrd
+from cells.machine.notes import NO_NOTES, Notes
 from cells.machine.placement import place_bare_metal, place_linux
 from hypervisor.abi.info_page import PAGE_SIZE
 from hypervisor.shell.guests import GuestError, resolve
@@ -43,6 +44,14 @@ def find_fetched(text: str, directory: Path | None, board: Board | None) -> Path
         return resolve(text, DEBIAN.get(board.cpu.architecture)).path
     except GuestError as error:
         raise ValueError(str(error)) from None
+
+
+def notes_of(path: Path | None) -> Notes:
+    """What an image says of itself; nothing if it is none, which is for `check_programs` to say."""
+    try:
+        return recognise(path.name, path.read_bytes()).notes if path else NO_NOTES
+    except (ImageError, OSError):
+        return NO_NOTES
 
 
 def check_programs(cells: Sequence[CellSpec], board: Board | None, report: Report) -> None:
@@ -81,7 +90,8 @@ def _looked_into(
 
 def _place_image(cell: CellSpec, image: Image, board: Board) -> None:
     """Lay the cell's memory out as its start will."""
-    place_bare_metal(image, ram_base=board.ram_base, ram_size=cell.ram, info_page=bytes(PAGE_SIZE))
+    initrd = cell.initrd_path.read_bytes() if cell.initrd_path else b""
+    place_bare_metal(image, ram_base=board.ram_base, ram_size=cell.ram, info_page=bytes(PAGE_SIZE), initrd=initrd)
 
 
 def _place_kernel(cell: CellSpec, image: Image, board: Board) -> None:

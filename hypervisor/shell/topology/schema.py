@@ -7,6 +7,7 @@ stay texts until the board, and with it the length of a cycle, is known.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
@@ -117,6 +118,20 @@ def _connection(value: str) -> str:
     return value
 
 
+def _variable(value: str) -> str:
+    name, equals, _ = value.partition("=")
+    if not name or not equals or "\0" in value:
+        raise ValueError(f'"{value}" is no variable; write NAME=value')
+    return value
+
+
+def _placed(value: dict[str, str]) -> dict[str, str]:
+    for path in value:
+        if not path.startswith("/") or posixpath.normpath(path) != path or path == "/" or "\0" in path:
+            raise ValueError(f'"{path}" is no path of a file in the cell; write for example "/bin/mine"')
+    return value
+
+
 def _board(value: object) -> object:
     if not isinstance(value, Mapping):
         return value
@@ -130,6 +145,8 @@ Text = Annotated[str, AfterValidator(_filled)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 Args = Annotated[Any, BeforeValidator(_scalars)]
 Pair = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_two)]
+Variable = Annotated[str, AfterValidator(_variable)]
+Rows = Annotated[int, AfterValidator(_within(0, 65535))]
 Connection = Annotated[str, AfterValidator(_connection)]
 Window = Annotated[tuple[Text, Time], Field(strict=False)]
 
@@ -179,12 +196,17 @@ class Cell(Section):
     pager: Text | None = None
     emulated: Texts = ()
     paravirtual: bool = False
+    tlb_lockdown: Annotated[int, AfterValidator(_within(0, MOST_TRANSLATIONS))] = 0
+    page_tables: Annotated[str, AfterValidator(_one_of(("shared", "separate")))] = "shared"
     initrd: Text | None = None
     append: str | None = None
     args: Args = ""
     devices: Texts = ()
     root: Text | None = None
     run: Texts = ()
+    env: Annotated[tuple[Variable, ...], Field(strict=False)] = ()
+    terminal: Annotated[tuple[Rows, Rows], Field(strict=False)] = (24, 80)
+    files: Annotated[dict[str, Text], AfterValidator(_placed)] = Field(default_factory=dict)
 
 
 class Channel(Section):

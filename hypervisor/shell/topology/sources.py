@@ -13,7 +13,7 @@ import hashlib
 import sys
 import tokenize
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
@@ -47,6 +47,11 @@ def topologies() -> Path:
 def images() -> Path:
     """The directory of the built-in bare-metal images."""
     return Path(str(files("cells"))) / "programs" / "arm" / "images"
+
+
+def kernels() -> Path:
+    """The directory of our own paravirtual kernel: an image for each flavour, and its initial RAM disk."""
+    return Path(str(files("cells"))) / "wren" / "images"
 
 
 def policies() -> Path:
@@ -129,20 +134,37 @@ def find_file(text: str, directory: Path | None) -> Path:
     raise ValueError(f'there is no file "{text}"{what}')
 
 
-def find_image(text: str, directory: Path | None) -> Path:
-    """A bare-metal image by built-in name or path.
+KERNEL = "wren"
+"""The name of our own kernel: of its image for the run's flavour, and of its initial RAM disk."""
+
+
+def find_image(text: str, directory: Path | None, flavour: str = "") -> Path:
+    """A bare-metal image by built-in name or path. "wren" is the one for `flavour`, "wren.native" that one whatever it is.
 
     Raises:
         ValueError: there is none.
     """
-    return _named(text, directory, images(), ".elf", "image")
+    own = {name: kernels() / f"{name}.elf" for name in built_in(kernels(), ".elf")}
+    if text == KERNEL:
+        text = f"{KERNEL}.{flavour}"
+    return own.get(text) or _named(text, directory, images(), ".elf", "image", [KERNEL, *own])
 
 
-def _named(text: str, directory: Path | None, ours: Path, suffix: str, what: str) -> Path:
-    """A file of ours by its name, else the user's at a path."""
+def find_ramdisk(text: str, directory: Path | None) -> Path:
+    """An initial RAM disk for an image: "wren" is the one of our own kernel, everything else a path.
+
+    Raises:
+        ValueError: there is none.
+    """
+    return kernels() / "initramfs.cpio" if text == KERNEL else find_file(text, directory)
+
+
+def _named(text: str, directory: Path | None, ours: Path, suffix: str, what: str, more: Sequence[str] = ()) -> Path:
+    """A file of ours by its name, else the user's at a path. `more`: names for which the caller has files."""
     known = built_in(ours, suffix)
     if text in known:
         return ours / f"{text}{suffix}"
+    known += more
     try:
         return find_file(text, directory)
     except ValueError as error:

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from boards import Board
+from cells.machine.notes import NO_NOTES, Notes
 from hypervisor.core.wiring import Wiring
 from hypervisor.shell.topology.schema import VTLB_ENTRIES
 
-Kind = Literal["guest", "image", "kernel"]
+Kind = Literal["guest", "image", "kernel", "personality"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class CellSpec:
     image, a tuple for a Python guest. A driver domain is a guest whose `domain` says which class it serves. `pager` names
     the cell that answers its faults, "" for none; `emulated` are private devices of the board that it is to find there and not
     in itself, where the flavour can. `paravirtual`: its kernel runs without privileges, by a door that not every flavour has.
+    A personality starts with `run` and `env`, in the root at `root_path`, to which `file_paths` are added as `files`.
+    `notes`: what the image says of itself. `tlb_lockdown`: TLB entries locked for the hypervisor; `page_tables`: whether that
+    lies in the kernel's address spaces.
     """
 
     name: str
@@ -59,13 +63,24 @@ class CellSpec:
     pager: str = ""
     emulated: tuple[str, ...] = ()
     paravirtual: bool = False
+    tlb_lockdown: int = 0
+    page_tables: str = "shared"
+    notes: Notes = NO_NOTES
+    run: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    terminal: tuple[int, int] = (24, 80)
+    root: str = ""
+    root_path: Path | None = None
+    files: tuple[str, ...] = ()
+    file_paths: tuple[Path, ...] = ()
     path: Path | None = None
     initrd_path: Path | None = None
     function: Callable[..., Any] | None = None
 
     def identity(self) -> dict[str, Any]:
         """What decides how it behaves, beside the content of its files: everything but where these lie."""
-        places = {"path", "initrd_path", "function", "initrd"} | ({"source"} if self.kind != "guest" else set())
+        places = {"path", "initrd_path", "function", "initrd", "notes", "root", "root_path", "file_paths"}
+        places |= set() if self.kind in ("guest", "personality") else {"source"}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in places}
 
 

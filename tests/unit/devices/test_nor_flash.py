@@ -190,3 +190,70 @@ def test_a_blank_chip_takes_no_room(bench: Bench, chip: NorFlash) -> None:
     program(bench, chip, 0x40_0000, 1)
     read(chip, 0)
     assert list(chip.state.pages) == [0x400]
+
+
+def test_it_is_readable_as_memory_as_long_as_it_gives_the_array(bench: Bench, chip: NorFlash) -> None:
+    assert chip.readable
+    write(chip, 0, 0x70)
+    assert not chip.readable
+    write(chip, 0, 0xFF)
+    assert chip.readable
+    write(chip, 0, 0x40, 0x1234)
+    assert not chip.readable
+    chip.reset()
+    assert not chip.readable, "it shows the array again, but it is busy"
+    bench.now += 210
+    read(chip, 0)
+    assert chip.readable
+
+
+def test_what_has_changed_is_told_page_by_page_and_once(bench: Bench, chip: NorFlash) -> None:
+    assert chip.take_changes() == []
+    program(bench, chip, 0x1002, 0x1234)
+    read(chip, 0)
+    assert chip.take_changes() == [(0x1000, b"\xff\xff\x34\x12" + b"\xff" * 4092)]
+    assert chip.take_changes() == []
+    erase(bench, chip, 0)
+    read(chip, 0)
+    assert chip.take_changes() == [(0x1000, b"\xff" * 4096)]
+    assert NorFlash(bench.wiring(), chip.state).take_changes() == []
+
+
+def test_a_chip_that_goes_on_from_a_snapshot_tells_all_that_is_not_blank(bench: Bench, chip: NorFlash) -> None:
+    program(bench, chip, 0, 0)
+    read(chip, 0)
+    assert [offset for offset, _ in NorFlash(bench.wiring(), chip.state).take_changes()] == [0]
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("words", [15, 16, 17])
+def test_store_multiple_is_so_many_stores(size: int, words: int) -> None:
+    """Also where it does not fit into the buffer."""
+    data = bytes(range(2 * words + 2))[: 2 * words // size * size]
+    chips = []
+    for many in (True, False):
+        bench = Bench(hz=1_000_000)
+        chip = NorFlash(bench.wiring())
+        write(chip, 0, 0xE8, 15)
+        if many:
+            chip.registers.write_many(0, size, data)
+        else:
+            for at in range(0, len(data), size):
+                chip.registers.write(at, size, int.from_bytes(data[at : at + size], "little"))
+        write(chip, 0, 0xD0)
+        bench.now += 1000
+        read(chip, 0)
+        chips.append(chip)
+    assert chips[0].state == chips[1].state
+
+
+def test_a_larger_buffer_is_in_the_query_and_is_filled_by_one_command(bench: Bench) -> None:
+    chip = NorFlash(bench.wiring(), buffer=512, buffer_us=722)
+    write(chip, 0, 0x98)
+    assert 1 << read(chip, 2 * 0x2A) == 512
+    write(chip, 0, 0xFF, 0xE8, 255)
+    chip.registers.write_many(0, 4, bytes(range(256)) * 2)
+    write(chip, 0, 0xD0)
+    bench.now += 722
+    write(chip, 0, 0xFF)
+    assert chip.take_changes() == [(0, bytes(range(256)) * 2 + b"\xff" * 3584)]

@@ -63,7 +63,7 @@ def test_the_nor_driver_says_so_when_a_block_is_worn_out():
 
 
 @pytest.mark.parametrize("resets", [False, True])
-@pytest.mark.parametrize("kill_at", range(1, 40))
+@pytest.mark.parametrize("kill_at", range(1, 36))
 def test_a_new_nor_driver_leads_the_chip_out_of_any_command_and_harms_nothing(kill_at, resets):
     port = nor_port()
     port.resets = resets

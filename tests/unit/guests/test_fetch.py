@@ -235,7 +235,7 @@ def test_the_lock_of_the_repository_pins_every_guest() -> None:
         (
             "zzz",
             None,
-            r'^no guest is called "zzz": there are debian:armmp, debian:busybox, debian:marvell, debian:rpi$',
+            r'^no guest is called "zzz": there are debian:armmp, debian:bash, debian:busybox, debian:marvell, debian:rpi$',
         ),
         ("debian:busybox", None, r'^"debian:busybox" exists for armel or armhf: say which$'),
         ("debian:armmp", "armel", r'^"debian:armmp" exists for armhf, not armel$'),

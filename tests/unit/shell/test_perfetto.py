@@ -43,6 +43,7 @@ def example(path: Path) -> dict[str, Any]:
     ran(trace, "linux", 0, 0, 101, output=b"login: ")
     trace.record(101, "irq", "brew", {"line": 37, "level": 1, "cause": "timer0"})
     trace.record(102, "irq", "brew", {"line": 37, "level": 0, "cause": "timer0"})
+    trace.record(103, "irq", "brew", {"cause": "time", "told": "end of a wait"})
     ran(trace, "brew", 1, 101, 250)
     ran(trace, "linux", 0, 101, 301, output=b"x")
     trace.input(301, "console", "linux", b"ls\n")
@@ -117,6 +118,7 @@ def test_interrupts_inputs_deaths_and_refusals_are_marks_on_their_cell(tmp_path:
     assert marks == [
         ("start", 200, "t", 0),
         ("irq 37", 201, "t", 1_010),
+        ("irq time", 201, "t", 1_030),
         ("input console", 200, "t", 3_010),
         ("input pause", 0, "p", 3_020),
         ("dead", 201, "t", 4_000),
@@ -127,7 +129,7 @@ def test_interrupts_inputs_deaths_and_refusals_are_marks_on_their_cell(tmp_path:
 def test_a_mark_tells_its_cause(tmp_path: Path) -> None:
     args = [event["args"] for event in events(example(tmp_path / "t"), "i")]
     assert args[1] == {"line": 37, "level": 1, "cause": "timer0"}
-    assert args[4] == {"why": 'fault "x"', "policy": "destroy"}
+    assert args[5] == {"why": 'fault "x"', "policy": "destroy"}
 
 
 def test_console_bytes_are_a_counter_that_only_grows(tmp_path: Path) -> None:

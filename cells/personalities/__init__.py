@@ -1,0 +1,1 @@
+"""Personalities: small guest kernels in Python that run ARM programs on the engine."""

@@ -1,0 +1,1 @@
+"""The Linux-like personality: a kernel in Python for unmodified ARM EABI programs (README.md)."""

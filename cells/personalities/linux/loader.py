@@ -1,0 +1,188 @@
+"""Exec: a new address space from a program file, its stack with arguments, environment and auxiliary vector.
+
+    program = load(kernel, find, path, arguments, environment)     # raises Errno; nothing of the caller has changed
+    program.space, program.pc, program.sp
+
+Theory (System V ABI; Linux fs/binfmt_elf.c for what the auxiliary vector says): a program starts with its stack pointer at
+argc, then the pointers of argv and envp with their zeroes, then pairs of the auxiliary vector; the texts lie above. A file that
+begins with #! names its interpreter, which gets the file's path as an argument.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cells.personalities.linux import elf
+from cells.personalities.linux.errno import E2BIG, EACCES, ELIBBAD, ELOOP, ENOEXEC, ENOMEM, Errno
+from cells.personalities.linux.frames import OutOfMemory
+from cells.personalities.linux.space import EXECUTE, MAPPINGS, READ, USER_END, WRITE, Space
+from hypervisor.abi.pv import PAGE
+
+if TYPE_CHECKING:
+    from cells.personalities.linux.kernel import Kernel
+
+TEXTS_LIMIT = 128 << 10
+"""Bytes of arguments and environment (Linux: a quarter of the stack's limit, at least this)."""
+STACK_AT_FIRST = 128 << 10
+SCRIPT_LIMIT, SCRIPTS = 256, 4
+"""Bytes of the line behind #!, and how many scripts one may go through (as BINPRM_BUF_SIZE and search_binary_handler)."""
+POSITION_INDEPENDENT = 0x0040_0000
+"""Where a program lies that may lie anywhere; assumed, low so that its heap has room below `MAPPINGS`."""
+STACK_TOP = USER_END - PAGE
+
+NULL, PHDR, PHENT, PHNUM, PAGESZ, BASE, FLAGS, ENTRY = 0, 3, 4, 5, 6, 7, 8, 9
+UID, EUID, GID, EGID, PLATFORM, HWCAP, CLKTCK, SECURE, RANDOM, HWCAP2, EXECFN = (
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+    17,
+    23,
+    25,
+    26,
+    31,
+)
+SWP, HALF, THUMB, FAST_MULTIPLY, EDSP, TLS = 1, 2, 4, 16, 128, 1 << 15
+"""Bits of HWCAP. No VFP: programs of the armel ABI do without."""
+HARDWARE = {"v5": SWP | HALF | THUMB | FAST_MULTIPLY | EDSP, "v6": SWP | HALF | THUMB | FAST_MULTIPLY | EDSP | TLS}
+HARDWARE["v7"] = HARDWARE["v6"]
+TICKS = 100
+
+Find = Callable[[bytes], Any]
+"""A path -> its inode; raises Errno."""
+
+
+class Program(NamedTuple):
+    """Ready to run."""
+
+    space: Space
+    pc: int
+    sp: int
+    path: bytes
+    """As exec was asked for it."""
+    file: bytes
+    """The path of the program itself: a script's interpreter."""
+    arguments: tuple[bytes, ...]
+
+
+def load(kernel: Kernel, find: Find, path: bytes, arguments: Sequence[bytes], environment: Sequence[bytes]) -> Program:
+    """A program in a space of its own.
+
+    Raises:
+        Errno: the file is not there, cannot be executed, is no program; or there is no room.
+    """
+    given = path
+    for _ in range(SCRIPTS + 1):
+        inode = find(path)
+        if inode.mode & 0o170000 != 0o100000 or not inode.mode & 0o111:
+            raise Errno(EACCES)
+        line = inode.read(0, SCRIPT_LIMIT)
+        if line[:2] != b"#!":
+            break
+        interpreter = _script(line)
+        arguments = [*interpreter, path, *arguments[1:]]
+        path = interpreter[0]
+    else:
+        raise Errno(ELOOP)
+    if sum(map(len, (*arguments, *environment))) + 5 * (len(arguments) + len(environment)) > TEXTS_LIMIT:
+        raise Errno(E2BIG)
+    try:
+        return _build(kernel, find, inode, given, arguments, environment)._replace(file=path)
+    except OutOfMemory as error:
+        raise Errno(ENOMEM) from error
+
+
+def _script(line: bytes) -> list[bytes]:
+    """The interpreter of a script, and at most one argument."""
+    words = line[2:].split(b"\n", 1)[0].strip().split(None, 1)
+    if not words:
+        raise Errno(ENOEXEC)
+    return [words[0], *(word.strip() for word in words[1:])]
+
+
+def _build(
+    kernel: Kernel, find: Find, inode: Any, path: bytes, arguments: Sequence[bytes], environment: Sequence[bytes]
+) -> Program:
+    image = elf.parse(inode.read, inode.size)
+    helper = image.interpreter and _interpreter(find, image.interpreter)
+    space = Space(kernel.memory)
+    try:
+        image = image.moved(POSITION_INDEPENDENT) if image.moves else image
+        _map(space, image, inode)
+        space.brk_start = space.brk_end = min(image.end + PAGE - 1 & -PAGE, MAPPINGS)
+        entry, base = image.entry, 0
+        if helper:
+            shape, file = helper
+            base = MAPPINGS if shape.moves else 0
+            shape = shape.moved(base) if shape.moves else shape
+            _map(space, shape, file)
+            entry = shape.entry
+        sp = _stack(kernel, space, image, base, path, arguments, environment)
+    except BaseException:
+        space.destroy()
+        raise
+    return Program(space, entry, sp, path, path, tuple(arguments))
+
+
+def _interpreter(find: Find, path: bytes) -> tuple[elf.Image, Any]:
+    inode = find(path)
+    try:
+        return elf.parse(inode.read, inode.size), inode
+    except Errno as error:
+        raise Errno(ELIBBAD) from error
+
+
+def _map(space: Space, image: elf.Image, inode: Any) -> None:
+    """The segments: pages of the file, then zeroes."""
+    for part in image.segments:
+        start = part.address & -PAGE
+        file_end = part.address + part.file_size
+        middle, end = file_end + PAGE - 1 & -PAGE, part.address + part.size + PAGE - 1 & -PAGE
+        if not part.file_size:
+            middle = start
+        if middle > start:
+            space.map(start, middle, part.rights, inode=inode, offset=part.offset & -PAGE)
+        if end > middle:
+            space.map(middle, end, part.rights)
+        if middle > start and part.size > part.file_size and part.rights & WRITE:
+            space.write(file_end, bytes(middle - file_end))
+
+
+def _stack(
+    kernel: Kernel,
+    space: Space,
+    image: elf.Image,
+    base: int,
+    path: bytes,
+    arguments: Sequence[bytes],
+    environment: Sequence[bytes],
+) -> int:
+    """Write it; where it begins."""
+    rights = READ | WRITE | (EXECUTE if image.executable_stack else 0)
+    space.map(STACK_TOP - STACK_AT_FIRST - TEXTS_LIMIT, STACK_TOP, rights, grows=True, name="[stack]")
+    architecture = kernel.spec.architecture[:2]
+    texts = [path, architecture.encode() + b"l", *environment, *arguments]
+    at, places = STACK_TOP - 4, []
+    content = bytearray()
+    for text in texts:
+        at -= len(text) + 1
+        places.append(at)
+        content[:0] = text + b"\0"
+    random_at = (at & -16) - 16
+    space.write(at, content)
+    space.write(random_at, kernel.random(16))
+    auxiliary = {
+        HWCAP: HARDWARE.get(architecture, HARDWARE["v7"]), PAGESZ: PAGE, CLKTCK: TICKS, PHDR: image.headers,
+        PHENT: elf.SEGMENT.size, PHNUM: image.header_count, BASE: base, FLAGS: 0, ENTRY: image.entry, UID: 0, EUID: 0, GID: 0,
+        EGID: 0, SECURE: 0, RANDOM: random_at, HWCAP2: 0, EXECFN: places[0], PLATFORM: places[1], NULL: 0,
+    }  # fmt: skip
+    split = 2 + len(environment)
+    words = [len(arguments), *places[split:], 0, *places[2:split], 0]
+    words += [word for pair in auxiliary.items() for word in pair]
+    sp = random_at - 4 * len(words) & -16
+    space.write(sp, struct.pack(f"<{len(words)}I", *words))
+    return sp

@@ -1,0 +1,322 @@
+"""The tree of names, and the way through it.
+
+    found = vfs.walk(process.directory, b"../etc/passwd", follow=True)      # .directory, .name, .inode (None: it is free)
+
+Theory: a path is walked name by name; a symbolic link on the way puts its target in front of what is left, at most 40 times
+(Linux's limit). The result names the directory and the last name too, because most calls want to make, replace or remove it.
+Everybody is root here: modes are kept and shown, and only execution asks for them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cells.personalities.linux.errno import (
+    EBUSY,
+    EEXIST,
+    EINVAL,
+    EISDIR,
+    ELOOP,
+    ENAMETOOLONG,
+    ENOENT,
+    ENOTDIR,
+    ENOTEMPTY,
+    EPERM,
+    Errno,
+)
+from cells.personalities.linux.inode import Directory, Inode, Link, Pages, Regular
+
+PATH_LIMIT, NAME_LIMIT, LINK_LIMIT = 4096, 255, 40
+"""PATH_MAX, NAME_MAX, and how many links one path may lead through."""
+
+
+@dataclass
+class Found:
+    """Where a walk ended. `name`: b"" if the path has none of its own ("/", or a followed link's target is a root)."""
+
+    directory: Directory
+    name: bytes
+    inode: Inode | None
+    slash: bool = False
+    """The path ended with one: it means a directory."""
+
+    def existing(self) -> Inode:
+        """The inode.
+
+        Raises:
+            Errno: ENOENT.
+        """
+        if self.inode is None:
+            raise Errno(ENOENT)
+        return self.inode
+
+    def own_name(self) -> bool:
+        """It is a name that can be given and taken."""
+        return self.name not in (b"", b".", b"..")
+
+
+class Vfs:
+    """The tree. `frames`: the pages of its files; `now`: virtual nanoseconds."""
+
+    def __init__(self, frames: Pages, now: Callable[[], int]) -> None:
+        self.frames, self.now = frames, now
+        self._last_number = self.named = 0
+        self._cached: dict[int, weakref.ref[Regular]] = {}
+        self.root = Directory(self, 0o755)
+        self.root.links = 2
+        self.abstract: Any = None
+        """The names of sockets that are no paths (`socket.Names`)."""
+
+    def number(self) -> int:
+        """A new inode's number."""
+        self._last_number += 1
+        return self._last_number
+
+    def cached(self, inode: Regular) -> None:
+        """This file has pages now, some of which it could do without."""
+        self._cached[inode.inode_number] = weakref.ref(inode)
+
+    def reclaim(self) -> bool:
+        """Give back pages of files; whether there were any (`Frames.reclaim`)."""
+        files = [file for reference in self._cached.values() if (file := reference())]
+        self._cached = {file.inode_number: weakref.ref(file) for file in files}
+        return sum(file.trim() for file in files) > 0
+
+    # ---- the way
+
+    def walk(self, start: Directory, path: bytes, follow: bool = True, process: Any = None) -> Found:
+        """Go a path. `follow`: through a link at its end, too.
+
+        Raises:
+            Errno: ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG.
+        """
+        if not path:
+            raise Errno(ENOENT)
+        if len(path) >= PATH_LIMIT:
+            raise Errno(ENAMETOOLONG)
+        return _Way(self, start, path, follow, process).go()
+
+    def find(self, path: bytes, directory: Directory | None = None, follow: bool = True, process: Any = None) -> Inode:
+        """The inode that has this name.
+
+        Raises:
+            Errno: as `walk`; ENOENT.
+        """
+        return self.walk(directory or self.root, path, follow, process).existing()
+
+    def lookup(self, process: Any, path: bytes) -> Inode:
+        """What a process means by a path.
+
+        Raises:
+            Errno: as `walk`; ENOENT.
+        """
+        return self.find(path, process.directory, process=process)
+
+    def real_path(self, process: Any, path: bytes) -> bytes:
+        """The same file's path without links; links of /proc to open files say what they know. The path itself if it has none."""
+        try:
+            return self._real_path(process, path)
+        except Errno:
+            return path
+
+    def _real_path(self, process: Any, path: bytes) -> bytes:
+        found = self.walk(process.directory, path, False, process)
+        for _ in range(LINK_LIMIT):
+            if not isinstance(found.inode, Link):
+                break
+            target = found.inode.target(process)
+            if getattr(found.inode, "inode", None) is not None:
+                return target
+            found = self.walk(found.directory, target, False, process)
+        found.existing()
+        return self.path_of(found.directory).rstrip(b"/") + b"/" + found.name
+
+    def path_of(self, directory: Directory) -> bytes:
+        """The name of a directory from the root.
+
+        Raises:
+            Errno: ENOENT, it was removed.
+        """
+        names: list[bytes] = []
+        while directory is not self.root:
+            above = directory.parent
+            names.append(next((name for name, inode in above.names() if inode is directory), b""))
+            if not names[-1] or above is directory:
+                raise Errno(ENOENT)
+            directory = above
+        return b"/" + b"/".join(reversed(names))
+
+    # ---- changes
+
+    def create(self, found: Found, inode: Inode) -> Inode:
+        """Give a new inode the name that a walk did not find.
+
+        Raises:
+            Errno: EEXIST, ENOENT.
+        """
+        if found.inode is not None:
+            raise Errno(EEXIST)
+        if found.slash and not isinstance(inode, Directory):
+            raise Errno(ENOENT)
+        found.directory.add(found.name, inode)
+        return inode
+
+    def link(self, inode: Inode, found: Found) -> None:
+        """One more name.
+
+        Raises:
+            Errno: EPERM, EEXIST, ENOENT.
+        """
+        if isinstance(inode, Directory):
+            raise Errno(EPERM)
+        self.create(found, inode)
+
+    def unlink(self, found: Found) -> None:
+        """Take away a name that is no directory's.
+
+        Raises:
+            Errno: ENOENT, EISDIR, ENOTDIR.
+        """
+        if isinstance(found.existing(), Directory):
+            raise Errno(EISDIR)
+        if found.slash:
+            raise Errno(ENOTDIR)
+        self._take_away(found)
+
+    def remove_directory(self, found: Found) -> None:
+        """Take away an empty directory.
+
+        Raises:
+            Errno: ENOENT, ENOTDIR, EBUSY, EINVAL, ENOTEMPTY.
+        """
+        inode = found.existing()
+        if not isinstance(inode, Directory):
+            raise Errno(ENOTDIR)
+        if inode is self.root or not found.name:
+            raise Errno(EBUSY)
+        if found.name == b".":
+            raise Errno(EINVAL)
+        if found.name == b".." or inode.names():
+            raise Errno(ENOTEMPTY)
+        self._take_away(found)
+        inode.links = 0
+
+    def _take_away(self, found: Found) -> None:
+        """Requires: the name is there; names of /proc and the like are nobody's to take."""
+        if found.name not in found.directory.entries:
+            raise Errno(EPERM)
+        found.directory.remove(found.name)
+
+    def rename(self, old: Found, new: Found) -> None:
+        """Give an inode another name in place of its own, and of what had that name.
+
+        Raises:
+            Errno: ENOENT, EBUSY, EINVAL, ENOTDIR, EISDIR, ENOTEMPTY.
+        """
+        inode = old.existing()
+        self._check_rename(old, new, inode)
+        if new.inode is inode:
+            return
+        if new.inode is not None:
+            new.directory.remove(new.name)
+            if isinstance(new.inode, Directory):
+                new.inode.links = 0
+        old.directory.remove(old.name)
+        new.directory.add(new.name, inode)
+
+    def _check_rename(self, old: Found, new: Found, inode: Inode) -> None:
+        is_directory = isinstance(inode, Directory)
+        if not (old.own_name() and new.own_name()):
+            raise Errno(EBUSY)
+        if new.directory.gone:
+            raise Errno(ENOENT)
+        if old.name not in old.directory.entries or (new.inode and new.name not in new.directory.entries):
+            raise Errno(EPERM)
+        if is_directory and self._below(new.directory, inode):
+            raise Errno(EINVAL)
+        if new.slash and not is_directory:
+            raise Errno(ENOTDIR)
+        if new.inode is not None and is_directory != isinstance(new.inode, Directory):
+            raise Errno(ENOTDIR if is_directory else EISDIR)
+        if isinstance(new.inode, Directory) and new.inode.names():
+            raise Errno(ENOTEMPTY)
+
+    def _below(self, directory: Directory, top: Inode) -> bool:
+        while directory is not top and directory is not self.root:
+            directory = directory.parent
+        return directory is top
+
+
+class _Way:
+    """One walk: where it is, and the names that are left."""
+
+    def __init__(self, vfs: Vfs, start: Directory, path: bytes, follow: bool, process: Any) -> None:
+        self.vfs, self.follow, self.process = vfs, follow, process
+        self.here: Inode = vfs.root if path[:1] == b"/" else start
+        self.slash = path.endswith(b"/")
+        self.names = _names(path)
+        self.links = 0
+
+    def go(self) -> Found:
+        found = self._nothing_left()
+        while self.names:
+            found = self._step(self.names.pop())
+        if self.slash and found.inode is not None and not isinstance(found.inode, Directory):
+            raise Errno(ENOTDIR)
+        found.slash = self.slash
+        return found
+
+    def _nothing_left(self) -> Found:
+        """What a path without names, or a link to one, means: where it began."""
+        directory = self._directory()
+        return Found(directory, b"", directory)
+
+    def _directory(self) -> Directory:
+        if not isinstance(self.here, Directory):
+            raise Errno(ENOTDIR)
+        return self.here
+
+    def _step(self, name: bytes) -> Found:
+        directory = self._directory()
+        if len(name) > NAME_LIMIT:
+            raise Errno(ENAMETOOLONG)
+        inode = _look_up(directory, name)
+        if isinstance(inode, Link) and (self.names or self.follow or self.slash):
+            return self._follow(inode)
+        if inode is None and self.names:
+            raise Errno(ENOENT)
+        if inode is not None:
+            self.here = inode
+        return Found(directory, name, inode)
+
+    def _follow(self, link: Link) -> Found:
+        """What is left of the path goes on behind the link's target."""
+        self.links += 1
+        if self.links > LINK_LIMIT:
+            raise Errno(ELOOP)
+        direct = getattr(link, "inode", None)  # a link of /proc to an open file that may have no name
+        if direct is not None and (inode := direct(self.process)) is not None:
+            self.here = inode
+            return Found(self.vfs.root, b"", inode)
+        target = link.target(self.process)
+        if not target:
+            raise Errno(ENOENT)
+        if target[:1] == b"/":
+            self.here = self.vfs.root
+        self.slash = self.slash or (target.endswith(b"/") and not self.names)
+        self.names += _names(target)
+        return self._nothing_left()
+
+
+def _names(path: bytes) -> list[bytes]:
+    """The last one first."""
+    return [name for name in reversed(path.split(b"/")) if name]
+
+
+def _look_up(directory: Directory, name: bytes) -> Inode | None:
+    if name == b".":
+        return directory
+    return directory.parent if name == b".." else directory.find(name)

@@ -1,0 +1,152 @@
+"""wren's side of the files: a terminal, a disk, a touch screen and many small answers, told by programs of our own."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cells.wren.initramfs import archive
+from cells.wren.user.build import own
+from hypervisor.api import Run
+from tests.support.live import Live
+from tests.support.wren import FLAVOURS
+
+pytest.importorskip("ziglang")
+pytestmark = pytest.mark.slow
+
+PROGRAMS = ("answers", "keys", "leaks", "sectors", "touches")
+SOURCES = Path(__file__).parents[1] / "support" / "wren_programs"
+SPLIT = [flavour for flavour in FLAVOURS if flavour != "native"]
+"""Where there are driver domains."""
+
+every_flavour = pytest.mark.parametrize("flavour", FLAVOURS)
+every_split = pytest.mark.parametrize("flavour", SPLIT)
+
+
+@functools.cache
+def programs() -> bytes:
+    return archive({name: own(SOURCES / f"{name}.c") for name in PROGRAMS})
+
+
+def wren(tmp_path: Path, words: str) -> dict[str, Any]:
+    """A cell whose first process is one of the programs."""
+    disk = tmp_path / "programs.cpio"
+    disk.write_bytes(programs())
+    return {"image": "wren", "initrd": str(disk), "ram": "4MiB", "args": f"init=/bin/{words}"}
+
+
+def with_driver(cell: dict[str, Any], domain: str, device: str) -> dict[str, Any]:
+    driver = {"domain": domain, "devices": [device], "ram": "1MiB", "on_crash": "restart"}
+    channel = {"between": ["wren", "driver"], "class": domain}
+    return {"name": "wren", "board": "beagle", "cells": {"wren": cell, "driver": driver}, "channels": [channel]}
+
+
+def alone(cell: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "wren", "board": "arm926", "cells": {"wren": cell}}
+
+
+def said(run: Run) -> str:
+    return run.console("wren").decode().replace("\r\n", "\n")
+
+
+def finish(run: Run) -> str:
+    for time in range(100, 20_000, 100):
+        run.until(f"{time}ms")
+        if run.state("wren") in ("shut down", "failed"):
+            break
+    return said(run)
+
+
+@every_flavour
+def test_calls_answer_as_linux_does(live: Live, tmp_path: Path, flavour: str) -> None:
+    run = live(alone(wren(tmp_path, "answers")), flavour=flavour)
+    assert finish(run) == "117 answers, 0 wrong\n"
+
+
+def test_whatever_files_and_sockets_took_comes_back(live: Live, tmp_path: Path) -> None:
+    run = live(alone(wren(tmp_path, "leaks")), flavour="native")
+    assert finish(run) == "full: ENOSPC\nfull: ENOSPC\n0 pages lost\nfull: ENOSPC\n0 pages lost\n"
+
+
+# ---- The terminal
+
+TYPED = {
+    "": [
+        ("abc\n", "abc\nabc\\a[4]\n"),
+        ("hello world\n", "hello world\nhello wo[8]\nrld\\a[4]\n"),
+        ("xy\x7f\x7fz\n", "xy\b \b\b \bz\nz\\a[2]\n"),
+        ("one two\x17x\n", "one two\b \b\b \b\b \bx\none x\\a[6]\n"),
+        ("gone\x15kept\n", "gone\b \b\b \b\b \b\b \bkept\nkept\\a[5]\n"),
+        ("half\x03", "half^C<SIGINT>\n[EINTR]\n"),
+        ("ab\x04", "abab[2]\n"),
+        ("12345678\x04", "1234567812345678[8]\n"),
+        ("\x04", "[0]\n"),
+    ],
+    "raw": [("a", "a[1]\n"), ("bcd\r", "bcd\\a[4]\n"), ("\x03", "<SIGINT>\n[EINTR]\n"), ("q", "q[1]\n")],
+    "few": [("a", ""), ("bc", "abc[3]\n"), ("q12345678", "q1234567[8]\n")],
+}
+"""Mode -> what is typed, and what then stands on the screen."""
+
+
+@every_flavour
+@pytest.mark.parametrize("mode", TYPED)
+def test_a_line_discipline(live: Live, tmp_path: Path, flavour: str, mode: str) -> None:
+    run = live(alone(wren(tmp_path, f"keys {mode}")), flavour=flavour)
+    run.until("100ms")
+    wanted = "ready\n"
+    assert said(run) == wanted
+    for number, (typed, shown) in enumerate(TYPED[mode], start=1):
+        run.type_text("wren", typed)
+        run.until(f"{100 + 20 * number}ms")
+        wanted += shown
+        assert said(run) == wanted
+    assert run.state("wren") == "shut down"
+
+
+# ---- Devices behind driver domains
+
+DISK = """\
+open: 3
+bytes: 7127040
+fstat: 0
+read at the end: 0
+write at the end: ENOSPC
+the last byte: 1
+a bad pointer: EFAULT
+half of it bad: EFAULT
+a large offset: EFBIG
+one after another: 0
+together: 0
+"""
+
+
+@every_split
+@pytest.mark.parametrize("kills", [(), ("60ms", "90ms", "150ms")], ids=["lives", "dies"])
+def test_any_range_of_a_disk_whether_its_driver(
+    live: Live, tmp_path: Path, flavour: str, kills: tuple[str, ...]
+) -> None:
+    run = live(with_driver(wren(tmp_path, "sectors"), "block", "flash0"), flavour=flavour)
+    for time in kills:
+        run.plan_kill("driver", time)
+    assert finish(run) == DISK
+
+
+@every_split
+def test_touches_outlive_their_driver(live: Live, tmp_path: Path, flavour: str) -> None:
+    run = live(with_driver(wren(tmp_path, "touches"), "input", "touch0"), flavour=flavour)
+    run.until("300ms")
+    for number, (x, y, down) in enumerate([(1000, 2000, True), (2000, 3000, True), (2000, 3000, False), (0, 5, True)]):
+        if not x:
+            run.kill("driver")
+            run.until("700ms")
+        run.touch("touch0", x, y, down=down)
+        run.until(f"{400 + 100 * number + 200 * (not x)}ms")
+    run.touch("touch0", 0, 5, down=False)
+    run.until("1200ms")
+    lines = said(run).splitlines()
+    assert lines[:3] == ["nothing yet: EAGAIN", "too small: EINVAL", "poll: 1"]
+    assert [int(line.split()[0]) for line in lines[3:]] == [1, 2, 3, 1, 3]
+    assert run.state("wren") == "shut down"

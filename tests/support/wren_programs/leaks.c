@@ -1,0 +1,123 @@
+/* leaks: makes and leaves all kinds of files, also by dying; then all memory fits into one file, as before. */
+#include "ulib.h"
+
+enum { SOCKET = 281, BIND, CONNECT, LISTEN, ACCEPT, PAIR = 288 };
+
+static const struct address address = {1, "/tmp/sock"};
+static char large[8192];
+
+static void files(void)
+{
+    char name[32], other[32];
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "/tmp/f%d", i);
+        snprintf(other, sizeof other, "/tmp/g%d", i);
+        int file = open(name, O_CREAT | O_RDWR, 0644);
+        write(file, large, (u32)i * 60);
+        close(file);
+        rename(name, other);
+        unlink(other);
+    }
+}
+
+static void folders(void)
+{
+    for (int i = 0; i < 20; i++) {
+        mkdir("/tmp/d", 0755);
+        chdir("/tmp/d");
+        mkdir("x", 0755);
+        mkdir("x/y", 0755);
+        rename("x/y", "/tmp/z");
+        rename("/tmp/z", "/tmp/d/y");
+        rmdir("x");
+        chdir("y");
+        rmdir("/tmp/d/y");
+        rmdir("/tmp/d");
+        chdir("/");
+    }
+}
+
+static void pipes(void)
+{
+    int ends[2];
+    for (int i = 0; i < 30; i++) {
+        pipe(ends);
+        write(ends[1], large, sizeof large);
+        close(ends[i & 1]);
+        close(ends[!(i & 1)]);
+        call(PAIR, 1, 1 + (i & 1), 0, ends);
+        write(ends[0], large, 8000);
+        close(ends[!(i & 1)]);
+        close(ends[i & 1]);
+    }
+}
+
+/* A connection that is accepted or not, and ends that go in one order or the other. */
+static void connections(void)
+{
+    for (int i = 0; i < 20; i++) {
+        int listener = call(SOCKET, 1, 1, 0), client = call(SOCKET, 1, 1, 0);
+        call(BIND, listener, &address, 12);
+        call(LISTEN, listener, 5);
+        call(CONNECT, client, &address, 12);
+        write(client, large, 5000);
+        if (i & 1)
+            close(call(ACCEPT, listener, 0, 0));
+        close(i & 2 ? client : listener);
+        close(i & 2 ? listener : client);
+        unlink(address.path);
+    }
+}
+
+static void the_dead(void)
+{
+    for (int i = 0; i < 12; i++) {
+        int child = fork(), ends[2];
+        if (!child) {
+            pipe(ends);
+            write(ends[1], large, sizeof large);
+            open("/tmp/h", O_CREAT | O_RDWR, 0644);
+            unlink("/tmp/h");
+            int listener = call(SOCKET, 1, 1, 0);
+            call(BIND, listener, &address, 12);
+            call(LISTEN, listener, 5);
+            call(CONNECT, call(SOCKET, 1, 1, 0), &address, 12);
+            if (i & 1)
+                call(ACCEPT, call(ACCEPT, listener, 0, 0), 0, 0);
+            if (i & 2)
+                read(listener + 1, large, 1); /* for ever */
+            exit(0);
+        }
+        sleep_ms(5);
+        kill(child, SIGKILL);
+        wait_for(child);
+        unlink(address.path);
+    }
+}
+
+static u32 room(void)
+{
+    char answer[12];
+    u32 bytes = 0;
+    int file = open("/tmp/all", O_CREAT | O_RDWR | O_TRUNC, 0644), size;
+    while ((size = write(file, large, sizeof large)) > 0)
+        bytes += (u32)size;
+    printf("full: %s\n", told(size, answer));
+    close(file);
+    unlink("/tmp/all");
+    return bytes;
+}
+
+int main(int count, char **arguments, char **environment)
+{
+    u32 before = 0;
+    (void)count, (void)arguments, (void)environment;
+    for (int round = 0; round < 3; round++) {
+        files(), folders(), pipes(), connections(), the_dead();
+        u32 now = room();
+        if (round)
+            printf("%d pages lost\n", (int)(before - now) / 4096);
+        before = now;
+    }
+    return 0;
+}
