@@ -16,13 +16,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.host import connections, integer_loop, kernel_boot, start_up, two_kernels, virtual_tlb, world_switch
+from benchmarks.host import (
+    connections,
+    integer_loop,
+    kernel_boot,
+    start_up,
+    two_kernels,
+    virtual_tlb,
+    world_switch,
+    wren_boot,
+)
 from benchmarks.host.figure import Figure, Setting, Target, Unavailable
 from benchmarks.samples import Sample, Spread, number, read, table, write
 
 FIGURES = {
     module.FIGURE.name: module.FIGURE
-    for module in (kernel_boot, integer_loop, world_switch, start_up, two_kernels, connections, virtual_tlb)
+    for module in (kernel_boot, integer_loop, world_switch, start_up, two_kernels, connections, virtual_tlb, wren_boot)
 }
 PROBE = "CELLVISOR_PROBE"
 """The environment's name for the probe's folder."""

@@ -5,11 +5,13 @@ The trace is compared with the recorded one while it grows, so that a long repla
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from hypervisor.abi.time import NEVER
 from hypervisor.api import Run, launch
 from hypervisor.shell.files import RunDirError
 from hypervisor.shell.inputs import ReplayError
@@ -75,19 +77,18 @@ def rerun(
     )
     _check_same(directory, provenance, topology)
     with _open(directory / "trace.jsonl") as recorded, _relaunch(directory, topology, link) as run:
-        comparison = Comparison(recorded, run, cut_off=_was_cut_off(directory))
-        return _follow(run, comparison, until, started)
+        end = run.cycles(until) if until is not None else NEVER
+        comparison = Comparison(recorded, run, cut_off=_was_cut_off(directory), end=end)
+        return _follow(run, comparison, end, started)
 
 
 def _relaunch(directory: Path, topology: Topology, link: str) -> Run:
     return launch(topology, replay=directory / "inputs.jsonl", link=link)
 
 
-def _follow(run: Run, comparison: Comparison, until: str | None, started: Callable[[Run], None] | None) -> Outcome:
+def _follow(run: Run, comparison: Comparison, end: int, started: Callable[[Run], None] | None) -> Outcome:
     run.trace.on_chunk.append(comparison)
-    if until is not None:
-        end = run.cycles(until)
-        run.ticks.append(lambda: run.interrupt() if run.now >= end else None)
+    run.ticks.append(lambda: run.interrupt() if run.now >= end else None)  # when it is looked at is the host's affair
     if started is not None:
         started(run)
     try:
@@ -98,23 +99,42 @@ def _follow(run: Run, comparison: Comparison, until: str | None, started: Callab
             raise
     sha256 = run.trace_hash
     whole = not run.interrupted
-    time, hz, difference = run.monitor.scheduler.time(), run.topology.board.clock_hz, comparison.verdict(whole=whole)
-    return Outcome(sha256, time, hz, whole, comparison.line - 1, difference)
+    time, difference = min(run.monitor.scheduler.time(), end), comparison.verdict(whole=whole)
+    return Outcome(sha256, time, run.topology.board.clock_hz, whole, comparison.line - 1, difference)
 
 
 class Comparison:
-    """Reads the recorded trace beside the one that is written. A listener to the trace's chunks."""
+    """Reads the recorded trace beside the one that is written, up to the first record of `end` or later. A listener to the
+    trace's chunks.
+    """
 
-    def __init__(self, recorded: BinaryIO, run: Run, *, cut_off: bool) -> None:
+    def __init__(self, recorded: BinaryIO, run: Run, *, cut_off: bool, end: int = NEVER) -> None:
         self.difference: Difference | None = None
-        self._recorded, self._run, self._cut_off = recorded, run, cut_off
+        self._recorded, self._run, self._cut_off, self._end = recorded, run, cut_off, end
         self.line = 1
         """Of the recorded trace: all before it is the same."""
 
     def __call__(self, chunk: bytes) -> None:
         """Compare; at the first difference the replay has no more use."""
-        if self.difference is not None:
+        if self.difference is not None or self._end <= 0:
             return
+        wanted = self._before_the_end(chunk)
+        if len(wanted) < len(chunk):
+            self._end = 0
+            self._run.interrupt()
+        self._compare(wanted)
+
+    def _before_the_end(self, chunk: bytes) -> bytes:
+        if self._end >= NEVER:
+            return chunk
+        kept = b""
+        for line in chunk.splitlines(keepends=True):
+            if json.loads(line)["t"] >= self._end:
+                break
+            kept += line
+        return kept
+
+    def _compare(self, chunk: bytes) -> None:
         expected = self._recorded.read(len(chunk))
         if expected == chunk:
             self.line += chunk.count(b"\n")

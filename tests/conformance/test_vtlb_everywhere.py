@@ -80,6 +80,7 @@ def _boot(live: Live, entries: int, link: str = "shm") -> Seen:
 
 
 @pytest.mark.guests
+@pytest.mark.long
 def test_a_kernel_shows_the_same_with_a_small_and_a_large_one_and_without(live: Live) -> None:
     none, small, large = (_boot(live, entries) for entries in (0, 64, 1024))
     assert SHELL in none.console
@@ -92,5 +93,6 @@ def test_a_kernel_shows_the_same_with_a_small_and_a_large_one_and_without(live: 
 
 
 @pytest.mark.guests
+@pytest.mark.long
 def test_a_kernel_gives_the_same_trace_over_both_transports(live: Live) -> None:
     assert _boot(live, 64) == _boot(live, 64, "zmq")

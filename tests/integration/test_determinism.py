@@ -236,6 +236,7 @@ def linux_session(live: Live, directory: Path, overrides: list[str], links: list
 
 
 @pytest.mark.guests
+@pytest.mark.long
 def test_a_session_in_a_linux_shell_is_replayed_over_the_other_transport(live: Live, tmp_path: Path) -> None:
     linux_session(live, tmp_path, [], ["zmq"])
 

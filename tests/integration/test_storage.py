@@ -73,6 +73,7 @@ def test_a_client_that_dies_leaves_a_back_end_that_serves_the_next_one(live: Liv
     assert run.cell("client").account.restarts == 1
 
 
+@pytest.mark.long
 def test_it_runs_on_nand_as_well(live: Live) -> None:
     run = launch(live, "okl4", 'cells.storage.devices=["nand0"]')
     run.plan_kill("storage", run.cycles("60ms"))
