@@ -18,6 +18,7 @@ before anything has changed, and the caller decides what to give up.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -122,7 +123,7 @@ class _Table:
     pages: dict[int, tuple[int, bool]] = field(default_factory=dict)
 
 
-class _Tables:
+class _Tables(ABC):
     """Second-level tables by mebibyte, and the words of the first level that lead to them."""
 
     def __init__(self, pool: TablePool, layout: TableFormat) -> None:
@@ -160,8 +161,9 @@ class _Tables:
         self._tables[slot] = table
         return table
 
+    @abstractmethod
     def _write_slot(self, slot: int, word: int) -> None:
-        raise NotImplementedError
+        """Change a word of the first level."""
 
     def _look(self, virtual: int) -> Translation | None:
         slot, index = divmod(virtual // PAGE, PAGES_PER_TABLE)
