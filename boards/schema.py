@@ -122,6 +122,8 @@ class Cpu(Strict):
     caches: Caches
     tlb: Tlb
     timing: dict[InstructionClass, Timing]
+    flush: dict[Literal["cache_line", "tlb_entry"], Timing] = Field(default_factory=dict)
+    """After a flush: what it takes to have one line of the cache, or one entry of the TLB, again."""
     sources: tuple[str, ...] = ()
 
     @property

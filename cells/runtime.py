@@ -123,21 +123,19 @@ def build_guest(order: CellOrder, memory: Ram | None, devices: DeviceMemory = NO
     base = settings["memory"]["base"]
     for address, content in settings.get("segments", ()):
         memory.own[address - base : address - base + len(content)] = content
-    if settings["kind"] == "linux":
-        return _linux(settings["linux"], memory)
+    if settings["kind"] == "personality":
+        return _personality(settings, memory)
     spec = MachineSpec(**settings["machine"])
     machine = (PvMachine if spec.paravirtual else Machine)(spec, memory.own, memory.shared)
     machine.devices = devices
     return machine
 
 
-def _linux(told: Mapping[str, Any], memory: Ram) -> Guest:
-    """The Linux-like personality. Imported here: other cells do without."""
-    from cells.personalities.linux.kernel import Kernel
-    from cells.personalities.linux.spec import LinuxSpec, take_root
-
-    spec = LinuxSpec(**told)
-    guest: Guest = Kernel(spec, memory.own, take_root(spec, memory.own))
+def _personality(settings: Mapping[str, Any], memory: Ram) -> Guest:
+    """A small kernel in Python that runs ARM programs. Imported here: other cells do without."""
+    if settings.get("directory"):
+        sys.path.append(settings["directory"])
+    guest: Guest = importlib.import_module(settings["personality"]).build(settings["spec"], memory.own, memory.shared)
     return guest
 
 

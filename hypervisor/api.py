@@ -19,6 +19,7 @@ process and gives everything back.
 from __future__ import annotations
 
 import time as host_time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,7 @@ from hypervisor.abi.time import NEVER, parse_time
 from hypervisor.core.cell import Cell, CellState
 from hypervisor.core.effects import Rest
 from hypervisor.shell.cellhost import PATIENCE, Patience
-from hypervisor.shell.inputs import TOUCH_RANGE, Input, InputKind, ReplayError
+from hypervisor.shell.inputs import Input, InputKind, ReplayError
 from hypervisor.shell.listening import HELD_S, POLL_S, Listening, Source
 from hypervisor.shell.machinery import BACKLOG, Options
 from hypervisor.shell.pictures import Picture
@@ -38,6 +39,7 @@ from hypervisor.shell.report import describe_binaries, summarise
 from hypervisor.shell.rundir import RunDirError
 from hypervisor.shell.summary import Summary
 from hypervisor.shell.topology import Topology, load
+from hypervisor.shell.views import touch_input
 
 __all__ = ["BACKLOG", "HELD_S", "LATE_S", "PACE_STEP_S", "POLL_S", "Options", "Run", "Source", "launch"]
 
@@ -99,6 +101,7 @@ class Run(Listening):
 
     def __init__(self, topology: Topology, zygote: Zygote, options: Options) -> None:
         self.host_seconds = 0.0
+        self._script = deque(topology.inputs)
         super().__init__(topology, zygote, options)
 
     # ---- driving
@@ -113,12 +116,24 @@ class Run(Listening):
         return time if isinstance(time, int) else parse_time(time, self.topology.board.clock_hz)
 
     def until(self, time: str | int) -> Rest:
-        """Run to a virtual time ("1s" or cycles since the start), or until nothing runs any more.
+        """Run to a virtual time ("1s" or cycles since the start), or until nothing runs any more; what the topology's script
+        has for that time comes in on the way.
 
         In a replay the recorded stops count, and what the operator's methods below order is left out: the same script
         gives the same run.
         """
-        return self._timed(lambda: self.loop.run_until(self.cycles(time)))
+        end = self.cycles(time)
+        while self._script and (following := self._script[0]).at <= end:
+            rest = self._timed(lambda: self.loop.run_until(following.at))
+            if rest.why == "finished" or self.interrupted:
+                return rest
+            self._script.popleft()
+            self._order(InputKind(following.kind), following.cell, following.data)
+        return self._timed(lambda: self.loop.run_until(end))
+
+    def touch_by_hand(self) -> None:
+        """A person has the pen: of the topology's script the touches are left out, and all else happens."""
+        self._script = deque(each for each in self._script if each.kind != InputKind.TOUCH)
 
     def run(self) -> Rest:
         """Run to the topology's own end, or until nothing runs any more."""
@@ -209,14 +224,8 @@ class Run(Listening):
             KeyError: no cell has a touch screen of this name.
             ValueError: no such place.
         """
-        if not (0 <= x < TOUCH_RANGE and 0 <= y < TOUCH_RANGE):
-            raise ValueError(f"({x}, {y}) is not on the panel: 0..{TOUCH_RANGE - 1} each way")
-        for entry in self.monitor.bus.devices:
-            if entry.name == device and entry.receive is not None and entry.owner is not None:
-                owner = self.monitor.cells[entry.owner].name
-                self._order(InputKind.TOUCH, owner, f"{device} {x} {y} {int(down)}".encode())
-                return
-        raise KeyError(f'no cell has a touch screen "{device}"')
+        taken = touch_input(self.monitor, device, x, y, down=down)
+        self._order(taken.kind, taken.cell, taken.data)
 
     def picture(self, device: str) -> Picture:
         """What a display shows now; also written to `frames/` of the run directory.

@@ -44,6 +44,15 @@ class Link(StrEnum):
     zmq = "zmq"
 
 
+class ScreenProtocol(StrEnum):
+    """How a terminal is made to show a picture."""
+
+    auto = "auto"
+    blocks = "blocks"
+    sixel = "sixel"
+    kitty = "kitty"
+
+
 START, OPERATE, AGAIN = "Start", "Act on a running topology", "Look again"
 """Panels of the help."""
 
@@ -72,6 +81,10 @@ Pace = Annotated[
     float | None,
     typer.Option(metavar="X", help="Virtual seconds per second of the wall clock; 1.0 on a terminal with a console."),
 ]
+Port = Annotated[
+    int,
+    typer.Option("--port", min=0, max=65535, metavar="N", help="TCP port of the page; any free one is the default."),
+]
 NoSandbox = Annotated[
     bool, typer.Option("--no-sandbox", help="Run cells without walls around them. For debugging only.")
 ]
@@ -94,6 +107,8 @@ def _examples(*lines: str) -> str:
         "run rtos_and_linux --set board.cores=2 --for 10s",
         "run ping --flavour l4",
         "run ping --compare native,l4,xen,okl4",
+        "run display --screen",
+        "run display --web --port 8080",
         "run mine.toml --set cells.rt.priority=3 --json | jq .cells.rt.wake_latency",
     ),
 )
@@ -127,13 +142,22 @@ def run(
             "tcp://HOST:PORT,DEVICE.cable connects with it.",
         ),
     ] = None,
+    screen: Annotated[
+        bool,
+        typer.Option("--screen", help="Show its display in this terminal, with the mouse as the pen; q ends the run."),
+    ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Show its displays and cells on a page for a browser of this host, too.")
+    ] = False,
+    port: Port = 0,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Run a topology and print its account.
 
     If the topology names a console and this is a terminal, it is that console, and the
-    run keeps the wall clock's pace; Ctrl-] leaves.
+    run keeps the wall clock's pace; Ctrl-] leaves. With --screen or --web a
+    person looks at its displays, and it keeps that pace, too.
 
     Exit status: 0 done, 1 a cell failed, 2 bad input, 130 Ctrl-C.
     """
@@ -143,9 +167,10 @@ def run(
 
         options = commands.RunOptions(
             topology, flavour, tuple(set_ or ()), for_, seed, out, link.value, pace, not no_sandbox, as_json,
-            tuple(remote or ()), listen, ticket, tuple(cable or ()),
+            tuple(remote or ()), listen, ticket, tuple(cable or ()), screen, web, port,
         )  # fmt: skip
         if compare is not None:
+            options.refuse_views("--compare")
             from hypervisor.shell.compare import compare as run_each
 
             return run_each(options, compare)
@@ -209,7 +234,10 @@ def exec_(
     board: Annotated[str | None, typer.Option(metavar="NAME", help="The board; arm1176 is the default.")] = None,
     root: Annotated[
         str | None,
-        typer.Option(metavar="ROOT", help='The cell\'s root: a cpio, a directory, "debian:busybox", or "wren" (ours).'),
+        typer.Option(
+            metavar="ROOT",
+            help='The cell\'s root: a cpio, a directory, "debian:busybox", "debian:armel", or "wren" (ours).',
+        ),
     ] = None,
     file: Annotated[
         list[str] | None,
@@ -351,6 +379,58 @@ def console(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
         from hypervisor.shell import operating
 
         return operating.console(cell, run)
+
+    _guarded(start, debug)
+
+
+@app.command(
+    rich_help_panel=OPERATE,
+    epilog=_examples("screen", "screen lcd0 --run display", "screen --protocol blocks", "screen --web --port 8080"),
+)
+def screen(
+    display: Annotated[
+        str | None, typer.Argument(metavar="DISPLAY", help="Its name; the first that is on is the default.")
+    ] = None,
+    run: RunName = None,
+    protocol: Annotated[
+        ScreenProtocol, typer.Option(help="How to draw: what the terminal does best, or one of these.")
+    ] = ScreenProtocol.auto,
+    web: Annotated[bool, typer.Option("--web", help="Serve a page for a browser of this host instead.")] = False,
+    port: Port = 0,
+    debug: Debug = False,
+) -> None:
+    """Show a display of a running topology in this terminal, with the mouse as the pen (q or Ctrl-] leaves; the run goes on).
+
+    By half blocks, sixels or kitty's graphics, as the terminal can. With --web: on a page of 127.0.0.1, with consoles and states
+    beside it; Ctrl-C ends the page.
+    """
+
+    def start() -> int:
+        if web:
+            from hypervisor.shell.web.command import serve
+
+            return serve(run, port)
+        from hypervisor.shell.screen import command
+
+        return command.screen(display, run, protocol.value)
+
+    _guarded(start, debug, interrupted=0)
+
+
+@app.command(
+    rich_help_panel=OPERATE, epilog=_examples("screenshot now.png", "screenshot lcd0 now.png", "screenshot - | display")
+)
+def screenshot(
+    words: Annotated[list[str], typer.Argument(metavar="[DISPLAY] FILE", help='A PNG; "-" is standard output.')],
+    run: RunName = None,
+    debug: Debug = False,
+) -> None:
+    """Save what a display of a running topology shows."""
+
+    def start() -> int:
+        from hypervisor.shell.screen import command
+
+        return command.screenshot(words, run)
 
     _guarded(start, debug)
 

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import hypervisor.api
 from hypervisor.shell.guests import GuestMissing, resolve
+from hypervisor.shell.processes import Zygote
+from tests.support import once, session
 from tests.support.live import Live
+from tests.support.nursery import nursery
+from tests.support.warm_command import WarmCommand
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_launches() -> Iterator[None]:
+    """Runs of this process get their servers from one that has imported what they need (tests/support/nursery.py)."""
+    with nursery() as start, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hypervisor.api, "Zygote", type("WarmZygote", (Zygote,), {"start": staticmethod(start)}))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_commands() -> Iterator[None]:
+    """And so does the command (tests/support/warm_command.py)."""
+    with WarmCommand() as session.warm:
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_place(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> None:
+    """Where processes of this session leave for each other what takes long to make."""
+    mine = tmp_path_factory.getbasetemp()
+    once.place = (mine.parent if "PYTEST_XDIST_WORKER" in os.environ else mine) / f"shared-{testrun_uid}"
+    once.place.mkdir(exist_ok=True)
 
 
 @pytest.fixture

@@ -20,6 +20,8 @@ from benchmarks.host import (
     connections,
     integer_loop,
     kernel_boot,
+    personality,
+    phone,
     start_up,
     two_kernels,
     virtual_tlb,
@@ -31,7 +33,18 @@ from benchmarks.samples import Sample, Spread, number, read, table, write
 
 FIGURES = {
     module.FIGURE.name: module.FIGURE
-    for module in (kernel_boot, integer_loop, world_switch, start_up, two_kernels, connections, virtual_tlb, wren_boot)
+    for module in (
+        kernel_boot,
+        integer_loop,
+        world_switch,
+        start_up,
+        two_kernels,
+        connections,
+        virtual_tlb,
+        wren_boot,
+        personality,
+        phone,
+    )
 }
 PROBE = "CELLVISOR_PROBE"
 """The environment's name for the probe's folder."""

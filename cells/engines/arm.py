@@ -188,7 +188,8 @@ class ArmEngine:
     def count_translations(self, vtlb: Mapping[str, int]) -> None:
         """Count and charge address translations from now on: a real TLB and a virtual one, `struct vtlb_shape` of native/vtlb.h.
 
-        `vcpu.vtlb_hits`, `vtlb_misses`, `vtlb_upkeep` and `vtlb_cycles` tell. Requires: nothing has run yet.
+        `vcpu.vtlb_hits`, `vtlb_misses`, `vtlb_upkeep` and `vtlb_cycles` tell; `vtlb_switches`, `vtlb_flushes`, `cache_drops`,
+        `cache_flushes` what the guest did to TLB and caches itself. Requires: nothing has run yet.
 
         Raises:
             EngineError: there are no such TLBs, or Unicorn's own cannot be watched.

@@ -64,6 +64,7 @@ COUNTERS = (
     *("cycles", "insns", "blocks", "svc", "undef", "prefetch_aborts", "data_aborts"),
     *("irqs", "fiqs", "waits", "hvcs", "yields", "hvc"),
     *("vtlb_hits", "vtlb_misses", "vtlb_upkeep", "vtlb_cycles"),
+    *("vtlb_switches", "vtlb_flushes", "cache_drops", "cache_flushes"),
 )
 """Fields of `struct vcpu` that go on from where they were."""
 

@@ -34,6 +34,21 @@ class MessageChannel(Protocol):
         """The cell at the other end."""
         ...
 
+    @property
+    def there(self) -> bool:
+        """Whether the cell at the other end lives, as far as is known."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether `try_receive` may find something without troubling anybody about it."""
+        ...
+
+    @property
+    def meets(self) -> bool:
+        """A message goes only while the partner listens, and nobody is told when it does."""
+        ...
+
     def send(self, data: bytes, until: int = NEVER) -> None:
         """Send, waiting for room or for the partner.
 
@@ -62,8 +77,8 @@ class MessageChannel(Protocol):
 class Link(Protocol):
     """A channel between a front and a back end: shared memory and a bell.
 
-    `memory`: the same bytes at both ends, while `connected`. `generation` grows with each new connection. `rung` is set when
-    the peer rang, and cleared by whoever looks.
+    `memory`: the same bytes at both ends, while `connected`; `address`: where they lie in guest physical memory. `generation`
+    grows with each new connection. `rung` is set when the peer rang, and cleared by whoever looks.
     """
 
     name: str
@@ -71,6 +86,7 @@ class Link(Protocol):
     role: str
     peer: str
     memory: memoryview
+    address: int
     connected: bool
     generation: int
     rung: bool
@@ -81,7 +97,12 @@ class Link(Protocol):
 
 
 class Connections(ABC):
-    """All that a cell is connected to. Channels and links by the peer's name (the channel's, if two have one peer)."""
+    """All that a cell is connected to. Channels and links by the peer's name (the channel's, if two have one peer).
+
+    `asks`: to hear of what has come takes a call of the kernel (`wait`); elsewhere events tell.
+    """
+
+    asks = False
 
     def __init__(self) -> None:
         self.channels: dict[str, MessageChannel] = {}

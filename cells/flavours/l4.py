@@ -54,13 +54,21 @@ def unpack_bytes(message: Message) -> bytes:
 class Rendezvous:
     """A message channel. Its partner is the thread that `slot` names."""
 
+    meets = True
+
     def __init__(self, kernel: Kernel, told: Mapping[str, Any]) -> None:
         self.name: str = told["name"]
         self.peer: str = told["peer"]
         self.slot: int = told["slot"]
         self.inbox: deque[bytes] = deque()
+        self.there = True
         self._kernel = kernel
         self._limit: int = told["limit"]
+
+    @property
+    def ready(self) -> bool:
+        """See `MessageChannel`."""
+        return bool(self.inbox)
 
     def send(self, data: bytes, until: int = NEVER) -> None:
         """See `MessageChannel`."""
@@ -100,7 +108,8 @@ class Rendezvous:
         self.inbox.append(unpack_bytes(message))
 
     def peer_changed(self, there: bool) -> None:
-        """Calls find out by themselves."""
+        """Calls find out by themselves; this is for who does not call."""
+        self.there = there
 
 
 class PageLink:
@@ -115,6 +124,7 @@ class PageLink:
         self.bell: int = told["bell"]
         self.pages: int = told["size"] // PAGE
         self.memory = memoryview(b"")
+        self.address = 0
         self.connected = False
         self.generation = 0
         self.rung = False
@@ -152,8 +162,8 @@ class FrontLink(PageLink):
 
     def __init__(self, port: Port, kernel: Kernel, told: Mapping[str, Any]) -> None:
         super().__init__(port, kernel, told)
-        self._address = port.memory.allocate(self.pages)
-        self.memory = port.memory.view(self._address, self.pages * PAGE)
+        self.address = port.memory.allocate(self.pages)
+        self.memory = port.memory.view(self.address, self.pages * PAGE)
         self._there = True
         self._patience = OFFER
 
@@ -164,7 +174,7 @@ class FrontLink(PageLink):
 
     def offer(self, until: int) -> None:
         """See `PageLink`."""
-        item = Item(ItemKind.MAP, self._address, self.pages, READ | WRITE)
+        item = Item(ItemKind.MAP, self.address, self.pages, READ | WRITE)
         try:
             self._kernel.send(
                 self.slot, Message(Label.CONNECT, items=(item,)), min(until, self._port.now + self._patience)
@@ -188,7 +198,6 @@ class BackLink(PageLink):
 
     def __init__(self, port: Port, kernel: Kernel, told: Mapping[str, Any]) -> None:
         super().__init__(port, kernel, told)
-        self._address = 0
 
     def heard(self, message: Message) -> None:
         """The front end's pages. Anything else, and pages that are too few, it may keep."""
@@ -198,10 +207,10 @@ class BackLink(PageLink):
         if items[0].count != self.pages or not items[0].rights & WRITE:
             return
         if self.connected:
-            self._kernel.unmap(self._address, self.pages, flush=True)
-        self._address = items[0].address
+            self._kernel.unmap(self.address, self.pages, flush=True)
+        self.address = items[0].address
         try:
-            self.memory = self._port.memory.view(self._address, self.pages * PAGE)
+            self.memory = self._port.memory.view(self.address, self.pages * PAGE)
         except ValueError:  # who sent them is gone already, and they with it
             self.connected = False
         else:
@@ -213,6 +222,8 @@ _ROLES: Mapping[str, type[PageLink]] = {"front": FrontLink, "back": BackLink}
 
 class Meeting(Connections):
     """All that a cell was given at boot; what comes in finds its channel or link by the slot."""
+
+    asks = True
 
     def __init__(self, port: Port) -> None:
         super().__init__()

@@ -28,6 +28,8 @@ _LENGTH = (1 << 32) - 1
 class BoundedChannel:
     """A message channel: a queue of the microvisor in each direction."""
 
+    meets = False
+
     def __init__(self, port: Port, told: Mapping[str, Any]) -> None:
         self.name: str = told["name"]
         self.peer: str = told["peer"]
@@ -35,6 +37,12 @@ class BoundedChannel:
         self._slot: int = told["slot"]
         self._limit: int = told["limit"]
         self._may_send = self._may_receive = True
+        self.there = False
+
+    @property
+    def ready(self) -> bool:
+        """See `MessageChannel`."""
+        return self._may_receive
 
     def send(self, data: bytes, until: int = NEVER) -> None:
         """See `MessageChannel`."""
@@ -73,6 +81,7 @@ class BoundedChannel:
     def peer_changed(self, there: bool) -> None:
         """The partner came or went: either call may be answered differently now."""
         self._may_send = self._may_receive = True
+        self.there = there
 
     # ---- the microvisor
 
@@ -114,7 +123,8 @@ class SharedLink:
         self.kind: str = told["kind"]
         self.role: str = told["role"]
         self.peer: str = told["peer"]
-        self.memory: memoryview = port.memory.view(told["address"], told["size"])
+        self.address: int = told["address"]
+        self.memory: memoryview = port.memory.view(self.address, told["size"])
         self.connected = False
         self.generation = 0
         self.rung = False

@@ -57,6 +57,12 @@ class MachineSpec:
     """The TLB, the virtual one and what that costs (`ArmEngine.count_translations`); None: translations are not counted."""
 
 
+def _translations(vcpu: Any) -> Translations:
+    """What the engine has counted."""
+    upkeep = (vcpu.vtlb_switches, vcpu.vtlb_flushes, vcpu.cache_drops, vcpu.cache_flushes)
+    return Translations(vcpu.vtlb_hits, vcpu.vtlb_misses, vcpu.vtlb_upkeep, *upkeep)
+
+
 class Machine:
     """One vCPU with its RAM and private devices. `shared`: what it shares with others, if it is connected."""
 
@@ -138,7 +144,7 @@ class Machine:
         output = bytes(self._output[:OUTPUT_LIMIT])
         del self._output[:OUTPUT_LIMIT]
         if self._counts_translations and kind in CARRIERS:
-            data = Translations(vcpu.vtlb_hits, vcpu.vtlb_misses, vcpu.vtlb_upkeep).pack()
+            data = _translations(vcpu).pack()
         cycles = vcpu.cycles
         value = world.exit(
             kind, cycles + vcpu.offset, cycles, deadline, arguments, (vcpu.insns, self.engine.interrupts), output, data

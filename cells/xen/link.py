@@ -26,10 +26,10 @@ class GrantedLink(Device):
         self.connected = False
         self.generation = 0
         self.rung = False
-        self._address = 0
+        self.address = 0
         if self.role == "front":
-            self._address = kernel.port.memory.allocate(self._size // PAGE)
-            self.memory = kernel.port.memory.view(self._address, self._size)
+            self.address = kernel.port.memory.allocate(self._size // PAGE)
+            self.memory = kernel.port.memory.view(self.address, self._size)
         else:
             self.memory = memoryview(bytearray(self._size))  # until the front's pages are there
         self._references: list[int] = []
@@ -47,7 +47,7 @@ class GrantedLink(Device):
         """The pages, and a port. Both are kept for whoever comes next."""
         if self._bell is None:
             self._bell = self._kernel.events.alloc_unbound(self.remote, self._on_ring)
-            pages = range(self._address, self._address + self._size, PAGE)
+            pages = range(self.address, self.address + self._size, PAGE)
             self._references = [self._kernel.grants.give(self.remote, page) for page in pages]
         return {"ring-ref": " ".join(map(str, self._references)), "event-channel": self._bell}
 
@@ -62,7 +62,7 @@ class GrantedLink(Device):
         except (RefusedError, ValueError):
             self.leave()
             return False
-        self.memory = self._mapped.view
+        self.memory, self.address = self._mapped.view, self._mapped.address
         self._up()
         return True
 

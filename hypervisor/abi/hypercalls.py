@@ -23,6 +23,7 @@ class Hypercall(IntEnum):
     IRQ_EOI = 9
     CONSOLE_WRITE = 10
     CONSOLE_READ = 11
+    PICTURE = 12
 
     CAP_MINT = 16
     CAP_MOVE = 17
@@ -63,6 +64,7 @@ TABLE: dict[Hypercall, str] = {
     Hypercall.IRQ_EOI: "(line) -> 0: the active line is done",
     Hypercall.CONSOLE_WRITE: "(data) -> 0: characters to the console of a kernel without a UART",
     Hypercall.CONSOLE_READ: "(most) -> how many characters were typed at it and, as the answer, these",
+    Hypercall.PICTURE: "(width | height << 16, first byte; data) -> 0: a part of what this cell sees; the last one keeps it",
     Hypercall.CAP_MINT: "(slot, rights) -> a new slot with no more than these of its rights",
     Hypercall.CAP_MOVE: "(slot, free slot) -> 0",
     Hypercall.CAP_REVOKE: "(slot) -> how many capabilities derived from it are gone, wherever they were",

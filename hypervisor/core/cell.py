@@ -11,6 +11,7 @@ from hypervisor.abi.records import Event, Resume
 from hypervisor.abi.redirection import NO_REDIRECTIONS, Redirections
 from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import NO_TRANSLATIONS, Translations
+from hypervisor.core.refusals import Refusals
 
 
 class CellState(StrEnum):
@@ -110,8 +111,10 @@ class CellAccount:
     exits: Counter[str] = field(default_factory=Counter)
     latencies: Counter[int] = field(default_factory=Counter)
     metrics: dict[str, list[int]] = field(default_factory=dict)
+    refusals: Refusals = field(default_factory=Counter)
     output: int = 0
     restarts: int = 0
+    pictures: int = 0
 
 
 _ENDED = (CellState.FAILED, CellState.SHUT_DOWN)
@@ -132,6 +135,8 @@ class Cell:
     segment: int | None = None
     typed: bytearray = field(default_factory=bytearray)
     """What was typed at a kernel that has no UART, until it asks for it."""
+    drawn: bytearray = field(default_factory=bytearray)
+    """What has come of a picture so far."""
     account: CellAccount = field(default_factory=CellAccount)
 
     name: str = field(init=False)

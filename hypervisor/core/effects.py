@@ -55,6 +55,16 @@ class ShowOutput:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class KeepPicture:
+    """A picture that the cell took of what it sees: 16 bits a pixel (5:6:5, red highest), little-endian, line by line."""
+
+    cell: int
+    width: int
+    height: int
+    pixels: bytes
+
+
 class TraceRecord(NamedTuple):
     """Something that belongs in the trace beside exits: `kind` and its fields."""
 
@@ -131,6 +141,7 @@ Effect = (
     | StartCell
     | KillCell
     | ShowOutput
+    | KeepPicture
     | TraceRecord
     | Rest
 )

@@ -44,7 +44,7 @@ CAUSES: dict[str, str] = {
     "exchange": "registers of another thread exchanged, or that thread forced out of what it does",
     "task": "an address space with its threads made or destroyed",
     "space_switch": "another address space of one guest: translation table, domain access, identifier",
-    "cache_flush": "caches cleaned, as a tag of theirs is given to another address space",
+    "cache_flush": "caches cleaned, as a tag of theirs is given to another address space, or the address space is another",
     "t10": "a paravirtual kernel interrupted or calling: out of its mode into the monitor",
     "t20": "a user process of a paravirtual kernel interrupted or calling: into the monitor",
     "t01": "out of the monitor into the kernel: by upcall, or back from a call",

@@ -72,6 +72,7 @@ def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
     expect_no_heartbeat(monitor, cell)
     cell.paused = False
     cell.typed.clear()
+    cell.drawn.clear()
     monitor.emit(do.KillCell(cell.index, cause, keep))
 
 

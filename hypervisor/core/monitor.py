@@ -23,6 +23,7 @@ from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import NO_TRANSLATIONS
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
+from hypervisor.core import refusals
 from hypervisor.core.bus import Bus
 from hypervisor.core.calls import CALLS
 from hypervisor.core.cell import ABSENT, BLOCKED, RUNNING, Cell, CellParams, CellState, Pending, Vcpu
@@ -233,6 +234,7 @@ class Monitor:
 
     def refused(self, cell: Cell, what: str, why: str) -> None:
         """Write down that a cell was refused something."""
+        refusals.count(cell.account.refusals, what, why)
         self.note("refused", cell, what=what, why=why)
 
     # ---- events

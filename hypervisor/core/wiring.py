@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 LINK_PAGES: Mapping[str, int] = {"block": 17, "net": 33, "console": 1, "display": 41, "input": 1}
 """Pages of shared memory of a channel between a front and a back end, by class: a page for the ring, then buffers. A display has
-room for 240 x 320 pixels of two bytes. Channels of class "message" share no memory unless the flavour needs some."""
+room for 320 x 240 pixels of two bytes. Channels of class "message" share no memory unless the flavour needs some."""
 
 MESSAGE_DEPTH = 16
 """Messages that wait in a bounded channel before it refuses more."""
@@ -62,6 +63,13 @@ class TlbParams:
     separate: bool = False
 
 
+class FlushCosts(NamedTuple):
+    """Cycles of a guest that owns the CPU: a TLB `entry` fetched, and the lines of a `cache` after a flush (0: it needs none)."""
+
+    entry: int
+    cache: int
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """All of it, in the topology's order."""
@@ -80,6 +88,8 @@ class Wiring:
     """Such a cell -> the virtual address at which its kernel begins to find its RAM; not in here: where it is physically."""
     tlbs: Mapping[int, TlbParams] = field(default_factory=dict)
     """xen: a paravirtual cell -> the TLB that it shares with the hypervisor; not in here: translations cost nothing."""
+    flushes: Mapping[int, FlushCosts] = field(default_factory=dict)
+    """native: a cell whose own upkeep of TLB and caches is counted, and what follows from it charged -> the prices."""
     fass: int = 0
     """Domains that tell address spaces apart in the caches of a CPU with virtual caches (ARMv5: 15); 0: it has identifiers."""
 

@@ -19,7 +19,8 @@ class Flavour:
     `survey_size`: what the survey says of the size of its kernel, "" if nothing. `hosts`: whether one cell can be another's
     hardware (`emulated`). `has_pv`: whether it has a door for kernels that run without privileges (`paravirtual`).
     `shares_tlb`: whether its hypervisor lies in the address spaces of such kernels, or not, as a topology says (`page_tables`,
-    `tlb_lockdown`). `redirection`: what it does to bring an event of a personality's process to it and the answer back: event
+    `tlb_lockdown`). `owns_cpu`: whether a guest does its own upkeep of TLB and caches, so that it can be counted as its
+    own (`flushes`). `redirection`: what it does to bring an event of a personality's process to it and the answer back: event
     (abi/redirection.py) -> operation -> how often; empty: the personality is the kernel. `mechanism`: how its cells reach each
     other, as "module:class". It is imported by who runs it, for the three of them are a third of what the command would load.
     """
@@ -31,6 +32,7 @@ class Flavour:
     hosts: bool = False
     has_pv: bool = False
     shares_tlb: bool = False
+    owns_cpu: bool = False
     redirection: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     survey_size: str = ""
     mechanism: str = "hypervisor.core.mechanism:Mechanism"

@@ -30,6 +30,7 @@ from hypervisor.shell.human import (
     printable,
 )
 from hypervisor.shell.summary import CellSummary, CoreSummary, Summary
+from hypervisor.shell.voice import voice_lines
 
 WIDTH = 100
 """Wider lines are harder to read, not easier."""
@@ -44,6 +45,8 @@ _ENDS = {
 """Why a run ended, in words."""
 _METRIC = 20
 """Characters of a metric's name that are shown."""
+_CALL, _WHY, _KINDS = 16, 40, 24
+"""Characters of a refused call and of the reason that are shown, and kinds of refusals of a cell."""
 _FEW = 4
 """Cells that have a column of their own."""
 OVERHEAD = [cause for cause in CAUSES if cause not in ("guest", "idle")]
@@ -89,13 +92,14 @@ def _modelled(summary: Summary, width: int) -> Iterable[Text | Table]:
     ended = _ENDS.get(summary.ended, printable(summary.ended))
     yield Text(f"virtual time {human_time(summary.time, summary.hz)}, ended: {ended}")
     yield Text(f"trace sha256 {summary.trace_sha256}")
-    parts = (_cells, _exits, _operations, _translations, _latencies, _metrics)
+    parts = (_cells, _exits, _operations, _translations, _latencies, _metrics, _refusals)
     for heads, rows in (part(summary) for part in parts):
         if rows:
             yield Text()
             yield table(width, heads, rows)
     yield Text()
     yield from (_remark(name, cell) for name, cell in summary.cells.items() if cell.why or cell.restarts)
+    yield from (Text(printable(line), style="bold") for line in voice_lines(summary))
     yield from (_core(number, core, summary) for number, core in enumerate(summary.cores))
     yield _energy(summary)
 
@@ -215,6 +219,21 @@ def _metrics(summary: Summary) -> Figures:
             numbers = (str(n) for n in (figure.last, figure.min, figure.max))
             rows.append([name, Text(_clip(printable(metric), _METRIC)), *numbers, human_count(figure.count)])
     return ("reported", "metric", "last", "min", "max", "count"), rows
+
+
+def _refusals(summary: Summary) -> Figures:
+    """What the monitor refused, by its own reasons; the most frequent first, and how many kinds are not shown."""
+    rows: list[Row] = []
+    for name, cell in summary.cells.items():
+        found = sorted(cell.refusals, key=lambda entry: (-entry[2], entry))
+        rows += [
+            [name, Text(_clip(printable(what), _CALL)), Text(_clip(printable(why), _WHY)), human_count(times)]
+            for what, why, times in found[:_KINDS]
+        ]
+        if rest := found[_KINDS:]:
+            times = sum(entry[2] for entry in rest)
+            rows.append([name, Text("..."), Text(f"{len(rest)} more kinds"), human_count(times)])
+    return ("refused", "call", "why", "times"), rows
 
 
 def _remark(name: str, cell: CellSummary) -> Text:

@@ -29,8 +29,19 @@ ANSWER_S = 5.0
 """Wall time within which a run answers: it looks a hundred times a second, but a cell may have to be started first."""
 
 
+ENDED = "the run has ended"
+"""What somebody is told who waited for more."""
+
+
 class OperatorError(Exception):
     """The run said no, does not answer, or is gone."""
+
+
+class RunEnded(OperatorError):  # noqa: N818  nobody's mistake
+    """There is nothing more to come."""
+
+    def __init__(self) -> None:
+        super().__init__(ENDED)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from hypervisor.shell.human import human_time
 from hypervisor.shell.operator import Operator
 from hypervisor.shell.problems import InputError
 from hypervisor.shell.progress import Progress
+from hypervisor.shell.screen.beside import ScreenBeside, WebBeside
 from hypervisor.shell.signals import Signals
 from hypervisor.shell.summary import Summary
 from hypervisor.shell.terminal import Consoles, Terminal
@@ -52,6 +53,21 @@ class RunOptions:
     listen: str = "tcp://127.0.0.1:*"
     ticket: Path | None = None
     cables: tuple[str, ...] = ()
+    screen: bool = False
+    web: bool = False
+    port: int = 0
+
+    @property
+    def watched(self) -> bool:
+        """Whether a person looks at its displays: it then keeps the wall clock's pace, and goes on until told otherwise."""
+        return self.screen or self.web
+
+    def refuse_views(self, beside: str) -> None:
+        """Raises:
+        InputError: somebody wants to look, which makes no sense with another option.
+        """
+        if self.watched:
+            raise InputError(f"{beside}: there is nothing to look at with --screen or --web")
 
 
 @dataclass(frozen=True)
@@ -69,11 +85,16 @@ def run(options: RunOptions, description: Mapping[str, Any] | None = None) -> in
     """Run a topology to its end, with a terminal as console if there is one; print the account."""
     if options.pace is not None and not options.pace > 0:
         raise InputError(f"--pace: must be more than 0, not {options.pace:g} (1.0 is real time)")
+    if options.screen and not _is_interactive(options):
+        raise InputError("--screen: needs a terminal, and no --json (--web shows it in a browser)")
     with Signals() as signals:
         with start(options, description) as it:
             with ExitStack() as stack:
                 operator = Operator(it)
                 stack.callback(operator.close)
+                if options.web:
+                    page = stack.enter_context(WebBeside(options.port))
+                    print(f"live: {page.url}", file=sys.stderr)
                 _drive(it, options, signals)
             summary = it.summary()
             _tell(summary, options)
@@ -81,6 +102,7 @@ def run(options: RunOptions, description: Mapping[str, Any] | None = None) -> in
             if board.summary is not None and not options.as_json:
                 _tell(board.summary, options)
         if options.out and not options.as_json:
+            _tell_pictures(options.out, it)
             print(f"run directory: {options.out}")
     return signals.status or max(status_of(summary), *(board.status or 0 for board in it.joined.boards), 0)
 
@@ -120,6 +142,15 @@ def _tell(summary: Summary, options: RunOptions) -> None:
         show_account(summary, Console(highlight=False))
 
 
+def _tell_pictures(out: Path, it: Run) -> None:
+    """Where the last picture of each display is, and of each cell that took one; and how to see the next ones live."""
+    last = {path.name.rpartition("-")[0]: path for path in sorted((out / "frames").glob("*.png"))}
+    for name, path in last.items():
+        print(f"picture of {name}: {path}")
+    if last:
+        print(f"live: cellvisor run {it.topology.name} --screen (in this terminal), --web (in a browser)")
+
+
 def status_of(summary: Summary) -> int:
     """1 when a cell failed, else 0. A cell that somebody killed did not fail."""
     failed = [cell for cell in summary.cells.values() if cell.state == "failed" and not _was_killed(cell.why)]
@@ -133,29 +164,43 @@ def _was_killed(why: str) -> bool:
 def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
     """Let it run: on a terminal that is a cell's console, at the wall clock's pace and without end unless told."""
     console = it.topology.console
-    duration = it.topology.duration
+    end = _end(it, options)
+    if options.watched:
+        it.touch_by_hand()
+    if options.screen:
+        with ScreenBeside(it.interrupt) as screen:
+            it.sources.append(screen)
+            _until(it, end, options.pace or 1.0, signals)
+            it.sources.remove(screen)
+        return
     if console is not None and _is_interactive(options):
         print(f"console of {console}; Ctrl-] leaves and ends the run", file=sys.stderr)
-        end = NEVER if duration is None or options.duration is None else duration
         with Terminal(console, it.interrupt) as terminal:
             it.on_output.append(terminal.output)
             it.sources.append(terminal)
             it.ticks.append(lambda: None if it.monitor.finished else terminal.tell_end(it.cell(console)))
             _until(it, end, options.pace or 1.0, signals)
         return
-    drive_unattended(it, options, signals, talk=not options.as_json)
+    drive_unattended(it, options, signals, talk=not options.as_json, end=end)
 
 
-def drive_unattended(it: Run, options: RunOptions, signals: Signals, *, talk: bool) -> None:
-    """Let it run to the topology's end without anybody at a console. `talk`: show what the cells say."""
-    end = NEVER if it.topology.duration is None else it.topology.duration
+def _end(it: Run, options: RunOptions) -> int:
+    """When it ends by itself: where a person looks on, only if asked to."""
+    duration = it.topology.duration
+    looked_at = _is_interactive(options) and (options.watched or it.topology.console is not None)
+    return NEVER if duration is None or (looked_at and options.duration is None) else duration
+
+
+def drive_unattended(it: Run, options: RunOptions, signals: Signals, *, talk: bool, end: int | None = None) -> None:
+    """Let it run to `end`, or the topology's, without anybody at a console. `talk`: show what the cells say."""
+    end = end or it.topology.duration or NEVER
     with Progress(it.topology.board.clock_hz, end, enabled=_shows_progress(options)) as progress, ExitStack() as stack:
         if talk:
             consoles = Consoles(clear=progress.live and sys.stdout.isatty())
             it.on_output.append(consoles)
             stack.callback(consoles.close)
         it.ticks.append(lambda: _tick(it, progress))
-        _until(it, end, options.pace, signals)
+        _until(it, end, options.pace or (1.0 if options.watched else None), signals)
 
 
 def _is_interactive(options: RunOptions) -> bool:

@@ -164,14 +164,14 @@ def _inside(path: str) -> str:
 
 
 def _ram(plan: Plan) -> str:
-    """Enough for what is in the root, twice, and for the program to run."""
+    """Enough for what is in the root and for the program to run: of the root only what is used becomes pages."""
     try:
         size = roots.size(roots.find_root(plan.root, None))
     except (ValueError, OSError):
         size = 0
     size += sum(Path(text).stat().st_size for text in plan.files.values() if Path(text).is_file())
     need = LEAST_RAM
-    while need < 4 * size:
+    while need < 2 * size:
         need *= 2
     return f"{need >> 20}MiB"
 

@@ -23,6 +23,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cells.split.display.protocol import HEIGHT, WIDTH
 from hypervisor.abi.time import NEVER
 from hypervisor.shell.files import RunDirError
 
@@ -73,6 +74,22 @@ class Touch(NamedTuple):
     x: int
     y: int
     down: int
+
+    @classmethod
+    def on_pixel(cls, device: str, x: int, y: int, down: int) -> Touch:
+        """What a panel of the screen's size reads at a pixel: its driver finds the same pixel in it.
+
+        Raises:
+            ValueError: the screen has no such pixel.
+        """
+        if not (0 <= x < WIDTH and 0 <= y < HEIGHT):
+            raise ValueError(f"({x}, {y}) is not on the screen of {WIDTH} x {HEIGHT} pixels")
+        return cls(device, -(-x * TOUCH_RANGE // WIDTH), -(-y * TOUCH_RANGE // HEIGHT), down)
+
+    @property
+    def data(self) -> bytes:
+        """As an input carries it."""
+        return "{} {} {} {}".format(*self).encode()
 
     @classmethod
     def parse(cls, data: bytes) -> Touch:

@@ -96,7 +96,8 @@ class HostMemory(GuestMemory, Protocol):
 
 
 class Loop:
-    """Runs one monitor. `show(cell, bytes)` gets console output; `poll()` returns inputs that came from outside."""
+    """Runs one monitor. `show(cell, bytes)` gets console output, `keep(cell, picture)` pictures that cells took; `poll()` returns
+    inputs that came from outside."""
 
     def __init__(
         self,
@@ -109,6 +110,7 @@ class Loop:
         poll: Callable[[], list[Input]],
         replay: ReplayInputs | None = None,
         memory: HostMemory | None = None,
+        keep: Callable[[Cell, do.KeepPicture], None] | None = None,
     ) -> None:
         self.monitor = monitor
         monitor.memory.host = self._memory = memory
@@ -116,6 +118,7 @@ class Loop:
         self.rest: do.Rest | None = None
         self._hosts, self._trace, self._log = hosts, trace, log
         self._show, self._poll, self.replay = show, poll, replay
+        self._keep = keep
         self._running: dict[int, do.ResumeVcpu] = {}
         self._held: set[int] = set()
         self._stopped: list[tuple[int, int, Exit | str]] = []
@@ -130,6 +133,7 @@ class Loop:
             do.StartCell: self._start,
             do.KillCell: self._kill,
             do.ShowOutput: self._output,
+            do.KeepPicture: self._picture,
             do.TraceRecord: trace.take,
             do.Rest: self._take_rest,
             **dict.fromkeys(ORDERS, self._order),
@@ -306,6 +310,10 @@ class Loop:
 
     def _output(self, effect: do.ShowOutput) -> None:
         self._show(self.monitor.cells[effect.cell], effect.data)
+
+    def _picture(self, effect: do.KeepPicture) -> None:
+        if self._keep is not None:
+            self._keep(self.monitor.cells[effect.cell], effect)
 
     def _take_rest(self, effect: do.Rest) -> None:
         self.rest = effect

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hypervisor.core.cell import Cell
+from hypervisor.core.effects import KeepPicture
 from hypervisor.core.monitor import Monitor
 from hypervisor.shell.beside import JoinedBoards, Settings
 from hypervisor.shell.board_devices import attach_devices
@@ -26,6 +27,7 @@ from hypervisor.shell.inputs import Input, InputLog, ReplayInputs
 from hypervisor.shell.links.zmq import ZmqHub
 from hypervisor.shell.loop import Loop
 from hypervisor.shell.memory import SharedMemory
+from hypervisor.shell.picture import Picture
 from hypervisor.shell.pinning import pin_to_one_cpu, unpin
 from hypervisor.shell.plans import build_monitor, plan_cells, shares_memory
 from hypervisor.shell.processes import Zygote
@@ -68,6 +70,8 @@ class Machinery(ABC):
         self._options = options
         self._hub: ZmqHub | None = None
         self._closed = False
+        self.pictures: dict[str, Picture] = {}
+        """The latest picture that each cell took of what it sees."""
         self._consoles = {cell.name: bytearray() for cell in topology.cells}
         self.guard = FloodGuard(self._talkers)
         with ExitStack() as undo:
@@ -106,6 +110,7 @@ class Machinery(ABC):
             poll=self._poll,
             replay=recorded,
             memory=self.pages,
+            keep=self._keep,
         )
         self._affinity = pin_to_one_cpu(self.zygote.pid) if topology.board.cores == 1 else None
         undo.callback(unpin, self._affinity)
@@ -189,6 +194,11 @@ class Machinery(ABC):
             self.directory.console(cell.name, data)
         for listener in self.on_output:
             listener(cell.name, data)
+
+    def _keep(self, cell: Cell, taken: KeepPicture) -> None:
+        self.pictures[cell.name] = picture = Picture.of_565(taken.width, taken.height, taken.pixels)
+        if self.directory is not None:
+            self.directory.write_frame(f"{cell.name}-{self.monitor.now:012d}.png", picture.png())
 
     # ---- the end
 

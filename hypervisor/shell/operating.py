@@ -14,7 +14,12 @@ from hypervisor.shell.terminal import attach
 
 
 def client_of(which: str | None) -> Client:
-    """A client of the run that is meant, by name or process number.
+    """A client of the run that is meant; see `address_of`."""
+    return Client(address_of(which))
+
+
+def address_of(which: str | None) -> runtime_dir.Address:
+    """Where the run is that is meant, by name or process number.
 
     Raises:
         InputError: none is running, or it is not clear which one is meant.
@@ -24,7 +29,7 @@ def client_of(which: str | None) -> Client:
         raise InputError("nothing is running (start something: cellvisor run TOPOLOGY)")
     meant = [run for run in runs if which in (None, run.name, str(run.pid))]
     if len(meant) == 1:
-        return Client(meant[0])
+        return meant[0]
     names = ", ".join(f"{run.name} ({run.pid})" for run in runs)
     if not meant:
         from hypervisor.shell.topology.problems import nearest  # the package behind it is large

@@ -2,7 +2,8 @@
 
 A request is a msgpack map with `verb`, `id` and the verb's arguments, the answer a map with the same `id` and `ok`. What
 changes the run becomes an `Input` and goes through the same door as everything else from outside, and is answered when it has
-taken effect; the rest is answered at once from the monitor's state. A message of a stream is [offset, bytes]: where in all
+taken effect; the rest is answered at once from the monitor's state, but for pictures of displays, which are answered when they
+change (views.py), with their bytes in a frame of their own. A message of a stream is [offset, bytes]: where in all
 that was ever said these bytes stand, so that a listener sees what it has missed. client.py is the other end.
 
 The sockets speak CURVE, and lie in a directory that only this user may enter (runtime_dir.py).
@@ -24,6 +25,7 @@ from hypervisor.shell.client import READY
 from hypervisor.shell.inputs import Input, InputKind
 from hypervisor.shell.processes import ZygoteError
 from hypervisor.shell.topology.problems import nearest
+from hypervisor.shell.views import ViewError, Views, asked_touch
 
 if TYPE_CHECKING:
     from hypervisor.api import Run
@@ -33,6 +35,8 @@ BATCH = 64
 TYPE_LIMIT = 4096
 BACKLOG = 1 << 15
 """Bytes of a console that somebody who begins to look is shown."""
+UNREAD = 64
+"""Answers that wait for somebody who does not read them, pictures among them; further ones are dropped."""
 LINGER_MS = 200
 """How long the last words of a run wait for a listener who does not read."""
 
@@ -72,7 +76,10 @@ class Operator:
             "status": self._status,
             "console": self._console,
             "type": self._type,
+            "touch": self._touch,
+            "displays": lambda _request: {"ok": True, **self._views.listed()},
         }
+        self._views = Views(run.monitor, run.devices.pictures, self._answer)
         run.on_output.append(self._publish_console)
         run.trace.on_chunk.append(self._publish_trace)
         run.sources.append(self)
@@ -90,6 +97,8 @@ class Operator:
         socket.linger = LINGER_MS
         socket.curve_server, socket.curve_publickey, socket.curve_secretkey = True, public, secret
         socket.maxmsgsize = 1 << 16
+        if kind == zmq.ROUTER:
+            socket.sndhwm = UNREAD
         socket.bind(f"ipc://{self.directory}/{name}")
         return socket
 
@@ -109,6 +118,7 @@ class Operator:
                 self._serve(self._requests.recv_multipart(zmq.NOBLOCK))
         if b"trace" in self._followed:
             self._run.trace.flush()
+        self._views.look()
         taken, self._taken = self._taken, []
         return taken
 
@@ -121,16 +131,20 @@ class Operator:
             if verb in ORDERS:
                 self._order(route, number, verb, request)
                 return
+            if verb == "watch":
+                self._views.watch(route, number, request["display"], int(request["seen"]))
+                return
             answer = self._verbs[verb](request)
-        except Refusal as refusal:
+        except (Refusal, ViewError) as refusal:
             answer = {"ok": False, "why": str(refusal)}
         except (BadMessage, TypeError, ValueError, AttributeError, LookupError) as error:
             answer = {"ok": False, "why": f"not a request: {error}"}
         self._answer(route, number, answer)
 
-    def _answer(self, route: bytes, number: int, answer: Answer) -> None:
+    def _answer(self, route: bytes, number: int, answer: Answer, beside: bytes = b"") -> None:
+        frames = [route, pack({"id": number, **answer}), *([beside] if beside else [])]
         with suppress(zmq.ZMQError):  # who does not wait for the answer does not get it
-            self._requests.send_multipart([route, pack({"id": number, **answer})], zmq.NOBLOCK)
+            self._requests.send_multipart(frames, zmq.NOBLOCK)
 
     # ---- verbs
 
@@ -197,6 +211,10 @@ class Operator:
         self._taken.append(Input(0, 0, InputKind.CONSOLE, cell.name, data))
         return {"ok": True}
 
+    def _touch(self, request: Request) -> Answer:
+        self._taken.append(asked_touch(self._run.monitor, request))
+        return {"ok": True}
+
     # ---- streams
 
     def _take_subscriptions(self) -> None:
@@ -223,6 +241,7 @@ class Operator:
         """Say the last words, close the sockets and remove the directory."""
         self._run.trace.flush()
         self._confirm_orders()
+        self._views.close()
         self._run.on_output.remove(self._publish_console)
         self._run.trace.on_chunk.remove(self._publish_trace)
         self._run.sources.remove(self)

@@ -5,52 +5,20 @@ end of the run, and whenever somebody asks. `frames/lcd0-000000123456.png` shows
 
     pictures = Pictures(monitor, run_directory)
     pictures.take("lcd0")
-
-Theory of PNG (W3C PNG, second edition): a signature, then chunks (length, name, content, CRC-32): IHDR with the size, IDAT
-with the deflated lines, each behind a byte that names its filter (0: none), IEND.
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
-from typing import NamedTuple
+from collections.abc import Iterator
 
 from devices import DmaError, Framebuffer
-from devices.framebuffer import frame
 from hypervisor.core.bus import PhysicalDevice
 from hypervisor.core.errors import Refused
 from hypervisor.core.monitor import Monitor
+from hypervisor.shell.picture import Picture, Scan
 from hypervisor.shell.rundir import RunDirectory
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_TRUE_COLOUR = 2
-
-
-class Picture(NamedTuple):
-    """What a display shows: three bytes for each pixel, red, green, blue, from the top left."""
-
-    width: int
-    height: int
-    pixels: bytes
-
-    def pixel(self, x: int, y: int) -> tuple[int, int, int]:
-        """Red, green, blue of one pixel."""
-        red, green, blue = self.pixels[3 * (y * self.width + x) :][:3]
-        return red, green, blue
-
-    def png(self) -> bytes:
-        """As a file."""
-        stride = 3 * self.width
-        lines = b"".join(b"\x00" + self.pixels[at : at + stride] for at in range(0, stride * self.height, stride))
-        header = struct.pack(">IIBBBBB", self.width, self.height, 8, _TRUE_COLOUR, 0, 0, 0)
-        return b"".join(
-            [_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(lines)), _chunk(b"IEND", b"")]
-        )
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+__all__ = ["Picture", "Pictures"]
 
 
 class Pictures:
@@ -65,19 +33,40 @@ class Pictures:
         Raises:
             KeyError: no display has this name.
         """
-        for entry in self._monitor.bus.devices:
-            if entry.name == name and isinstance(entry.device, Framebuffer):
-                return self._take(entry, entry.device)
-        raise KeyError(f'no display is called "{name}"')
+        entry, device = self._find(name)
+        return self._take(entry, device)
 
     def take_all(self) -> None:
         """One of each display that is on."""
+        for entry, device in self.displays():
+            if device.on:
+                self._take(entry, device)
+
+    def scan(self, name: str) -> Scan:
+        """What a display scans out now; nothing is written.
+
+        Raises:
+            KeyError: no display has this name.
+        """
+        return self._scan(*self._find(name))
+
+    def displays(self) -> Iterator[tuple[PhysicalDevice, Framebuffer]]:
+        """Every display of the board, in its order."""
         for entry in self._monitor.bus.devices:
-            if isinstance(entry.device, Framebuffer) and entry.device.on:
-                self._take(entry, entry.device)
+            if isinstance(entry.device, Framebuffer):
+                yield entry, entry.device
+
+    def _find(self, name: str) -> tuple[PhysicalDevice, Framebuffer]:
+        for entry, device in self.displays():
+            if entry.name == name:
+                return entry, device
+        raise KeyError(f'no display is called "{name}"')
+
+    def _scan(self, entry: PhysicalDevice, device: Framebuffer) -> Scan:
+        return Scan.of(device.state, lambda address, length: self._read(entry, address, length))
 
     def _take(self, entry: PhysicalDevice, device: Framebuffer) -> Picture:
-        picture = Picture(*frame(device.state, lambda address, length: self._read(entry, address, length)))
+        picture = self._scan(entry, device).picture()
         if self._directory is not None:
             self._directory.write_frame(f"{entry.name}-{self._monitor.now:012d}.png", picture.png())
         return picture

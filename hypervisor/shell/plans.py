@@ -19,25 +19,24 @@ from cells.order import pickle_guest
 from cells.sandbox import SandboxPolicy
 from hypervisor.abi.hypercalls import HYPERCALL_BASE
 from hypervisor.abi.memory import PAGE
-from hypervisor.abi.pv import TableFormat
 from hypervisor.core.cell import CellParams
 from hypervisor.core.errors import Refused
 from hypervisor.core.fass import DOMAINS
 from hypervisor.core.frames import FrameTable
 from hypervisor.core.monitor import Monitor
 from hypervisor.core.policies import make_policy
-from hypervisor.core.redirection import prices
-from hypervisor.core.wiring import LINK_PAGES, TlbParams, Wiring
+from hypervisor.core.wiring import LINK_PAGES, FlushCosts, TlbParams, Wiring
 from hypervisor.flavours import FLAVOURS
 from hypervisor.shell.cellhost import CellPlan
 from hypervisor.shell.guest_info import info_page
-from hypervisor.shell.topology import CellSpec, Problem, Topology, TopologyError, roots
+from hypervisor.shell.personalities import personality_segments, personality_settings, table_format
+from hypervisor.shell.topology import CellSpec, Problem, Topology, TopologyError
 
 GRAIN = 64
 """On several cores a rest of less than this part of a slice is not worth a turn. Every round cuts the slices, a block late, and
 a core that runs such a rest would keep the others from running at the same time."""
 
-CODE_BUFFER = {"image": 32 << 20, "kernel": 128 << 20, "personality": 64 << 20}
+CODE_BUFFER = {"image": 32 << 20, "kernel": 128 << 20}
 """Bytes for translated code: a kernel with its user space fills the smaller one many times over."""
 
 
@@ -76,6 +75,7 @@ def _build(topology: Topology, remote: Collection[str]) -> Monitor:
             vtlb=topology.vtlb,
             virtual_bases=_virtual_bases(topology),
             tlbs=_tlbs(topology),
+            flushes=_flushes(topology),
             fass=DOMAINS if topology.board.cpu.architecture.startswith("v5") else 0,
             personalities=(some := _personalities(topology)),
             redirection=flavour.redirection if some else {},
@@ -88,18 +88,13 @@ def _build(topology: Topology, remote: Collection[str]) -> Monitor:
 
 def _paravirtual(topology: Topology) -> dict[int, int]:
     """Cells whose kernels run without privileges, and what page tables the board's CPU has."""
-    layout = _layout(topology)
+    layout = table_format(topology)
     return {index: layout for index, cell in enumerate(topology.cells) if cell.paravirtual}
 
 
 def _personalities(topology: Topology) -> frozenset[int]:
     """Cells whose kernel is a personality."""
     return frozenset(index for index, cell in enumerate(topology.cells) if cell.kind == "personality")
-
-
-def _layout(topology: Topology) -> TableFormat:
-    """What page tables the board's CPU has."""
-    return TableFormat.MODERN if topology.board.cpu.architecture.startswith("v7") else TableFormat.LEGACY
 
 
 def _virtual_bases(topology: Topology) -> dict[int, int]:
@@ -118,6 +113,15 @@ def _tlbs(topology: Topology) -> dict[int, TlbParams]:
         index: TlbParams(cpu.tlb.entries, cpu.tlb.asid, virtual, cell.tlb_lockdown, cell.page_tables == "separate")
         for index, cell in kernels.items()
     }
+
+
+def _flushes(topology: Topology) -> dict[int, FlushCosts]:
+    """Cells whose own flushes are counted."""
+    cpu = topology.board.cpu
+    entry, line = (cpu.flush[name].cycles if name in cpu.flush else 0 for name in ("tlb_entry", "cache_line"))
+    lines = cpu.caches.l1d.size // cpu.caches.l1d.line if cpu.caches.l1d.kind == "VIVT" else 0
+    counted = [index for index, cell in enumerate(topology.cells) if cell.flushes == "counted"]
+    return dict.fromkeys(counted, FlushCosts(entry, line * lines))
 
 
 def _params(topology: Topology, cell: CellSpec, *, pages: bool) -> CellParams:
@@ -231,8 +235,8 @@ def _plan(
         guest = pickle_guest(cell.function) if cell.function is not None else b""
         return CellPlan(index, cell.name, settings, guest, sandbox, transport=link)
     if cell.kind == "personality":
-        settings |= _personality_settings(topology, cell)
-        segments: list[tuple[int, bytes]] = [(0, roots.archive(cell))]
+        settings |= personality_settings(topology, cell, boot)
+        segments = personality_segments(cell)
         return CellPlan(index, cell.name, settings, b"", sandbox, ram_size=cell.ram, segments=segments, transport=link)
     placement = place(topology, cell, boot, reserved)
     base = topology.board.ram_base
@@ -240,35 +244,6 @@ def _plan(
     settings |= {"memory": {"base": base, "size": cell.ram}}
     segments = [(address - base, content) for address, content in placement.segments]
     return CellPlan(index, cell.name, settings, b"", sandbox, ram_size=cell.ram, segments=segments, transport=link)
-
-
-def _personality_settings(topology: Topology, cell: CellSpec) -> dict[str, Any]:
-    """`LinuxSpec` as plain data, and where its memory is."""
-    board, flavour = topology.board, FLAVOURS[topology.flavour]
-    spec = {
-        "name": cell.name,
-        "hz": board.clock_hz,
-        "ram_base": board.ram_base,
-        "ram_size": cell.ram,
-        "root_size": len(roots.archive(cell)),
-        "unicorn_model": board.cpu.unicorn_model,
-        "architecture": board.cpu.architecture,
-        "layout": int(_layout(topology)),
-        "cycles": board.cpu.cycles,
-        "code_buffer": CODE_BUFFER[cell.kind],
-        "program": cell.run,
-        "environment": cell.env,
-        "seed": topology.seed,
-        "terminal": cell.terminal,
-        "redirection": prices(flavour.redirection, flavour.costs),
-    }
-    preload = [*cell.preload, f"cells.personalities.{cell.source}.kernel"]
-    return {
-        "kind": cell.source,
-        cell.source: spec,
-        "memory": {"base": board.ram_base, "size": cell.ram},
-        "preload": preload,
-    }
 
 
 def _posted(wiring: Wiring, boot: Mapping[str, Any]) -> list[int]:
@@ -311,24 +286,23 @@ def _machine_settings(topology: Topology, cell: CellSpec, placement: Placement) 
         "entry": placement.entry,
         "registers": placement.registers,
         "paravirtual": cell.paravirtual,
-        "vtlb": None if cell.paravirtual else _vtlb(topology),
+        "vtlb": None if cell.paravirtual else _vtlb(topology, cell),
     }
 
 
-def _vtlb(topology: Topology) -> dict[str, int] | None:
-    """The board's TLB and the flavour's virtual one, None where there is none: not every flavour's MMU is virtual in this way."""
+def _vtlb(topology: Topology, cell: CellSpec) -> dict[str, int] | None:
+    """The board's TLB and the flavour's virtual one, or no such one if the guest's own flushes are counted; None: not every
+    flavour's MMU is virtual in this way."""
     tlb, costs = topology.board.cpu.tlb, FLAVOURS[topology.flavour].costs
+    shape = {"entries": tlb.entries, "ways": tlb.ways, "split": int(tlb.split), "asid": int(tlb.asid)}
+    if cell.flushes == "counted":
+        own = next(iter(_flushes(topology).values()))
+        prices = {"miss_cycles": own.entry, "upkeep_cycles": 0, "flush_cycles": own.cache}
+        return {**shape, "virtual_entries": 0, **prices}
     if "vtlb" not in costs.operations or not topology.vtlb:
         return None
-    return {
-        "entries": tlb.entries,
-        "ways": tlb.ways,
-        "split": int(tlb.split),
-        "asid": int(tlb.asid),
-        "virtual_entries": topology.vtlb,
-        "miss_cycles": costs.of("vtlb"),
-        "upkeep_cycles": costs.hypercall,
-    }
+    prices = {"miss_cycles": costs.of("vtlb"), "upkeep_cycles": costs.hypercall}
+    return {**shape, "virtual_entries": topology.vtlb, **prices}
 
 
 def emulated_devices(topology: Topology, cell: CellSpec) -> dict[str, DeviceSpec]:

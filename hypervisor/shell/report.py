@@ -73,6 +73,7 @@ def _cell(cell: Cell, run: Run, time: int, power: Power) -> CellSummary:
         exits=dict(account.exits),
         wake_latency=Latency.of(account.latencies),
         metrics={name: Metric(*values) for name, values in account.metrics.items()},
+        refusals=tuple((what, why, times) for (what, why), times in sorted(account.refusals.items())),
         energy_uj=power.microjoules(active=account.ran),
         restarts=account.restarts,
         console_bytes=account.output,

@@ -86,7 +86,8 @@ class CellSummary:
     of all cores. `switches`: how often a core went over to it. `interrupts`: that it took. `exits`: by the names of
     `ExitKind` in lower case. `cycles`: charged to it, by the causes of the ledger; `operations`: how often a mechanism
     of the flavour did something on its behalf, by the same names. `peak_memory`: bytes of board memory that it owned at
-    most. `wake_latency`: from the moment when it was due to the moment when it ran. `console_bytes`: that it wrote.
+    most. `refusals`: what the monitor refused it, why, and how often (hypervisor/core/refusals.py). `wake_latency`: from
+    the moment when it was due to the moment when it ran. `console_bytes`: that it wrote.
     """
 
     state: str
@@ -99,6 +100,7 @@ class CellSummary:
     exits: Mapping[str, int] = field(default_factory=dict)
     wake_latency: Latency = field(default_factory=Latency)
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    refusals: tuple[tuple[str, str, int], ...] = ()
     energy_uj: int = 0
     restarts: int = 0
     console_bytes: int = 0

@@ -232,13 +232,13 @@ def test_after_a_crime_a_new_session_is_served_again(world):
 
 
 @pytest.mark.parametrize(
-    "rectangle", [(0, 0, 241, 1), (0, 0, 1, 161), (240, 0, 1, 1), (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF)]
+    "rectangle", [(0, 0, 321, 1), (0, 0, 1, 121), (320, 0, 1, 1), (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF)]
 )
 def test_a_flush_beyond_the_clients_part_of_the_screen_is_refused(rectangle):
     world = World("display", ("good", "evil"))
 
     class Panel:
-        pixels = memoryview(bytearray(240 * 320 * 2))
+        pixels = memoryview(bytearray(320 * 240 * 2))
 
     world.start_back(lambda connections: DisplayBack(connections, Panel()))
     evil = Attacker(world)
@@ -246,7 +246,7 @@ def test_a_flush_beyond_the_clients_part_of_the_screen_is_refused(rectangle):
     evil.put(1, 2, 0, struct.pack("<4H", *rectangle))
     world.serve()
     assert evil.answer(0) == (1, OUT_OF_RANGE)
-    assert not any(Panel.pixels[: 160 * 480]), "the other client's band"
+    assert not any(Panel.pixels[: 120 * 640]), "the other client's band"
 
 
 @pytest.mark.parametrize("length", [0, 13, 1515, 2048])

@@ -102,7 +102,8 @@ def test_a_session_at_the_terminal_is_replayed_key_by_key(place: Path) -> None:
     assert again.stdout.endswith(f"sha256 {sha256}\n")
 
 
-@pytest.mark.long  # wall-clock time: not for a busy machine
+@pytest.mark.long
+@pytest.mark.quiet
 def test_keys_are_answered_within_fifty_milliseconds(place: Path) -> None:
     """The guest looks each 5 ms. The median: a busy machine may be late at times."""
     from time import monotonic

@@ -1,7 +1,7 @@
 """One topology, one seed, one hash: whatever the transport, the host's load and the number of runs at once.
 
-Each comparison is ten runs: two here, one after the other, then four processes at once of two runs each, while others
-compete for the host's processors. The default runs go a part of the way; `-m long` goes all of it.
+Each comparison is runs here, one after the other, then in processes at once of two runs each, while others compete for the host's
+processors: four runs that go a part of the way, or ten that go all of it (`-m long`).
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def on_one_and_two_cores(topology: str, time: str | None = None) -> list[Case]:
     return [Case(topology, [], time), Case(topology, TWO_CORES, time)]
 
 
-def ten_hashes(live: Live, cases: list[Case]) -> list[set[str]]:
-    """For each case the hashes of ten runs."""
+def hashes_of_runs(live: Live, cases: list[Case], processes: int = 1) -> list[set[str]]:
+    """For each case the hashes of two runs here and two in each of so many processes."""
     wanted = [case.over(link) for case in cases for link in LINKS]
     lists = [[live.hash(**one) for one in wanted]]
     with Loaded():
-        several = [alone("tests.support.hashes", json.dumps(wanted)) for _ in range(4)]
+        several = [alone("tests.support.hashes", json.dumps(wanted)) for _ in range(processes)]
         lists += [json.loads(process.communicate()[0]) for process in several]
-    assert len(lists) * len(LINKS) == 10
+    assert len(lists) == 1 + processes
     found: list[set[str]] = [set() for _ in cases]
     for hashes in lists:
         for at, one in enumerate(hashes):
@@ -57,21 +57,21 @@ def one_each(hashes: list[set[str]]) -> bool:
     return all(len(found) == 1 for found in hashes)
 
 
-def test_ten_runs_have_one_hash(live: Live) -> None:
-    assert one_each(ten_hashes(live, [*on_one_and_two_cores("hello"), *on_one_and_two_cores("ticker", "100ms")]))
+def test_four_runs_have_one_hash(live: Live) -> None:
+    assert one_each(hashes_of_runs(live, [*on_one_and_two_cores("hello"), *on_one_and_two_cores("ticker", "100ms")]))
 
 
 @pytest.mark.guests
 @pytest.mark.parametrize("topology", ["rtos_and_linux", "two_linux"])
-def test_ten_runs_of_a_kernel_have_one_hash(live: Live, topology: str) -> None:
-    assert one_each(ten_hashes(live, on_one_and_two_cores(topology, "60ms")))
+def test_four_runs_of_a_kernel_have_one_hash(live: Live, topology: str) -> None:
+    assert one_each(hashes_of_runs(live, on_one_and_two_cores(topology, "60ms")))
 
 
 @pytest.mark.long
 @pytest.mark.guests
 @pytest.mark.parametrize("topology", ["hello", "ticker", "rtos_and_linux", "two_linux"])
 def test_ten_runs_all_the_way_have_one_hash(live: Live, topology: str) -> None:
-    assert one_each(ten_hashes(live, on_one_and_two_cores(topology)))
+    assert one_each(hashes_of_runs(live, on_one_and_two_cores(topology), processes=4))
 
 
 def test_the_command_gives_the_hash_of_the_python_interface(live: Live, tmp_path: Path) -> None:

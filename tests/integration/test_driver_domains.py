@@ -94,8 +94,8 @@ def test_a_touch_reaches_the_client_as_an_event(live: Live, flavour: str) -> Non
     run.until("600ms")
     run.touch("touch0", 0, 4095)
     run.until("700ms")
-    assert b"touched at 120, 80\n" in run.console("painter")
-    assert b"touched at 0, 319\n" in run.console("painter")
+    assert b"touched at 160, 60\n" in run.console("painter")
+    assert b"touched at 0, 239\n" in run.console("painter")
     assert metric(run, "painter", "squares") == 6
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from hypervisor.flavours import FLAVOURS
+from hypervisor.shell.explain import run
 from hypervisor.shell.explain.command import ExplainOptions
 from hypervisor.shell.explain.command import explain as command
-from hypervisor.shell.explain.run import counted, explain
 from hypervisor.shell.explain.stories import SUBJECTS, find
 from hypervisor.shell.problems import InputError
 
+explain = functools.cache(run.explain)
+counted = functools.cache(run.counted)
 TALKATIVE = [name for name, flavour in FLAVOURS.items() if flavour.most_cells != 1]
 
 

@@ -67,6 +67,7 @@ def test_the_command_finds_everything_in_place_without_a_network() -> None:
     guest("debian:busybox", "armel")
     guest("debian:busybox", "armhf")
     guest("debian:bash")
+    guest("debian:armel")
     command = [sys.executable, "-m", "hypervisor.shell.guests", "--check", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert [row["name"] for row in json.loads(done.stdout)] == [
@@ -76,4 +77,5 @@ def test_the_command_finds_everything_in_place_without_a_network() -> None:
         "debian:busybox",
         "debian:busybox",
         "debian:bash",
+        "debian:armel",
     ]

@@ -149,10 +149,12 @@ def test_who_is_killed_on_the_host_comes_back_with_a_new_socket(live: Live, flav
     run.until("5ms")
     process = run.hosts[1].process
     assert process is not None
+    assert not run.console("ping")
     process.kill()
     run.run()
     run.monitor.check_invariants()
-    assert run.console("ping") == b"all answered, some again\n"
+    assert run.cell("pong").account.restarts
+    assert run.console("ping").startswith(b"all answered, ")  # that one was lost depends on when the host tells of it
 
 
 def test_an_image_posts_as_a_python_guest_does(live: Live) -> None:

@@ -21,9 +21,9 @@ from hypervisor.shell import topology
 assert pathlib.Path(hypervisor.__file__).is_relative_to(sys.argv[1]), hypervisor.__file__
 assert set(boards.names()) == {"arm926", "arm1176", "beagle", "pxa255", "evoke_qa4"}
 assert {"hello", "ticker", "rtos_and_linux", "two_linux", "many", "ping", "storage", "two_boards"} <= set(topology.names())
-for name, cell in (("hello", "hello"), ("ticker", "ticker"), ("ping", "ping")):
+for name, cell in (("hello", "hello"), ("ticker", "ticker"), ("ping", "ping"), ("phone", "linux"), ("worm", "linux")):
     with launch(name) as run:
-        run.until("20ms")
+        run.until("80ms")
         print(run.console(cell).decode())
 """
 
@@ -57,6 +57,7 @@ def test_the_wheel_runs_from_an_empty_directory(tmp_path: Path):
     ).stdout
     assert "hello from a bare-metal guest" in shown
     assert "ticker: started" in shown
+    assert shown.count("ui: menu at ") == 2
     assert list(empty.iterdir()) == []
 
 

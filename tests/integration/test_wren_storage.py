@@ -88,8 +88,8 @@ def test_touches_reach_a_process_through_the_input_front_end(live: Live, flavour
     assert [event.time for event in events] == sorted(event.time for event in events)
     first, *_, last = events
     assert (first.kind, last.kind) == (Kind.DOWN, Kind.DOWN)
-    assert 0 < last.x < first.x < 240
-    assert 0 < first.y < last.y < 320
+    assert 0 < last.x < first.x < 320
+    assert 0 < first.y < last.y < 240
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

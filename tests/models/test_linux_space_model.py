@@ -9,9 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from cells.personalities.linux.errno import EFAULT, EINVAL, ENOMEM, Errno
-from cells.personalities.linux.frames import Frames, divide
-from cells.personalities.linux.space import READ, USER_START, WRITE, Fault, Memory, Space
+from cells.personalities.arm.errno import EFAULT, EINVAL, ENOMEM, Errno
+from cells.personalities.arm.frames import Frames, divide
+from cells.personalities.arm.reach import Fault, Memory
+from cells.personalities.arm.regions import READ, USER_START, WRITE
+from cells.personalities.arm.space import Space
 from hypervisor.abi.pv import L2_SIZE, PAGE, SECTION, TableFormat
 
 BASE, SIZE = 0x8000_0000, 2 << 20
@@ -160,7 +162,7 @@ class SpaceMachine(RuleBasedStateMachine):
         space, model = self.one(which)
         space.discard(FIRST + where * PAGE, FIRST + (where + long) * PAGE)
         for number in range(where, where + long):
-            region = space.region(FIRST + number * PAGE)
+            region = space.regions.at(FIRST + number * PAGE)
             if number in model and region is not None and not model[number].shared:
                 index = (region.offset + FIRST + number * PAGE - region.start) // PAGE
                 model[number].data = self.data("private" if region.inode is not None else "zeroes", index)
@@ -213,7 +215,7 @@ class SpaceMachine(RuleBasedStateMachine):
         for space, _ in self.spaces:
             for number in range(24):
                 address = FIRST + number * PAGE
-                found, region = self.walk(space, address), space.region(address)
+                found, region = self.walk(space, address), space.regions.at(address)
                 if found is None:
                     continue
                 assert region is not None

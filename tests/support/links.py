@@ -43,6 +43,7 @@ class FakeLink:
     rung: bool = False
     other: FakeLink | None = None
     rings: int = 0
+    address: int = 0
 
     def notify(self) -> None:
         self.rings += 1

@@ -11,6 +11,7 @@ import mmap
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from cells.personalities.linux.kernel import Kernel
 from cells.personalities.linux.spec import LinuxSpec
@@ -44,6 +45,10 @@ class World:
         self.exits: list[int] = []
         self.reports: list[bytes] = []
         """Names of figures for the account."""
+        self.picture = b""
+        """The last that a program took of its screen."""
+        self.enough = 0
+        """Bytes of a picture with which the test has seen what it wants."""
         self._typed = [Event(time, EventKind.CONSOLE, text) for time, text in typed]
 
     def exit(self, kind: int, time: int, cycles: int, deadline: int, arguments: tuple[int, ...], *rest: object) -> int:
@@ -57,6 +62,12 @@ class World:
             data = rest[2]
             assert isinstance(data, bytes)
             self.reports.append(data)
+        elif kind == ExitKind.HYPERCALL and arguments[0] == Hypercall.PICTURE:
+            data = rest[2]
+            assert isinstance(data, bytes)
+            self.picture = self.picture[: arguments[2]] + data
+            if len(self.picture) == self.enough:
+                raise Over
         elif kind == ExitKind.HYPERCALL:
             assert arguments[0] == Hypercall.SHUTDOWN
             self.status = arguments[1]
@@ -96,6 +107,7 @@ class LinuxBench:
         redirection: Mapping[str, int] | None = None,
         end: int = 1000 * HZ,
         base: int = 0x8000_0000,
+        boot: Mapping[str, Any] | None = None,
     ) -> None:
         model, layout = CPUS[architecture]
         self.ram = mmap.mmap(-1, ram)
@@ -113,6 +125,7 @@ class LinuxBench:
             program=tuple(program),
             environment=tuple(environment),
             redirection=redirection or {},
+            boot=boot or {},
         )
         self.kernel = Kernel(spec, self.ram, root)
         self.world = World(typed, end)

@@ -11,15 +11,16 @@ from collections.abc import Generator
 from types import SimpleNamespace
 from typing import Any
 
+from cells.personalities.arm.errno import EFAULT, ENAMETOOLONG, Errno
+from cells.personalities.arm.frames import Frames
+from cells.personalities.arm.wait import Wait
 from cells.personalities.linux import table
+from cells.personalities.linux.attached import Attached
 from cells.personalities.linux.devices import make_devices
-from cells.personalities.linux.errno import EFAULT, ENAMETOOLONG, Errno
-from cells.personalities.linux.file import FileTable
-from cells.personalities.linux.frames import Frames
+from cells.personalities.linux.file_table import FileTable
 from cells.personalities.linux.procfs import mount
 from cells.personalities.linux.tty import Terminal
 from cells.personalities.linux.vfs import Vfs
-from cells.personalities.linux.wait import Wait
 
 HZ = 1_000_000
 SPACE, PAGE = 1 << 18, 4096
@@ -45,6 +46,15 @@ class FakeSpace:
         self.memory[address : address + len(data)] = data
 
     put = write
+
+    def read_some(self, address: int, size: int) -> bytes:
+        """Bytes; EFAULT outside."""
+        return self.read(address, size)
+
+    def write_some(self, address: int, data: bytes) -> int:
+        """Change bytes; EFAULT outside."""
+        self.write(address, data)
+        return len(data)
 
     def cstring(self, address: int, limit: int = PAGE) -> bytes:
         """Up to a zero."""
@@ -86,6 +96,10 @@ class FakeProcesses(dict[int, Any]):
     def __iter__(self) -> Any:
         return iter(list(self.values()))
 
+    def threads(self, leader: int) -> list[Any]:
+        """Members of a process."""
+        return [process for process in self.values() if process.leader == leader]
+
     def group(self, number: int) -> list[Any]:
         """Members of a group."""
         return [process for process in self.values() if process.group == number]
@@ -93,8 +107,9 @@ class FakeProcesses(dict[int, Any]):
 
 def fake_kernel(pages: int = 64) -> Any:
     """A kernel with a tree, a console and so many pages; `time` is its clock, `printed` its console."""
-    kernel = SimpleNamespace(time=0, hz=HZ, printed=bytearray(), processes=FakeProcesses())
-    kernel.spec = SimpleNamespace(architecture="v5te", unicorn_model="926", hz=HZ, name="test")
+    kernel = SimpleNamespace(crowded=False, copied=int, time=0, hz=HZ, printed=bytearray(), processes=FakeProcesses())
+    kernel.spec = SimpleNamespace(architecture="v5te", unicorn_model="926", hz=HZ, name="test", boot={})
+    kernel.attached = Attached(kernel)
     kernel.now = lambda: kernel.time
     kernel.output = kernel.printed.extend
     kernel.random = lambda size: bytes(i * 37 & 0xFF for i in range(size))
@@ -116,6 +131,7 @@ def fake_process(kernel: Any = None, pid: int = 1, group: int = 1, session: int 
     process.directory = process.root = kernel.vfs.root
     process.umask, process.user, process.team, process.nice, process.terminal = 0o022, [0] * 3, [0] * 3, 0, None
     process.executable, process.arguments, process.state = "/bin/test", (b"test", b"-x"), "R"
+    process.groups, process.limits, process.timers, process.sequence = (), {}, {}, (0, 0)
     process.cycles_user = process.cycles_system = process.cycles_children = process.started = process.faults = 0
     kernel.processes[pid] = process
     return process

@@ -23,10 +23,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.live import ROOT
+from tests.support.warm_command import WarmCommand
 
 SECONDS = 30.0
 """For what takes a fraction of a second: a busy machine is no failure."""
 COMMAND = [sys.executable, "-m", "hypervisor.cli"]
+warm: WarmCommand | None = None
+"""Where the command is forked from; without it, it is started (tests/conftest.py sets it)."""
 
 
 def environment(place: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -36,6 +39,9 @@ def environment(place: Path, more: Mapping[str, str] | None = None) -> dict[str,
 
 def cellvisor(*arguments: str, place: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command to its end, without a terminal."""
+    if not options.keys() - {"cwd", "env", "timeout"} and warm is not None:
+        cwd, env = Path(options.get("cwd", place)), options.get("env") or environment(place)
+        return warm.run(arguments, cwd, env, options.get("timeout", SECONDS))
     options = {"cwd": place, "env": environment(place), "timeout": SECONDS, "stdin": subprocess.DEVNULL, **options}
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, **options)
 
@@ -43,14 +49,14 @@ def cellvisor(*arguments: str, place: Path, **options: Any) -> subprocess.Comple
 class Session:
     """The command on a terminal of its own. It is killed at the end of the block if it has not ended."""
 
-    def __init__(self, *arguments: str, place: Path) -> None:
+    def __init__(self, *arguments: str, place: Path, more: Mapping[str, str] | None = None) -> None:
         self.seen = ""
         self._at = 0
         self.terminal, theirs = pty.openpty()
         self.process = subprocess.Popen(
             [*COMMAND, *arguments],
             cwd=place,
-            env=environment(place),
+            env=environment(place, more),
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -78,11 +84,15 @@ class Session:
         step = time.monotonic() + seconds
         while time.monotonic() < step:
             if poller.poll(50):
-                self.seen += os.read(self.terminal, 65536).decode(errors="replace")
+                self.heard(os.read(self.terminal, 65536))
                 return True
             if self.process.poll() is not None:
                 return False
         return False
+
+    def heard(self, data: bytes) -> None:
+        """What the command has written."""
+        self.seen += data.decode(errors="replace")
 
     def wait(self, seconds: float = SECONDS) -> int:
         """Its exit status; what it says until then is read."""

@@ -1,4 +1,4 @@
-"""What wren's programs say, under each flavour and on a real Linux. Each run is made once in a process and remembered.
+"""What wren's programs say, under each flavour and on a real Linux. Each run is made once in a session and remembered.
 
 said = transcript("xen", "@/etc/tests")
 said.worst, said.sections["/bin/pipes"]
@@ -13,6 +13,7 @@ from typing import Any
 from cells.wren import FLAVOURS, IMAGES
 from hypervisor import launch
 from hypervisor.api import Run
+from tests.support import once
 
 TESTS, CRIMES = "@/etc/tests", "@/etc/crimes"
 BEGIN, END = "init: begin\n", "init: end, worst "
@@ -78,6 +79,10 @@ def finish(run: Run, cell: str) -> bytes:
 @functools.cache
 def transcript(flavour: str, args: str, board: str = "arm926") -> Transcript:
     """wren alone on a board."""
+    return once.share(("wren", flavour, args, board), lambda: _transcript(flavour, args, board))
+
+
+def _transcript(flavour: str, args: str, board: str) -> Transcript:
     with launch(table(args, board), flavour=flavour) as run:
         console = finish(run, "wren")
         return read(console, str(run.state("wren")))
@@ -86,6 +91,10 @@ def transcript(flavour: str, args: str, board: str = "arm926") -> Transcript:
 @functools.cache
 def linux(kernel: str, board: str, args: str) -> Transcript:
     """The same archive with an unmodified Debian kernel."""
+    return once.share(("linux", kernel, board, args), lambda: _linux(kernel, board, args))
+
+
+def _linux(kernel: str, board: str, args: str) -> Transcript:
     cell = {"kernel": kernel, "initrd": ARCHIVE, "append": f"quiet -- {args}", "ram": "64MiB"}
     with launch({"name": "linux", "board": board, "cells": {"linux": cell}}, flavour="native") as run:
         return read(finish(run, "linux"))

@@ -1,4 +1,4 @@
-"""Driver of the PL111 display controller (devices/framebuffer.py): a panel of 240 x 320 pixels, 16 bits each.
+"""Driver of the PL111 display controller (devices/framebuffer.py): a panel of 320 x 240 pixels, 16 bits each.
 
 The controller scans the picture out of this cell's memory for ever, so that whatever is written there is shown.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from cells.domains.devices import Owned
 from cells.port import Port
 
-WIDTH, HEIGHT = 240, 320
+WIDTH, HEIGHT = 320, 240
 SIZE = 2 * WIDTH * HEIGHT
 PAGES = -(-SIZE // 4096)
 TIMING0, TIMING1, TIMING2, UPBASE, CONTROL, IMSC = 0x00, 0x04, 0x08, 0x10, 0x18, 0x1C

@@ -14,7 +14,7 @@ from cells.domains.devices import Owned
 from cells.port import Port
 from cells.split.input.protocol import Event, Kind
 
-WIDTH, HEIGHT = 240, 320
+WIDTH, HEIGHT = 320, 240
 RANGE = 4096
 SYS_CTRL1, SYS_CTRL2, INT_CTRL, INT_EN, INT_STA, TSC_CTRL = 4 * 0x03, 4 * 0x04, 4 * 0x09, 4 * 0x0A, 4 * 0x0B, 4 * 0x40
 FIFO_TH, FIFO_STA, FIFO_SIZE, DATA_XYZ = 4 * 0x4A, 4 * 0x4B, 4 * 0x4C, 4 * 0x52

@@ -75,6 +75,8 @@ struct vcpu {
     uint32_t cost[9];
     uint64_t vtlb_hits, vtlb_misses, vtlb_upkeep; /* vtlb.h: misses of the real TLB that the virtual one had, or had not; upkeep */
     uint64_t vtlb_cycles;   /* of `cycles`: what that cost */
+    uint64_t vtlb_switches, vtlb_flushes; /* of the upkeep: another table base; a whole TLB forgotten */
+    uint64_t cache_drops, cache_flushes;  /* c7: all of a cache given up; switches before which the guest has done that */
 };
 
 /* Device callbacks have Unicorn's signature: engine, offset, size, (value,) handle. */
@@ -94,6 +96,9 @@ void *vcpu_handle(struct vcpu *v);
 void vcpu_reset(struct vcpu *v, uint32_t pc, uint32_t r0, uint32_t r1, uint32_t r2);
 /* Run to the limit, taking interrupts on the way: STOP_*. */
 int vcpu_run(struct vcpu *v);
+/* The same for who answers system calls: first r0 becomes `answer` unless that is negative; r0 to r7 are in core[0..7] then,
+ * and a system call has taken `charge` cycles. */
+int vcpu_run_calls(struct vcpu *v, uint32_t *core, int64_t answer, uint32_t charge);
 
 /* Everything is mapped: make ready what the first run would allocate. */
 int vcpu_warm_up(struct vcpu *v);

@@ -69,3 +69,16 @@ int vcpu_run(struct vcpu *v) {
             return stop(e, reason);
     }
 }
+
+int vcpu_run_calls(struct vcpu *v, uint32_t *core, int64_t answer, uint32_t charge) {
+    struct engine *e = (struct engine *)v;
+    int reason;
+    if (answer >= 0)
+        reg_write(e, REG_R0, (uint32_t)answer);
+    reason = vcpu_run(v);
+    for (int i = 0; i < 8; i++)
+        core[i] = reg_read(e, REG_R0 + i);
+    if (reason == STOP_EXCEPTION && v->trap == TRAP_SWI)
+        v->cycles += charge;
+    return reason;
+}

@@ -17,6 +17,7 @@ struct vtlb_shape {
     uint32_t virtual_entries;  /* of the virtual TLB; 0: there is none, so that every miss is a walk */
     uint32_t miss_cycles;      /* a miss of the virtual TLB: the guest's tables are walked */
     uint32_t upkeep_cycles;    /* the guest invalidates entries or changes its address space, which traps */
+    uint32_t flush_cycles;     /* another table base, the cache given up: its lines are fetched again */
 };
 
 /* Count and charge from now on. Before the first run. NULL, or why it cannot be done. */

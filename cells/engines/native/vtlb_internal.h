@@ -65,9 +65,10 @@ struct vtlb {
     uint32_t control, table0, table1, split_at, process, space; /* cp15 as of now: SCTLR, TTBR0, TTBR1, TTBCR, FCSE, ASID */
     uint32_t pending, pending_at, pending_from, pending_unsure; /* an upkeep instruction that has begun */
     uint32_t stamp;
+    uint32_t dropped;                /* a cache was given up since the table base changed last */
     struct op {
         uint64_t key;
-        uint32_t word, at;
+        uint32_t word, at, drops;    /* `word` 0: nothing but drops */
     } op[OPS];
     struct lru lru;
     struct bank bank[2];             /* data or both; instructions */

@@ -21,16 +21,26 @@ static int is_upkeep(uint32_t word) {
     return crn == 8 || crn == 2 || (crn == 1 && crm == 0 && opc2 == 0) || (crn == 13 && crm == 0 && opc2 < 2);
 }
 
+/* MCR or MRC p15, c7 that gives up all of the data cache or of both: invalidate (c6, c7), clean and invalidate (c14), also as the loop
+ * that tests for a dirty line (opc2 3), of which the emulator needs one turn [DDI 0198E 2.3.8; B4.2.1]. */
+static int is_drop(uint32_t word) {
+    uint32_t crm = word & 15, opc2 = word >> 5 & 7;
+    if ((word & 0x0f0f0f10) != 0x0e070f10 || word >> 28 == 15)
+        return 0;
+    return opc2 == 0 ? crm == 6 || crm == 7 || crm == 14 : opc2 == 3 && crm == 14;
+}
+
 static int is_control(uint32_t word) {
     return (word >> 16 & 15) == 1;
 }
 
-/* The upkeep instruction of a block, 0 if it has none. It ends the block, but for a write of c1,c0,0 on XScale. `at`: its address. */
-static uint32_t find_upkeep(struct engine *e, uint32_t address, uint32_t size, uint32_t thumb, uint32_t *at) {
+/* The upkeep instruction of a block, if it has one. It ends the block, but for a write of c1,c0,0 on XScale. */
+static struct op find_upkeep(struct engine *e, uint64_t key, uint32_t address, uint32_t size, uint32_t thumb) {
     uint8_t bytes[BLOCK_BYTES + 4];
-    uint32_t found = 0, length = 4;
+    uint32_t length = 4;
+    struct op found = {key, 0, 0, 0};
     if (size < 4 || size > BLOCK_BYTES || read_code(e, address, bytes, size))
-        return 0;
+        return found;
     for (uint32_t done = 0; done + 4 <= size; done += length) {
         uint16_t half[2];
         uint32_t word;
@@ -40,9 +50,10 @@ static uint32_t find_upkeep(struct engine *e, uint32_t address, uint32_t size, u
             length = thumb_length(e, address + done, half[0]);
             word = length == 4 && half[0] >> 12 == 14 ? (uint32_t)half[0] << 16 | half[1] : 0;
         }
+        found.drops += (uint32_t)is_drop(word);
         if (is_upkeep(word)) {
-            found = word;
-            *at = address + done;
+            found.word = word;
+            found.at = address + done;
         }
     }
     return found;
@@ -77,11 +88,24 @@ uint32_t vtlb_refresh(struct vtlb *t) {
     return ((control ^ t->control) & SCTLR_M) || process != t->process || space != t->space;
 }
 
+/* Another table base. Whether the cache went with it is the guest's to decide. */
+static void switch_space(struct vtlb *t) {
+    t->e->v.vtlb_switches++;
+    if (!t->dropped)
+        return;
+    t->dropped = 0;
+    t->e->v.cache_flushes++;
+    vtlb_charge(t, t->shape.flush_cycles);
+}
+
 static void carry_out(struct vtlb *t, uint32_t word) {
     enum { INSTRUCTIONS_ONLY = 5, DATA_ONLY = 6 };
     uint32_t crn = word >> 16 & 15, crm = word & 15, opc2 = word >> 5 & 7, before = t->control;
-    uint32_t value = operand(t->e, word >> 12 & 15), changed = vtlb_refresh(t);
+    uint32_t base = t->table0, value = operand(t->e, word >> 12 & 15), changed = vtlb_refresh(t);
+    if (base != t->table0)
+        switch_space(t);
     if (crn == 8) {
+        t->e->v.vtlb_flushes += opc2 == FORGET_ALL;
         if (!t->shape.asid && opc2 == FORGET_ADDRESS)
             opc2 = FORGET_ADDRESS_EVERYWHERE;
         if (opc2 <= FORGET_ADDRESS_EVERYWHERE)
@@ -151,12 +175,13 @@ static struct op *op_of(struct vtlb *t, uint64_t key) {
     return &t->op[(key >> 32 >> 7 ^ key >> 2) & (OPS - 1)];
 }
 
-/* A block that is new: does it end with upkeep? */
+/* A block that is new: does it end with upkeep, or give up a cache? */
 static void look_for_upkeep(struct vtlb *t, uint64_t place, uint64_t key, uint32_t address, uint32_t extent) {
-    uint32_t at = 0, word = find_upkeep(t->e, address, extent & ~1u, extent & 1, &at);
-    t->e->lease[place] = word ? NO_LEASE : 0xffffffffu;
-    if (word)
-        *op_of(t, key) = (struct op){key, word, at};
+    struct op found = find_upkeep(t->e, key, address, extent & ~1u, extent & 1);
+    int of_interest = found.word || found.drops;
+    t->e->lease[place] = of_interest ? NO_LEASE : 0xffffffffu;
+    if (of_interest)
+        *op_of(t, key) = found;
 }
 
 static void expect_upkeep(struct vtlb *t, uint64_t place, uint64_t key, uint32_t address, uint32_t extent) {
@@ -164,6 +189,10 @@ static void expect_upkeep(struct vtlb *t, uint64_t place, uint64_t key, uint32_t
     if (op->key != key)
         look_for_upkeep(t, place, key, address, extent);
     if (op->key != key)
+        return;
+    t->e->v.cache_drops += op->drops;
+    t->dropped |= op->drops != 0;
+    if (!op->word)
         return;
     t->pending = op->word;
     t->pending_at = op->at;

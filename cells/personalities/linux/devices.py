@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cells.personalities.linux.errno import ENOSPC, ENXIO, Errno
+from cells.personalities.arm.errno import ENOSPC, ENXIO, Errno
+from cells.personalities.linux.attached.device import Device
+from cells.personalities.linux.directory import Directory
 from cells.personalities.linux.file import NO_TERMINAL, File
 from cells.personalities.linux.initramfs import device_number
-from cells.personalities.linux.inode import CHARACTER, Directory, Inode, Link
+from cells.personalities.linux.inode import CHARACTER, Inode, Link
 from cells.personalities.linux.vfs import Vfs
 
 
@@ -108,6 +110,9 @@ def open_device(kernel: Any, process: Any, inode: Inode, flags: int) -> File:
     Raises:
         Errno: ENXIO, this machine has no such device.
     """
+    attached: File | None = kernel.attached.open(process, inode, flags)
+    if attached is not None:
+        return attached
     known = CHARACTER_DEVICES.get(inode.device) if inode.kind == CHARACTER else None
     if known is None:
         raise Errno(ENXIO)
@@ -125,7 +130,24 @@ def make_devices(vfs: Vfs, kernel: Any) -> None:
     for number, (name, mode, _) in CHARACTER_DEVICES.items():
         if directory.find(name) is None:
             directory.add(name, Inode(vfs, CHARACTER | mode, number))
+    for device in kernel.attached.devices.values():
+        _folder(vfs, directory, device.path).add(device.path.rpartition(b"/")[2], _node(vfs, device))
     for name, target in LINKS.items():
         if directory.find(name) is None:
             directory.add(name, Link(vfs, target))
     kernel.console.inode = directory.find(b"console")
+
+
+def _node(vfs: Vfs, device: Device) -> Inode:
+    return Inode(vfs, device.kind | 0o666, device.number)
+
+
+def _folder(vfs: Vfs, directory: Directory, path: bytes) -> Directory:
+    """Where a device's node goes, in or below /dev."""
+    for name in path.split(b"/")[:-1]:
+        below = directory.find(name)
+        if not isinstance(below, Directory):
+            below = Directory(vfs, 0o755)
+            directory.add(name, below)
+        directory = below
+    return directory

@@ -1,7 +1,7 @@
 """Open files: what a descriptor stands for, and the table of a process's descriptors.
 
     file = process.files.file(3)
-    data = file.read(process, 100)          # may raise WouldBlock(queue): sys_file.py waits, or says EAGAIN
+    data = file.read(process, 100)          # may raise WouldBlock(queue): blocking.py waits, or says EAGAIN
 
 Theory: an open file is made by open, pipe, socket or accept; descriptors of one process or of several (dup, fork) share it,
 its offset and its flags; the last that is closed ends it. Nothing here sleeps: an operation that cannot be done yet raises
@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cells.personalities.linux.errno import EBADF, EINVAL, EISDIR, EMFILE, ENOTTY, ENXIO, ESPIPE, Errno
-from cells.personalities.linux.inode import Directory, Inode, Regular
-from cells.personalities.linux.wait import Queue
+from cells.personalities.arm.errno import EINVAL, EISDIR, ENOMEM, ENOTTY, ENXIO, ESPIPE, Errno
+from cells.personalities.arm.wait import Queue
+from cells.personalities.linux.directory import Directory
+from cells.personalities.linux.held import Held
+from cells.personalities.linux.inode import Inode, Regular
 
 READ_ONLY, WRITE_ONLY, READ_WRITE, ACCESS = 0, 1, 2, 3
 CREATE, EXCLUSIVE, NO_TERMINAL, TRUNCATE, APPEND, NONBLOCK = 0o100, 0o200, 0o400, 0o1000, 0o2000, 0o4000
@@ -25,8 +27,10 @@ SETTABLE = APPEND | NONBLOCK
 POLL_IN, POLL_PRIORITY, POLL_OUT, POLL_ERROR, POLL_HANGUP, POLL_INVALID, POLL_READ_HANGUP = 1, 2, 4, 8, 16, 32, 0x2000
 POLL_READ_NORMAL, POLL_WRITE_NORMAL = 0x40, 0x100
 READABLE, WRITABLE = POLL_IN | POLL_READ_NORMAL, POLL_OUT | POLL_WRITE_NORMAL
-DESCRIPTORS = 1024
-"""The limit of a process (RLIMIT_NOFILE)."""
+LISTED = 64
+"""Bytes of the host for a name that an open directory lists: assumed."""
+SMALL = 256
+"""Bytes from which on copying is charged, a cycle each: assumed, of the order of lmbench's bw_mem on an ARM926."""
 AT_ONCE = 1 << 16
 """Most bytes that one operation carries; longer ones are done in pieces."""
 
@@ -39,12 +43,34 @@ class WouldBlock(Exception):  # noqa: N818  it is no error
         self.queues, self.until = queues, until
 
 
+class Opening(WouldBlock):
+    """The file is there, and open goes on when it is `ready`."""
+
+    def __init__(self, file: File, *queues: Queue) -> None:
+        super().__init__(*queues)
+        self.file = file
+
+    @property
+    def ready(self) -> bool:
+        """The descriptor can be given out.
+
+        Raises:
+            Errno: it never can.
+        """
+        raise NotImplementedError
+
+
 class File:
     """An open file. What a kind can do, it overrides; what it cannot fails as here."""
+
+    mapping: Any = None
+    """What mmap shows of a device: as an inode, `size` and `page`; and whether it is `writable`."""
 
     def __init__(self, inode: Inode | None, flags: int) -> None:
         self.inode, self.flags = inode, flags & KEPT
         self.users = 0
+        self.counted: Held | None = None
+        """Where it is one of the system's open files."""
         self.offset = 0
         self.name = b""
         """What /proc/PID/fd shows."""
@@ -68,6 +94,9 @@ class File:
     def read_late(self, process: Any, size: int) -> bytes:
         """The time of a `WouldBlock` has come: what there is."""
         return b""
+
+    def put_back(self, data: bytes) -> None:
+        """It was read and could not be given. Kinds that cannot take it back lose it, as Linux does."""
 
     def write(self, process: Any, data: bytes) -> int:
         """How many bytes went."""
@@ -108,6 +137,7 @@ class RegularFile(File):
 
     def __init__(self, inode: Inode, flags: int, content: bytes | None = None) -> None:
         super().__init__(inode, flags)
+        inode.tree.held.take(len(content or b""), ENOMEM)
         self.content = content
 
     @property
@@ -120,6 +150,10 @@ class RegularFile(File):
         data = self.read_at(process, self.offset, size)
         self.offset += len(data)
         return data
+
+    def put_back(self, data: bytes) -> None:
+        """It was read and could not be given."""
+        self.offset -= len(data)
 
     def read_at(self, process: Any, offset: int, size: int) -> bytes:
         """From a place."""
@@ -146,6 +180,11 @@ class RegularFile(File):
         """The new offset."""
         self.offset = place(to, whence, self.offset, self.size)
         return self.offset
+
+    def close(self) -> None:
+        """The last user has gone."""
+        self.inode.tree.held.give(len(self.content or b""))
+        self.content = None if self.content is None else b""
 
 
 def place(to: int, whence: int, now: int, size: int) -> int:
@@ -193,118 +232,16 @@ class DirectoryFile(File):
     def names(self) -> list[tuple[bytes, Inode]]:
         """From the offset on, which counts names."""
         if self.offset == 0 or not self._names:
-            listed = self.inode.names()
-            self._names = [(b".", self.inode), (b"..", self.inode.parent), *listed]
+            self._list()
         return self._names[self.offset :]
 
+    def _list(self) -> None:
+        self.close()
+        names = [(b".", self.inode), (b"..", self.inode.parent), *self.inode.names()]
+        self.inode.tree.held.take(LISTED * len(names), ENOMEM)
+        self._names = names
 
-class FileTable:
-    """The descriptors of a process."""
-
-    def __init__(self) -> None:
-        self.files: dict[int, File] = {}
-        self.closing: set[int] = set()
-        """Those that exec closes."""
-        self.limit = DESCRIPTORS
-
-    @classmethod
-    def first(cls, kernel: Any) -> FileTable:
-        """The first process's: the console as its input, output and errors."""
-        table, file = cls(), kernel.console.open(READ_WRITE)
-        for descriptor in range(3):
-            table.put(descriptor, file)
-        return table
-
-    def file(self, descriptor: int) -> File:
-        """What a descriptor stands for.
-
-        Raises:
-            Errno: EBADF.
-        """
-        try:
-            return self.files[descriptor]
-        except KeyError:
-            raise Errno(EBADF) from None
-
-    def reader(self, descriptor: int) -> File:
-        """A file that may be read.
-
-        Raises:
-            Errno: EBADF.
-        """
-        file = self.files.get(descriptor)
-        if file is None or not file.readable:
-            raise Errno(EBADF)
-        return file
-
-    def writer(self, descriptor: int) -> File:
-        """A file that may be written.
-
-        Raises:
-            Errno: EBADF.
-        """
-        file = self.files.get(descriptor)
-        if file is None or not file.writable:
-            raise Errno(EBADF)
-        return file
-
-    def install(self, file: File, flags: int = 0, first: int = 0) -> int:
-        """The lowest free descriptor, or the lowest from `first` on.
-
-        Raises:
-            Errno: EMFILE; a file that nobody uses is closed then.
-        """
-        descriptor = first
-        while descriptor in self.files:
-            descriptor += 1
-        if descriptor >= self.limit:
-            if not file.users:
-                file.close()
-            raise Errno(EMFILE)
-        self.put(descriptor, file, flags)
-        return descriptor
-
-    def put(self, descriptor: int, file: File, flags: int = 0) -> None:
-        """Let a descriptor stand for this file, and not for what it stood for before."""
-        file.users += 1
-        if descriptor in self.files:
-            self.close(descriptor)
-        self.files[descriptor] = file
-        if flags & CLOSE_ON_EXEC:
-            self.closing.add(descriptor)
-
-    def close(self, descriptor: int) -> None:
-        """Free a descriptor.
-
-        Raises:
-            Errno: EBADF.
-        """
-        file = self.file(descriptor)
-        del self.files[descriptor]
-        self.closing.discard(descriptor)
-        release(file)
-
-    def fork(self) -> FileTable:
-        """A child's table: the same files."""
-        table = FileTable()
-        table.files, table.closing, table.limit = dict(self.files), set(self.closing), self.limit
-        for file in self.files.values():
-            file.users += 1
-        return table
-
-    def exec(self) -> None:
-        """Close what a new program shall not have."""
-        for descriptor in sorted(self.closing):
-            self.close(descriptor)
-
-    def close_all(self) -> None:
-        """Their process has ended."""
-        for descriptor in sorted(self.files):
-            self.close(descriptor)
-
-
-def release(file: File) -> None:
-    """One user less."""
-    file.users -= 1
-    if not file.users:
-        file.close()
+    def close(self) -> None:
+        """The last user has gone."""
+        self.inode.tree.held.give(LISTED * len(self._names))
+        self._names = []

@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cells.personalities.linux.errno import Errno
-from cells.personalities.linux.inode import DIRECTORY, KIND, LINK, REGULAR, Directory, Inode, Link, Regular
+from cells.personalities.arm.errno import Errno
+from cells.personalities.linux.directory import Directory
+from cells.personalities.linux.inode import DIRECTORY, KIND, LINK, REGULAR, Inode, Link, Regular
 from cells.personalities.linux.vfs import Vfs
 
 MAGIC = (b"070701", b"070702")

@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from cells.personalities.linux.errno import EEXIST, EFBIG, ENOENT, ENOSPC, Errno
-from cells.personalities.linux.frames import OutOfMemory
+from cells.personalities.arm.errno import EFBIG, ENOSPC, Errno
+from cells.personalities.arm.frames import OutOfMemory
+from cells.personalities.linux.held import Held
 
 PAGE = 4096
 FILE_LIMIT = 1 << 31
 """A file of this personality is smaller than this, so that each offset fits each variant of each call."""
-NAME_COUNT = 1 << 16
-"""Names in a tree: what a program can make of them takes the host's memory, not the cell's RAM."""
 KIND, FIFO, CHARACTER, DIRECTORY, BLOCK, REGULAR, LINK, SOCKET = (
     0o170000,
     0o010000,
@@ -62,6 +61,8 @@ class Tree(Protocol):
 
     frames: Pages
     named: int
+    held: Held
+    travelling: Held
 
     def number(self) -> int:
         """A number for a new inode."""
@@ -88,6 +89,8 @@ class Inode:
         self.accessed = self.modified = self.changed = tree.now()
         self.data: Any = None
         """The ring of a FIFO, the socket behind a socket's name."""
+        self.locks: Any = None
+        """`locks.Locks`, once somebody has asked for one."""
 
     @property
     def kind(self) -> int:
@@ -109,7 +112,12 @@ class Link(Inode):
 
     def __init__(self, tree: Tree, target: bytes) -> None:
         super().__init__(tree, LINK | 0o777)
+        self._target = b""
+        tree.held.take(len(target), ENOSPC)
         self._target = target
+
+    def __del__(self) -> None:
+        self.tree.held.give(len(self._target))
 
     @property
     def size(self) -> int:
@@ -254,63 +262,3 @@ class Regular(Inode):
         self._content = self._content[:size]
         if last in self._pages:
             self.tree.frames.view(self._pages[last])[used:] = bytes(PAGE - used)
-
-
-class Directory(Inode):
-    """Names in the order of their coming. `parent`: itself for the root."""
-
-    def __init__(self, tree: Tree, mode: int, parent: Directory | None = None) -> None:
-        super().__init__(tree, DIRECTORY | mode & 0o7777)
-        self.parent = parent or self
-        self.entries: dict[bytes, Inode] = {}
-        self.links = 1
-        """Its own "."; the name and the children's ".." come with `add`."""
-
-    @property
-    def size(self) -> int:
-        """Bytes, as stat tells them."""
-        return 20 * (2 + len(self.entries))
-
-    @property
-    def gone(self) -> bool:
-        """It was removed while somebody was in it."""
-        return self.links < 2
-
-    def find(self, name: bytes) -> Inode | None:
-        """What a name stands for, other than "." and ".."."""
-        return self.entries.get(name)
-
-    def names(self) -> list[tuple[bytes, Inode]]:
-        """What is in it now."""
-        return list(self.entries.items())
-
-    def add(self, name: bytes, inode: Inode) -> None:
-        """Give a new name to an inode.
-
-        Raises:
-            Errno: EEXIST; ENOENT, this directory was removed; ENOSPC, there are too many names.
-        """
-        if name in self.entries:
-            raise Errno(EEXIST)
-        if self.tree.named >= NAME_COUNT:
-            raise Errno(ENOSPC)
-        if self.gone and self.parent is not self:
-            raise Errno(ENOENT)
-        self.entries[name] = inode
-        self.tree.named += 1
-        inode.links += 1
-        if isinstance(inode, Directory):
-            inode.parent = self
-            self.links += 1
-        inode.changed = self.tree.now()
-        self.touch()
-
-    def remove(self, name: bytes) -> None:
-        """Take a name away. Requires: it is there."""
-        inode = self.entries.pop(name)
-        self.tree.named -= 1
-        inode.links -= 1
-        if isinstance(inode, Directory):
-            self.links -= 1
-        inode.changed = self.tree.now()
-        self.touch()

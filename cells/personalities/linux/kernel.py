@@ -8,95 +8,76 @@ sleeps is a generator that waits in queues (wait.py). Time is what the CPU count
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from cells.fault import GuestFault
 from cells.lockstep import Lockstep
-from cells.personalities.linux import kuser, table
-from cells.personalities.linux.cpu import EXCEPTION, Cpu
-from cells.personalities.linux.errno import EINTR, ENOMEM, ENOSYS, NAMES, Errno
-from cells.personalities.linux.file import FileTable
-from cells.personalities.linux.frames import OutOfMemory
+from cells.memory import CellMemory
+from cells.personalities.arm.cpu import EXCEPTION, Cpu
+from cells.personalities.arm.errno import NAMES, Errno
+from cells.personalities.arm.reach import Memory
+from cells.personalities.arm.space import Space
+from cells.personalities.linux import kuser, sys_sequence, table, traps
+from cells.personalities.linux.attached import Attached
+from cells.personalities.linux.calling import go_on, perform
+from cells.personalities.linux.file_table import FileTable
 from cells.personalities.linux.initramfs import mount
 from cells.personalities.linux.life import adopt, finish
 from cells.personalities.linux.loader import load
 from cells.personalities.linux.process import PC, RUNNING, ZOMBIE, Process, Processes
 from cells.personalities.linux.redirection import Account
-from cells.personalities.linux.signals import Info, Signals
-from cells.personalities.linux.space import EXECUTE, READ, WRITE, Fault, Memory, Space
-from cells.personalities.linux.spec import LinuxSpec
-from cells.personalities.linux.wait import Interrupted
-from hypervisor.abi.hypercalls import Hypercall
+from cells.personalities.linux.signal_frame import Info
+from cells.personalities.linux.signals import Signals
+from cells.personalities.linux.spec import LinuxSpec, take_root
+from cells.personalities.linux.timers import Timer, Timers
+from cells.personalities.port import PersonalityPort
 from hypervisor.abi.pv import Trap
-from hypervisor.abi.records import OUTPUT_LIMIT, EventKind, ExitKind
 from hypervisor.abi.redirection import Event
-from hypervisor.abi.time import NEVER
-from hypervisor.abi.translations import CARRIERS
 
-CALL_CYCLES, PAGE_CYCLES, SWITCH_CYCLES = 250, 900, 400
-"""Cycles that the kernel takes for a system call, for a page made or copied, for a change of process: assumed, of the order
-of lmbench's results for Linux on an ARM926 (lat_syscall null, lat_pagefault, lat_ctx)."""
+CALL_CYCLES, SWITCH_CYCLES = 250, 400
+"""Cycles that the kernel takes for a system call, and for a change of process: assumed, of the order of lmbench's results for
+Linux on an ARM926 (lat_syscall null, lat_ctx)."""
 QUANTUM_MS = 10
-ARM_CACHEFLUSH, ARM_SET_TLS, ARM_GET_TLS = 0xF0002, 0xF0005, 0xF0006
-"""Calls of this architecture alone (arch/arm/include/uapi/asm/unistd.h)."""
 MESSAGES = 256
 """Lines of the kernel's own that are kept."""
-SIGILL, SIGTRAP, SIGBUS, SIGKILL, SIGCHLD = 4, 5, 7, 9, 17
-ILL_ILLOPC, TRAP_BRKPT, BUS_OBJERR = 1, 1, 3
+SIGBUS, SIGCHLD = 7, 17
+BUS_OBJERR = 3
 SYSTEM_CALL = int(Trap.SWI)
-STATUS_WRITE, STATUS_BREAKPOINT, STATUS_PERMISSION = 0x800, 0b0010, 0b1111
-"""Bits of the fault status: it was a store (from ARMv6 on); a breakpoint; no right to a page that is there (DDI 0406C, B3.13)."""
-
-
-class Timer:
-    """Something to do at a time."""
-
-    __slots__ = ("function", "time")
-
-    def __init__(self, time: int, function: Callable[[], object]) -> None:
-        self.time = time
-        self.function: Callable[[], object] | None = function
-
-    def cancel(self) -> None:
-        """It will not be done."""
-        self.function = None
 
 
 class Kernel:
-    """The guest of a cell whose personality is Linux's. `root`: a newc cpio."""
+    """The guest of a cell whose personality is Linux's. `root`: a newc cpio; `shared`: its connected memory."""
 
-    def __init__(self, spec: LinuxSpec, ram: Any, root: bytes) -> None:
+    def __init__(self, spec: LinuxSpec, ram: Any, root: bytes, shared: CellMemory | None = None) -> None:
         self.spec, self.hz = spec, spec.hz
         self.calls = {number: row.function for number, row in table.load().items() if row.function is not None}
-        self.cpu = Cpu(spec, ram)
-        self.frames, tables, common = self.cpu.share(spec, ram)
+        self.cpu = Cpu(spec, ram, shared)
+        self.frames, tables, common = self.cpu.share(spec, ram, kuser.helpers(spec.architecture))
         self.memory = Memory(self.frames, tables, self.cpu.layout, common, self.cpu.stale)
         self.processes = Processes()
         self.current: Process | None = None
-        self.account = Account(spec.redirection)
+        self.account = Account(spec.redirection, lambda: int(self._vcpu.svc))
+        self.cpu.call_charge = CALL_CYCLES + self.account.price(Event.SYSCALL)
         self.missing: Counter[int] = Counter()
         """Calls that are not there, and how often they were made."""
         self._quantum = spec.hz * QUANTUM_MS // 1000
         self._vcpu = self.cpu.vcpu
-        self._world: Lockstep | None = None
+        self.port = PersonalityPort(self._vcpu, spec, shared, self.account.pack)
         self._ready: deque[Process] = deque()
-        self._timers: list[tuple[int, int, Timer]] = []
-        self._most_timers = MESSAGES
-        self._serial = itertools.count()
-        self._output = bytearray()
+        self.timers = Timers(self._vcpu)
         self._random = spec.seed & 0xFFFF_FFFF_FFFF_FFFF
         self._loaded: int | None = None
         """pid of whose registers the CPU has."""
-        self._made = 0
+        self.paid = 0
+        """Pages made so far for which time has passed."""
         self.messages: deque[str] = deque(maxlen=MESSAGES)
-        self._reports: list[bytes] = []
+        self._reports: list[str] = []
         self.futexes: dict[Any, Any] = {}
         self.host_name = spec.name
         self.console: Any = None
+        self.attached = Attached(self)
         self.vfs: Any = mount(self, root)
         self.frames.reclaim = self.vfs.reclaim
         self.first = self._start_first()
@@ -135,20 +116,7 @@ class Kernel:
 
     def at(self, time: int, function: Callable[[], object]) -> Timer:
         """Have something done at a time, or soon after."""
-        timer = Timer(time, function)
-        if len(self._timers) >= self._most_timers:  # cancelled ones stay until their time: not for ever
-            self._timers = [entry for entry in self._timers if entry[2].function is not None]
-            heapq.heapify(self._timers)
-            self._most_timers = max(MESSAGES, 2 * len(self._timers))
-        heapq.heappush(self._timers, (time, next(self._serial), timer))
-        self._vcpu.limit = min(self._vcpu.limit, max(time - self._vcpu.offset, 0))
-        return timer
-
-    def _next_timer(self) -> int:
-        timers = self._timers
-        while timers and timers[0][2].function is None:
-            heapq.heappop(timers)
-        return timers[0][0] if timers else NEVER
+        return self.timers.at(time, function)
 
     # ---- what the parts ask of the kernel
 
@@ -156,25 +124,32 @@ class Kernel:
         """It can run."""
         self._ready.append(process)
 
+    def copied(self, size: int) -> None:
+        """The kernel has moved so many bytes, which takes time. Small pieces (file.SMALL) are in a call's price."""
+        self.port.work(size)
+
     def end_turn(self) -> None:
         """Who runs now goes to the end of the line."""
         self._vcpu.limit = 0
 
     def output(self, data: bytes) -> None:
         """To the cell's console."""
-        self._output += data
-        if len(self._output) >= OUTPUT_LIMIT:
-            self._vcpu.limit = 0
+        self.port.emit(data)
 
     @property
     def crowded(self) -> bool:
         """More output waits than one exit carries: whoever prints should wait."""
-        return len(self._output) >= OUTPUT_LIMIT
+        return self.port.crowded
 
     def log(self, text: str) -> None:
         """A line of the kernel's own, which syslog(2) shows; the oldest go."""
         seconds, rest = divmod(self.now() * 1_000_000 // self.hz, 1_000_000)
         self.messages.append(f"[{seconds:5d}.{rest:06d}] {text}\n")
+
+    def report(self, name: str) -> None:
+        """A figure for the run's account: that this has happened."""
+        self._reports.append(name)
+        self._vcpu.limit = 0
 
     def random(self, size: int) -> bytes:
         """Bytes that look random and follow from the seed (splitmix64)."""
@@ -211,64 +186,32 @@ class Kernel:
 
     def run(self, world: Lockstep) -> None:
         """Run for ever; the monitor ends the process."""
-        self._world = world
-        self._vcpu.offset = world.start - self._vcpu.cycles
+        self.port.begin(world)
         while True:
-            self._step(world)
+            self._step(self.port)
 
-    def _step(self, world: Lockstep) -> None:
-        for event in world.due(self.now()):
-            self._take(event.kind, event.payload)
-        while self._next_timer() <= self.now():
-            function = heapq.heappop(self._timers)[2].function
-            if function is not None:
-                function()
+    def _step(self, port: PersonalityPort) -> None:
+        port.take()
+        self.attached.progress()
+        if typed := port.typed():
+            self.console.typed(typed)
+        self.timers.ring(self.now())
         if self.first.state is ZOMBIE:
             self._shut_down()
-        elif self.now() >= world.end:
-            self._exit(ExitKind.BUDGET)
-        elif len(self._output) >= OUTPUT_LIMIT:
-            self._exit(ExitKind.OUTPUT)
+        elif port.settle():
+            if not port.crowded:
+                self.console.writers.wake()
         elif self._reports:
-            self._exit(ExitKind.HYPERCALL, (Hypercall.REPORT, 0, 1, 0), data=self._reports.pop(0))
+            port.report(self._reports.pop(0), 1)
         elif self._ready:
-            self._turn(self._ready.popleft(), min(world.end, world.next_event(), self._next_timer()))
+            self._turn(self._ready.popleft(), min(port.until(), self.timers.next()))
         else:
-            self._idle(world)
-
-    def _idle(self, world: Lockstep) -> None:
-        deadline = min(world.next_event(), self._next_timer())
-        if deadline <= world.horizon and not self._output:
-            self._vcpu.offset += max(deadline - self.now(), 0)
-        else:
-            self._exit(ExitKind.WAIT, deadline=deadline)
-
-    def _exit(
-        self, kind: int, arguments: tuple[int, int, int, int] = (0, 0, 0, 0), deadline: int = NEVER, data: bytes = b""
-    ) -> None:
-        """Stop for the monitor; go on at the time that it gives."""
-        world, vcpu = self._world, self._vcpu
-        assert world is not None
-        output = bytes(self._output[:OUTPUT_LIMIT])
-        del self._output[:OUTPUT_LIMIT]
-        cycles = vcpu.cycles
-        if kind in CARRIERS:
-            data = self.account.pack()
-        world.exit(kind, cycles + vcpu.offset, cycles, deadline, arguments, (vcpu.insns, 0), output, data)
-        vcpu.offset = world.start - cycles
+            port.idle(self.timers.next())
 
     def _shut_down(self) -> None:
         """The first process has ended, and with it the cell: its status as a shell tells it."""
-        self._exit(ExitKind.OUTPUT)  # the last word on what has happened, too
-        while self._output:
-            self._exit(ExitKind.OUTPUT)
         status = self.first.status
-        word = 128 + (status & 0x7F) if status & 0x7F else status >> 8 & 0xFF
-        self._exit(ExitKind.HYPERCALL, (Hypercall.SHUTDOWN, word, 0, 0))
-
-    def _take(self, kind: int, payload: bytes) -> None:
-        if kind == EventKind.CONSOLE:
-            self.console.typed(payload)
+        self.port.shut_down(128 + (status & 0x7F) if status & 0x7F else status >> 8 & 0xFF)
 
     # ---- a turn of a process
 
@@ -281,9 +224,11 @@ class Kernel:
         if process.pid != self._loaded:
             vcpu.cycles += SWITCH_CYCLES
         before = process.turn_began = vcpu.cycles
-        vcpu.limit = min(until - vcpu.offset, before + self._quantum)
+        vcpu.limit = max(min(until - vcpu.offset, before + self._quantum), 0)
+        if process.sequence[0]:
+            sys_sequence.interrupted(process)
         if process.sleeping is not None:
-            self._continue(process)
+            go_on(process)
         self._run(process)
         process.cycles_user += vcpu.cycles - before
         self.current = None
@@ -297,9 +242,11 @@ class Kernel:
             if process.attention:
                 self._deliver(process)
                 continue
-            if vcpu.cycles >= vcpu.limit or process.sleeping is not None:
+            if process.sleeping is not None:
                 break
             if not process.in_cpu:
+                if vcpu.cycles >= vcpu.limit:
+                    break
                 self._enter(process)
             try:
                 stop = cpu.run()
@@ -310,9 +257,9 @@ class Kernel:
             if stop != EXCEPTION:
                 process.core[PC] = kuser.restarted(process.core[PC])
             elif vcpu.trap == SYSTEM_CALL:
-                self._call(process)
+                perform(self, process)
             else:
-                self._fault(process)
+                traps.serve(self, process)
 
     def _enter(self, process: Process) -> None:
         """Its registers into the CPU, and its space if another's is there."""
@@ -327,104 +274,8 @@ class Kernel:
         for _ in range(process.signals.deliver(process)):
             self._vcpu.cycles += self.account.happened(Event.SIGNAL)
 
-    # ---- system calls
 
-    def _call(self, process: Process) -> None:
-        *arguments, _, number = self.cpu.call()
-        self._vcpu.cycles += CALL_CYCLES + self.account.happened(Event.SYSCALL)
-        function = self.calls.get(number)
-        result: Any
-        try:
-            result = function(process, *arguments) if function is not None else self._absent(process, number)
-        except Errno as error:
-            result = -error.code
-        except OutOfMemory:
-            result = -ENOMEM
-        if type(result) is not int:
-            process.sleeping = result
-            self._continue(process)
-        elif process.in_cpu:
-            self.cpu.answer(result & 0xFFFF_FFFF)
-        else:
-            process.registers[0] = result & 0xFFFF_FFFF
-
-    def _continue(self, process: Process) -> None:
-        """Go on with a call that sleeps, until it sleeps again or is done."""
-        call = process.sleeping
-        assert call is not None
-        core = process.core
-        try:
-            wait = next(call)
-            if process.attention:
-                wait = call.throw(Interrupted())
-            if process.state is RUNNING:
-                process.sleep(wait)
-        except StopIteration as done:
-            core[0] = done.value & 0xFFFF_FFFF
-        except Errno as error:
-            core[0] = -error.code & 0xFFFF_FFFF
-        except OutOfMemory:
-            core[0] = -ENOMEM & 0xFFFF_FFFF
-        except Interrupted:
-            process.interrupted, core[0] = core[0], -EINTR & 0xFFFF_FFFF
-        else:
-            return
-        process.sleeping = None
-
-    def _absent(self, process: Process, number: int) -> int:
-        """A call that is not there: one of ARM's own, or none."""
-        if number == ARM_SET_TLS:
-            process.thread_pointer = process.core[0]
-            self.cpu.set_thread_pointer(process.core[0])
-            return 0
-        if number == ARM_GET_TLS:
-            return process.thread_pointer
-        if number == ARM_CACHEFLUSH:  # the engine notices new code by itself
-            return 0
-        if number not in self.missing and len(self.missing) < MESSAGES:
-            row = table.CALLS.get(number)
-            name = row.name if row else str(number)
-            self.log(f"{process.name}: system call {name} is not supported")
-            self._reports.append(f"missing call {name}".encode())
-            self._vcpu.limit = 0
-        if number in self.missing or len(self.missing) < MESSAGES:
-            self.missing[number] += 1
-        return -ENOSYS
-
-    # ---- faults
-
-    def _fault(self, process: Process) -> None:
-        """An exception that is no system call."""
-        trap = self.cpu.trap()
-        pc = process.core[PC]
-        process.core[PC] = kuser.restarted(pc)
-        if trap.kind in (Trap.DATA_ABORT, Trap.PREFETCH_ABORT):
-            self._abort(process, trap.kind, trap.address, trap.status)
-        else:
-            process.signals.fault(process, SIGILL, ILL_ILLOPC, pc)
-
-    def _abort(self, process: Process, kind: int, address: int, status: int) -> None:
-        self._vcpu.cycles += self.account.happened(Event.FAULT)
-        if kind == Trap.PREFETCH_ABORT and status & 0xF == STATUS_BREAKPOINT:
-            process.signals.fault(process, SIGTRAP, TRAP_BRKPT, address)
-            return
-        try:
-            self._page_in(process, kind, address, status)
-        except Fault as fault:
-            process.signals.fault(process, fault.signal, fault.code, fault.address)
-        except OutOfMemory:
-            self.log(f"out of memory: {process.name} ({process.pid}) is ended")
-            self.exit(process, SIGKILL)
-
-    def _page_in(self, process: Process, kind: int, address: int, status: int) -> None:
-        process.faults += 1
-        if kind == Trap.PREFETCH_ABORT:
-            access = EXECUTE
-        elif self.cpu.tells_stores:
-            access = WRITE if status & STATUS_WRITE else READ
-        else:  # what is there can be read; if it was a store into what is not, it comes again
-            access = WRITE if status & 0xF == STATUS_PERMISSION else READ
-        process.space.page(address, access)
-        made = self.memory.made
-        self._vcpu.cycles += PAGE_CYCLES * (made - self._made) + CALL_CYCLES
-        self._made = made
+def build(told: Mapping[str, Any], ram: Any, shared: CellMemory | None) -> Kernel:
+    """The guest that a cell's order describes (cells/runtime.py)."""
+    spec = LinuxSpec(**told)
+    return Kernel(spec, ram, take_root(spec, ram), shared)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import struct
 
+from cells.personalities.arm.cpu import Helpers
+
 KUSER_PAGE = 0xFFFF_0000
 TLS_WORD = 0xFF0
 """Offset of the thread pointer."""
@@ -39,6 +41,11 @@ def page(architecture: str) -> bytes:
         struct.pack_into(f"<{len(words)}I", content, offset, *words)
     struct.pack_into("<I", content, VERSION_AT, VERSION)
     return bytes(content)
+
+
+def helpers(architecture: str) -> Helpers:
+    """The page as the CPU takes it."""
+    return Helpers(KUSER_PAGE, page(architecture), TLS_WORD)
 
 
 def restarted(pc: int) -> int:

@@ -13,17 +13,18 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cells.personalities.linux import sys_thread
-from cells.personalities.linux.errno import ENOMEM, Errno
-from cells.personalities.linux.frames import OutOfMemory
+from cells.personalities.arm.errno import ENOMEM, Errno
+from cells.personalities.arm.frames import OutOfMemory
+from cells.personalities.arm.space import STACK_LIMIT
+from cells.personalities.arm.wait import Queue
+from cells.personalities.linux import sys_thread, sys_timer
 from cells.personalities.linux.process import PC, PSR, SP, ZOMBIE, Process
-from cells.personalities.linux.wait import Queue
 from hypervisor.abi.pv import CORE, PSR_THUMB
 
 if TYPE_CHECKING:
+    from cells.personalities.arm.space import Space
     from cells.personalities.linux.kernel import Kernel
     from cells.personalities.linux.loader import Program
-    from cells.personalities.linux.space import Space
 
 CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_VFORK = 0x100, 0x200, 0x400, 0x800, 0x4000
 CLONE_PARENT, CLONE_THREAD, CLONE_SETTLS = 0x8000, 0x1_0000, 0x8_0000
@@ -31,6 +32,7 @@ CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID = 0x10_0000, 0x20_
 UNKNOWN_FLAGS = 0xFE02_3000
 """Namespaces, pidfd, ptrace."""
 SIGKILL = 9
+RLIMIT_STACK = 3
 USER_MODE = 0x10
 CLD_EXITED, CLD_KILLED = 1, 2
 
@@ -75,6 +77,8 @@ def spawn(parent: Process, flags: int, stack: int) -> Process:
     child.core[0] = 0
     child.core[SP] = stack or parent.core[SP]
     child.exit_signal = flags & 0xFF
+    if not flags & CLONE_VM:
+        child.sequence = parent.sequence
     child.started = kernel.now()
     if flags & CLONE_VFORK:
         child.vfork_done = Queue()
@@ -116,7 +120,11 @@ def adopt(process: Process, program: Program) -> None:
         if thread is not process:
             _vanish(process.kernel, thread)
     sys_thread.thread_ended(process)
+    sys_timer.forget(process)
+    process.sequence = (0, 0)
     old, process.space = process.space, program.space
+    process.space.stack_limit = process.limits.get(RLIMIT_STACK, (STACK_LIMIT,))[0]
+    process.user[1:], process.team[1:] = [program.who.effective] * 2, [program.who.group] * 2
     old.release()
     process.core[:] = [0] * CORE
     process.core[SP], process.core[PC] = program.sp, program.pc & ~1
@@ -175,6 +183,7 @@ def _give_back(kernel: Kernel, process: Process) -> None:
     if process.alarm is not None:
         process.alarm.cancel()
         process.alarm = None
+    sys_timer.forget(process)
     if not any(one.files is process.files and one.state is not ZOMBIE for one in kernel.processes):
         process.files.close_all()
     process.space.release()

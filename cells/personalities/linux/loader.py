@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cells.personalities.arm.errno import E2BIG, EACCES, EIO, ELIBBAD, ELOOP, ENOEXEC, ENOMEM, Errno
+from cells.personalities.arm.frames import OutOfMemory
+from cells.personalities.arm.regions import EXECUTE, MAPPINGS, READ, USER_END, WRITE
+from cells.personalities.arm.space import Space
 from cells.personalities.linux import elf
-from cells.personalities.linux.errno import E2BIG, EACCES, ELIBBAD, ELOOP, ENOEXEC, ENOMEM, Errno
-from cells.personalities.linux.frames import OutOfMemory
-from cells.personalities.linux.space import EXECUTE, MAPPINGS, READ, USER_END, WRITE, Space
 from hypervisor.abi.pv import PAGE
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 TEXTS_LIMIT = 128 << 10
 """Bytes of arguments and environment (Linux: a quarter of the stack's limit, at least this)."""
 STACK_AT_FIRST = 128 << 10
+SET_USER, SET_GROUP, GROUP_EXECUTES = 0o4000, 0o2000, 0o010
 SCRIPT_LIMIT, SCRIPTS = 256, 4
 """Bytes of the line behind #!, and how many scripts one may go through (as BINPRM_BUF_SIZE and search_binary_handler)."""
 POSITION_INDEPENDENT = 0x0040_0000
@@ -56,6 +59,21 @@ Find = Callable[[bytes], Any]
 """A path -> its inode; raises Errno."""
 
 
+class Who(NamedTuple):
+    """Whose program it is: user and group, and those whose rights it has (`effective`, `group`)."""
+
+    user: int = 0
+    effective: int = 0
+    team: int = 0
+    group: int = 0
+
+    def of(self, inode: Any) -> Who:
+        """As a program's file says that has its owner's rights, or its group's."""
+        effective = inode.user if inode.mode & SET_USER else self.effective
+        group = inode.team if inode.mode & SET_GROUP and inode.mode & GROUP_EXECUTES else self.group
+        return self._replace(effective=effective, group=group)
+
+
 class Program(NamedTuple):
     """Ready to run."""
 
@@ -67,13 +85,22 @@ class Program(NamedTuple):
     file: bytes
     """The path of the program itself: a script's interpreter."""
     arguments: tuple[bytes, ...]
+    who: Who
 
 
-def load(kernel: Kernel, find: Find, path: bytes, arguments: Sequence[bytes], environment: Sequence[bytes]) -> Program:
+def load(
+    kernel: Kernel,
+    find: Find,
+    path: bytes,
+    arguments: Sequence[bytes],
+    environment: Sequence[bytes],
+    who: Who = Who(),  # noqa: B008  nothing can change it
+) -> Program:
     """A program in a space of its own.
 
     Raises:
-        Errno: the file is not there, cannot be executed, is no program; or there is no room.
+        Errno: the file is not there, cannot be executed, is no program; or there is no room. `elf.Late`: it is found out when
+        Linux has no program any more that it could tell.
     """
     given = path
     for _ in range(SCRIPTS + 1):
@@ -91,7 +118,7 @@ def load(kernel: Kernel, find: Find, path: bytes, arguments: Sequence[bytes], en
     if sum(map(len, (*arguments, *environment))) + 5 * (len(arguments) + len(environment)) > TEXTS_LIMIT:
         raise Errno(E2BIG)
     try:
-        return _build(kernel, find, inode, given, arguments, environment)._replace(file=path)
+        return _build(kernel, find, inode, given, arguments, environment, who.of(inode))._replace(file=path)
     except OutOfMemory as error:
         raise Errno(ENOMEM) from error
 
@@ -105,39 +132,53 @@ def _script(line: bytes) -> list[bytes]:
 
 
 def _build(
-    kernel: Kernel, find: Find, inode: Any, path: bytes, arguments: Sequence[bytes], environment: Sequence[bytes]
+    kernel: Kernel,
+    find: Find,
+    inode: Any,
+    path: bytes,
+    arguments: Sequence[bytes],
+    environment: Sequence[bytes],
+    who: Who,
 ) -> Program:
-    image = elf.parse(inode.read, inode.size)
-    helper = image.interpreter and _interpreter(find, image.interpreter)
+    image = elf.parse(inode.read)
+    helper = None if image.interpreter is None else _interpreter(find, image.interpreter)
+    for shape in (image, *(helper or ())[:1]):
+        shape.check()
     space = Space(kernel.memory)
     try:
         image = image.moved(POSITION_INDEPENDENT) if image.moves else image
-        _map(space, image, inode)
+        _map(space, image, inode, "")
         space.brk_start = space.brk_end = min(image.end + PAGE - 1 & -PAGE, MAPPINGS)
         entry, base = image.entry, 0
         if helper:
             shape, file = helper
             base = MAPPINGS if shape.moves else 0
             shape = shape.moved(base) if shape.moves else shape
-            _map(space, shape, file)
+            _map(space, shape, file, kernel.vfs.real_path(None, image.interpreter or b"").decode(errors="replace"))
             entry = shape.entry
-        sp = _stack(kernel, space, image, base, path, arguments, environment)
-    except BaseException:
+        sp = _stack(kernel, space, image, base, path, arguments, environment, who)
+    except BaseException as error:
         space.destroy()
+        if type(error) is Errno:
+            raise elf.Late from error
         raise
-    return Program(space, entry, sp, path, path, tuple(arguments))
+    return Program(space, entry, sp, path, path, tuple(arguments), who)
 
 
 def _interpreter(find: Find, path: bytes) -> tuple[elf.Image, Any]:
     inode = find(path)
+    if inode.mode & 0o170000 != 0o100000 or not inode.mode & 0o111:
+        raise Errno(EACCES)
+    if inode.size < elf.HEADER.size:
+        raise Errno(EIO)
     try:
-        return elf.parse(inode.read, inode.size), inode
+        return elf.parse(inode.read), inode
     except Errno as error:
         raise Errno(ELIBBAD) from error
 
 
-def _map(space: Space, image: elf.Image, inode: Any) -> None:
-    """The segments: pages of the file, then zeroes."""
+def _map(space: Space, image: elf.Image, inode: Any, name: str) -> None:
+    """The segments: pages of the file, then zeroes. `name`: of the file, if it is not the program itself."""
     for part in image.segments:
         start = part.address & -PAGE
         file_end = part.address + part.file_size
@@ -145,11 +186,12 @@ def _map(space: Space, image: elf.Image, inode: Any) -> None:
         if not part.file_size:
             middle = start
         if middle > start:
-            space.map(start, middle, part.rights, inode=inode, offset=part.offset & -PAGE)
+            space.map(start, middle, part.rights, inode=inode, offset=part.offset & -PAGE, name=name)
         if end > middle:
             space.map(middle, end, part.rights)
         if middle > start and part.size > part.file_size and part.rights & WRITE:
-            space.write(file_end, bytes(middle - file_end))
+            with suppress(Errno):  # the file ends before: whoever touches that page gets SIGBUS
+                space.write(file_end, bytes(middle - file_end))
 
 
 def _stack(
@@ -160,6 +202,7 @@ def _stack(
     path: bytes,
     arguments: Sequence[bytes],
     environment: Sequence[bytes],
+    who: Who,
 ) -> int:
     """Write it; where it begins."""
     rights = READ | WRITE | (EXECUTE if image.executable_stack else 0)
@@ -177,8 +220,9 @@ def _stack(
     space.write(random_at, kernel.random(16))
     auxiliary = {
         HWCAP: HARDWARE.get(architecture, HARDWARE["v7"]), PAGESZ: PAGE, CLKTCK: TICKS, PHDR: image.headers,
-        PHENT: elf.SEGMENT.size, PHNUM: image.header_count, BASE: base, FLAGS: 0, ENTRY: image.entry, UID: 0, EUID: 0, GID: 0,
-        EGID: 0, SECURE: 0, RANDOM: random_at, HWCAP2: 0, EXECFN: places[0], PLATFORM: places[1], NULL: 0,
+        PHENT: elf.SEGMENT.size, PHNUM: image.header_count, BASE: base, FLAGS: 0, ENTRY: image.entry,
+        UID: who.user, EUID: who.effective, GID: who.team, EGID: who.group, SECURE: int(who[::2] != who[1::2]),
+        RANDOM: random_at, HWCAP2: 0, EXECFN: places[0], PLATFORM: places[1], NULL: 0,
     }  # fmt: skip
     split = 2 + len(environment)
     words = [len(arguments), *places[split:], 0, *places[2:split], 0]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cells.personalities.arm.errno import ELOOP, ENXIO, Errno
 from cells.personalities.linux.devices import open_device
-from cells.personalities.linux.errno import ELOOP, ENXIO, Errno
+from cells.personalities.linux.directory import Directory
 from cells.personalities.linux.file import (
     NONBLOCK,
     PATH_ONLY,
@@ -19,10 +20,10 @@ from cells.personalities.linux.file import (
     WRITE_ONLY,
     DirectoryFile,
     File,
+    Opening,
     RegularFile,
-    WouldBlock,
 )
-from cells.personalities.linux.inode import FIFO, LINK, SOCKET, Directory, Inode, Regular
+from cells.personalities.linux.inode import FIFO, LINK, SOCKET, Inode, Regular
 from cells.personalities.linux.pipe import PipeFile, fifo_ring
 
 
@@ -50,12 +51,14 @@ def open_inode(process: Any, inode: Inode, flags: int) -> File:
     return open_device(process.kernel, process, inode, flags)
 
 
-class Opening(WouldBlock):
-    """The file is there, and open goes on when another end comes."""
+class OpeningFifo(Opening):
+    """Open goes on when another end comes."""
+
+    file: PipeFile
 
     def __init__(self, file: PipeFile, seen: int) -> None:
-        super().__init__(file.ring.queue)
-        self.file, self.seen = file, seen
+        super().__init__(file, file.ring.queue)
+        self.seen = seen
 
     @property
     def ready(self) -> bool:
@@ -72,4 +75,4 @@ def _open_fifo(inode: Inode, flags: int) -> File:
     file = PipeFile(ring, inode, flags)
     if flags & NONBLOCK or ring.nameless or (ring.readers and ring.writers):
         return file
-    raise Opening(file, ring.opened)
+    raise OpeningFifo(file, ring.opened)

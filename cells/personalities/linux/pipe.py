@@ -11,7 +11,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-from cells.personalities.linux.errno import EINVAL, ENOTTY, EPIPE, Errno
+from cells.personalities.arm.errno import EINVAL, ENOMEM, ENOTTY, EPIPE, Errno
+from cells.personalities.arm.wait import Queue
 from cells.personalities.linux.file import (
     POLL_ERROR,
     POLL_HANGUP,
@@ -22,8 +23,8 @@ from cells.personalities.linux.file import (
     File,
     WouldBlock,
 )
+from cells.personalities.linux.held import Held
 from cells.personalities.linux.inode import Inode
-from cells.personalities.linux.wait import Queue
 
 RING, ATOMIC = 1 << 16, 4096
 FIONREAD = 0x541B
@@ -33,8 +34,8 @@ SIGPIPE = 13
 class Ring:
     """Bytes on their way, and who waits for them or for room."""
 
-    def __init__(self, limit: int = RING) -> None:
-        self.data = bytearray()
+    def __init__(self, held: Held, limit: int = RING) -> None:
+        self.data, self._held = bytearray(), held
         self.limit = limit
         self.queue = Queue()
         self.readers = self.writers = 0
@@ -65,15 +66,27 @@ class Ring:
         taken = bytes(self.data[:size])
         if taken:
             del self.data[:size]
+            self._held.give(len(taken))
             self.changed()
         return taken
+
+    def put_back(self, data: bytes) -> None:
+        """It was taken and could not be given."""
+        self._held.give(-len(data))
+        self.data[:0] = data
+        self.changed()
+
+    def empty(self) -> None:
+        """Nobody will read what is there."""
+        self._held.give(len(self.data))
+        self.data.clear()
 
     def put(self, process: Any, data: bytes) -> int:
         """How many bytes had room.
 
         Raises:
             WouldBlock: none has; or not all, and they belong together.
-            Errno: EPIPE.
+            Errno: EPIPE; ENOMEM, all pipes together hold too much.
         """
         if not self.readers:
             process.signals.send(process, SIGPIPE)
@@ -81,8 +94,9 @@ class Ring:
         part = data[: self.room]
         if data and (not part or (len(data) <= ATOMIC and len(part) < len(data))):
             raise WouldBlock(self.queue)
-        self.data += part
         if part:
+            self._held.take(len(part), ENOMEM)
+            self.data += part
             self.changed()
         return len(part)
 
@@ -101,6 +115,10 @@ class PipeFile(File):
     def read(self, process: Any, size: int) -> bytes:
         """What there is, up to that size."""
         return self.ring.take(size)
+
+    def put_back(self, data: bytes) -> None:
+        """It was read and could not be given."""
+        self.ring.put_back(data)
 
     def write(self, process: Any, data: bytes) -> int:
         """How many bytes went."""
@@ -139,13 +157,13 @@ class PipeFile(File):
         self.ring.readers -= self.readable
         self.ring.writers -= self.writable
         if not self.ring.readers and not self.ring.writers:
-            self.ring.data.clear()
+            self.ring.empty()
         self.ring.changed()
 
 
 def make_pipe(inode: Inode, flags: int = 0) -> tuple[PipeFile, PipeFile]:
     """Its reading and its writing end. `inode`: what fstat tells of both."""
-    ring = inode.data = Ring()
+    ring = inode.data = Ring(inode.tree.held)
     ring.nameless = True
     ends = PipeFile(ring, inode, READ_ONLY | flags), PipeFile(ring, inode, WRITE_ONLY | flags)
     for end in ends:
@@ -156,6 +174,6 @@ def make_pipe(inode: Inode, flags: int = 0) -> tuple[PipeFile, PipeFile]:
 def fifo_ring(inode: Inode) -> Ring:
     """The ring behind a FIFO's name: one for all that open it."""
     if inode.data is None:
-        inode.data = Ring()
+        inode.data = Ring(inode.tree.held)
     ring: Ring = inode.data
     return ring

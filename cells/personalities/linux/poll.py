@@ -13,7 +13,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from cells.personalities.linux.errno import EEXIST, EINVAL, ELOOP, ENOENT, EPERM, Errno
+from cells.personalities.arm.errno import EEXIST, EINVAL, ELOOP, ENOENT, ENOSPC, EPERM, Errno
+from cells.personalities.arm.wait import Queue
 from cells.personalities.linux.file import (
     POLL_ERROR,
     POLL_HANGUP,
@@ -26,13 +27,14 @@ from cells.personalities.linux.file import (
     WouldBlock,
 )
 from cells.personalities.linux.inode import Inode
-from cells.personalities.linux.wait import Queue
 
 ALWAYS = POLL_ERROR | POLL_HANGUP
 """Told whether they are asked for or not."""
 EPOLL_ONCE, EPOLL_EDGE = 1 << 30, 1 << 31
 EVENT = struct.Struct("<IIQ")
 """struct epoll_event of ARM: the data begins at a multiple of eight."""
+WATCH = 200
+"""Bytes of the host for one watch: assumed."""
 DEPTH = 5
 """So many epolls may watch each other in a row (Linux's limit)."""
 
@@ -54,37 +56,61 @@ class Epoll(File):
 
     def __init__(self, inode: Inode) -> None:
         super().__init__(inode, READ_WRITE)
+        self._tree = inode.tree
         self.name = b"anon_inode:[eventpoll]"
         self.watched: dict[tuple[int, int], Interest] = {}
         """By descriptor and the file's identity: a descriptor may be closed and used again."""
         self.changed = Queue()
+        self.watchers: list[Epoll] = []
 
     def _interest(self, descriptor: int, file: File) -> Interest | None:
         return self.watched.get((descriptor, id(file)))
 
-    def depth(self) -> int:
-        """How many epolls are in a row from here."""
-        inner = [entry.file.depth() for entry in self.watched.values() if isinstance(entry.file, Epoll)]
-        return 1 + max(inner, default=0)
+    def levels(self, *, up: bool) -> int:
+        """How many epolls are in a row from here, those that are watched or (`up`) those that watch."""
+        row, found = [self], 0
+        while row and found <= DEPTH:
+            found += 1
+            row = list({id(next_): next_ for one in row for next_ in (one.watchers if up else one.inner())}.values())
+        return found
 
-    def reaches(self, other: File) -> bool:
-        """Whether it watches another, perhaps by a third."""
-        return other is self or any(e.file.reaches(other) for e in self.watched.values() if isinstance(e.file, Epoll))
+    def inner(self) -> list[Epoll]:
+        """Epolls that it watches itself."""
+        return [entry.file for entry in self.watched.values() if isinstance(entry.file, Epoll)]
+
+    def everything(self) -> list[Epoll]:
+        """It, and all epolls that it watches, perhaps by a third; each once, however many ways there are."""
+        found: dict[int, Epoll] = {id(self): self}
+        for one in (row := [self]):
+            for other in one.inner():
+                if id(other) not in found:
+                    found[id(other)] = other
+                    row.append(other)
+        return list(found.values())
 
     def add(self, descriptor: int, file: File, events: int, data: int) -> None:
         """Watch a file.
 
         Raises:
-            Errno: EEXIST, EPERM, ELOOP, EINVAL.
+            Errno: EEXIST, EPERM, ELOOP, EINVAL; ENOSPC, all together watch too much.
         """
         if isinstance(file, RegularFile | DirectoryFile):
             raise Errno(EPERM)
-        if isinstance(file, Epoll) and (file.reaches(self) or file.depth() >= DEPTH):
-            raise Errno(EINVAL if file is self else ELOOP)
         if self._interest(descriptor, file):
             raise Errno(EEXIST)
+        if isinstance(file, Epoll):
+            self._check_nesting(file)
+        self._tree.held.take(WATCH, ENOSPC)
         self.watched[descriptor, id(file)] = Interest(descriptor, file, events | ALWAYS, data)
+        if isinstance(file, Epoll):
+            file.watchers.append(self)
         self.changed.wake()
+
+    def _check_nesting(self, file: Epoll) -> None:
+        if file is self:
+            raise Errno(EINVAL)
+        if self in file.everything() or file.levels(up=False) + self.levels(up=True) > DEPTH:
+            raise Errno(ELOOP)
 
     def modify(self, descriptor: int, file: File, events: int, data: int) -> None:
         """Watch it for something else.
@@ -104,15 +130,23 @@ class Epoll(File):
         Raises:
             Errno: ENOENT.
         """
-        if self.watched.pop((descriptor, id(file)), None) is None:
+        if (descriptor, id(file)) not in self.watched:
             raise Errno(ENOENT)
+        self._drop((descriptor, id(file)))
+
+    def _drop(self, key: tuple[int, int]) -> None:
+        file = self.watched.pop(key).file
+        self._tree.held.give(WATCH)
+        if isinstance(file, Epoll):
+            file.watchers.remove(self)
 
     def take(self, most: int) -> list[tuple[int, int]]:
         """What is ready now: (events, data). Those told last come last the next time, so that none starves."""
         self._forget_closed()
         found: list[tuple[int, int]] = []
+        known: dict[int, int] = {}
         for key, interest in list(self.watched.items()):
-            events = self._news(interest)
+            events = self._news(interest, known)
             if not events or len(found) >= most:
                 continue
             found.append((events, interest.data))
@@ -122,8 +156,13 @@ class Epoll(File):
             self.watched[key] = self.watched.pop(key)
         return found
 
-    def _news(self, interest: Interest) -> int:
-        events = interest.file.poll() & interest.events
+    def _news(self, interest: Interest, known: dict[int, int]) -> int:
+        state = (
+            interest.file.state({} if known is None else known)
+            if isinstance(interest.file, Epoll)
+            else interest.file.poll()
+        )
+        events = state & interest.events
         if interest.events & EPOLL_EDGE and interest.file.activity == interest.seen and not events & ~interest.told:
             interest.told = events
             return 0
@@ -131,21 +170,34 @@ class Epoll(File):
 
     def _forget_closed(self) -> None:
         for key in [key for key, interest in self.watched.items() if not interest.file.users]:
-            del self.watched[key]
+            self._drop(key)
 
     def poll(self) -> int:
         """What it is ready for."""
-        self._forget_closed()
-        return READABLE if any(self._news(interest) for interest in self.watched.values()) else 0
+        return self.state({})
+
+    def state(self, known: dict[int, int]) -> int:
+        """As `poll`; `known`: of epolls that were looked at before in the same look, by identity."""
+        if id(self) not in known:
+            self._forget_closed()
+            ready = any(self._news(interest, known) for interest in list(self.watched.values()))
+            known[id(self)] = READABLE if ready else 0
+        return known[id(self)]
 
     def queues(self) -> tuple[Queue, ...]:
         """Which are woken when that changes."""
-        inner = [queue for interest in self.watched.values() for queue in interest.file.queues()]
-        return (self.changed, *inner)
+        found: list[Queue] = []
+        for one in self.everything():
+            found.append(one.changed)
+            found += [
+                q for entry in one.watched.values() if not isinstance(entry.file, Epoll) for q in entry.file.queues()
+            ]
+        return tuple(found)
 
     def close(self) -> None:
         """The last user has gone."""
-        self.watched.clear()
+        for key in list(self.watched):
+            self._drop(key)
 
 
 EVENT_MOST = (1 << 64) - 1

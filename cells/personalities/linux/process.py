@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cells.personalities.linux.errno import EAGAIN, Errno
-from cells.personalities.linux.wait import Queue, Sleeping, Wait
+from cells.personalities.arm.errno import EAGAIN, Errno
+from cells.personalities.arm.wait import Queue, Sleeping, Wait
 from hypervisor.abi.pv import CORE, PSR_THUMB
 from hypervisor.abi.time import NEVER
 
 if TYPE_CHECKING:
-    from cells.personalities.linux.file import FileTable
+    from cells.personalities.arm.space import Space
+    from cells.personalities.linux.file_table import FileTable
     from cells.personalities.linux.kernel import Kernel
     from cells.personalities.linux.signals import Signals
-    from cells.personalities.linux.space import Space
 
 SP, LR, PC, PSR = CORE - 4, CORE - 3, CORE - 2, CORE - 1
 """Places in `Process.core`: r0..r12, sp, lr, pc, psr."""
@@ -94,6 +94,10 @@ class Process:
     alarm: Any = None
     """The timer of alarm and setitimer, and its period."""
     alarm_period: int = 0
+    timers: dict[int, Any] = field(default_factory=dict)
+    """Those of timer_create, by number (`sys_timer.Timer`)."""
+    sequence: tuple[int, int] = (0, 0)
+    """rseq: where its area lies, 0 for none, and the signature before places to go on at."""
 
     def __post_init__(self) -> None:
         self.leader = self.leader or self.pid

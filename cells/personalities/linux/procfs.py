@@ -2,241 +2,24 @@
 
     mount(vfs, kernel)
 
-Theory: a directory of it looks its names up in the kernel each time; its files have their content made at open, so that one
-reader sees one moment. Formats: kernel documentation, "filesystems/proc.rst".
+Formats: kernel documentation, "filesystems/proc.rst".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from cells.personalities.linux.errno import EACCES, EPERM, Errno
-from cells.personalities.linux.file import ACCESS, READ_ONLY, DirectoryFile, File, RegularFile
-from cells.personalities.linux.inode import LINK, REGULAR, Directory, Inode, Link
+from cells.personalities.linux.directory import Directory
+from cells.personalities.linux.inode import Inode
+from cells.personalities.linux.proc_process import MOUNTS, TICKS, ProcessFiles
+from cells.personalities.linux.pseudo import Listed, Made, Pointer, fixed
 from cells.personalities.linux.vfs import Vfs
 
-PAGE = 4096
-TICKS = 100
-"""USER_HZ: /proc counts in hundredths of a second."""
-STATES = {"R": "running", "S": "sleeping", "T": "stopped", "Z": "zombie", "X": "dead"}
 ARCHITECTURES = {
     "v5te": ("5TEJ", "swp half thumb fastmult edsp java"),
     "v6k": ("7", "half thumb fastmult vfp edsp java tls"),
 }
 ARCHITECTURES["v7a"] = ("7", "half thumb fastmult vfp edsp thumbee neon vfpv3 tls vfpd32")
-
-
-class Made(Inode):
-    """A file whose content a function makes."""
-
-    of_proc = True
-
-    def __init__(self, tree: Any, make: Callable[[], bytes], mode: int = 0o444) -> None:
-        super().__init__(tree, REGULAR | mode)
-        self._make = make
-        self.links = 1
-
-    def open(self, process: Any, flags: int) -> File:
-        """With its content of now.
-
-        Raises:
-            Errno: EACCES.
-        """
-        if flags & ACCESS != READ_ONLY:
-            raise Errno(EACCES)
-        return RegularFile(self, flags, self._make())
-
-
-class Pointer(Link):
-    """A link whose target a function tells; `inode`: what it leads to, which may have no name."""
-
-    of_proc = True
-
-    def __init__(
-        self, tree: Any, where: Callable[[Any], bytes], inode: Callable[[Any], Inode | None] | None = None
-    ) -> None:
-        super().__init__(tree, b"")
-        self.mode = LINK | 0o777
-        self.links = 1
-        self._where = where
-        if inode is not None:
-            self.inode = inode
-
-    def target(self, process: Any = None) -> bytes:
-        """Where it leads."""
-        return self._where(process)
-
-
-class Listed(Directory):
-    """A directory whose names two functions tell. Nobody can give or take any."""
-
-    of_proc = True
-
-    def __init__(
-        self,
-        tree: Any,
-        parent: Directory | None,
-        find: Callable[[bytes], Inode | None],
-        names: Callable[[], list[bytes]],
-    ) -> None:
-        super().__init__(tree, 0o555, parent)
-        self.links = 2
-        self._find, self._names = find, names
-
-    def find(self, name: bytes) -> Inode | None:
-        """What a name stands for."""
-        return self._find(name)
-
-    def names(self) -> list[tuple[bytes, Inode]]:
-        """What is in it now."""
-        found = [(name, self._find(name)) for name in self._names()]
-        return [(name, inode) for name, inode in found if inode is not None]
-
-    def add(self, name: bytes, inode: Inode) -> None:
-        """Nobody gives names here."""
-        raise Errno(EPERM)
-
-    def open(self, process: Any, flags: int) -> File:
-        """Its names are those of now."""
-        return DirectoryFile(self, flags)
-
-
-def fixed(tree: Any, parent: Directory | None, entries: dict[bytes, Inode]) -> Listed:
-    """A directory with these names, always."""
-    made = Listed(tree, parent, entries.get, lambda: list(entries))
-    for inode in entries.values():
-        if isinstance(inode, Directory):
-            inode.parent = made
-    return made
-
-
-# ---- one process
-
-
-class ProcessFiles:
-    """/proc/PID."""
-
-    def __init__(self, vfs: Vfs, kernel: Any, parent: Directory, process: Any) -> None:
-        self.vfs, self.kernel, self.process = vfs, kernel, process
-        contents = {
-            b"stat": self.stat,
-            b"statm": self.statm,
-            b"status": self.status,
-            b"cmdline": self.command_line,
-            b"comm": lambda: process.name.encode() + b"\n",
-            b"maps": self.maps,
-            b"environ": lambda: b"",
-        }
-        entries: dict[bytes, Inode] = {name: Made(vfs, make) for name, make in contents.items()}
-        entries[b"exe"] = Pointer(vfs, lambda _: process.executable.encode(), self._executable)
-        entries[b"cwd"] = Pointer(vfs, lambda _: vfs.path_of(process.directory), lambda _: process.directory)
-        entries[b"root"] = Pointer(vfs, lambda _: b"/")
-        entries[b"fd"] = self.descriptors = Listed(vfs, None, self._descriptor, self._descriptors)
-        self.directory = fixed(vfs, parent, entries)
-        self.directory.parent = parent
-        self._links: dict[bytes, tuple[File, Pointer]] = {}
-
-    def _executable(self, _process: Any) -> Inode | None:
-        try:
-            return self.vfs.find(self.process.executable.encode())
-        except Errno:
-            return None
-
-    def _descriptors(self) -> list[bytes]:
-        return [b"%d" % number for number in sorted(self.process.files.files)]
-
-    def _descriptor(self, name: bytes) -> Inode | None:
-        file = self.process.files.files.get(int(name)) if name.isdigit() and len(name) < 6 else None
-        if file is None:
-            return None
-        known = self._links.get(name)
-        if known is None or known[0] is not file:
-            pointer = Pointer(self.vfs, lambda _: file.name or b"anon_inode:", lambda _: file.inode)
-            self._links[name] = known = (file, pointer)
-        return known[1]
-
-    # ---- contents
-
-    def _pages(self) -> tuple[int, int]:
-        """Bytes that it has mapped, and pages that are there."""
-        space = self.process.space
-        size = sum(region.end - region.start for region in getattr(space, "regions", ()))
-        return size, len(getattr(space, "pages", ()))
-
-    def _ticks(self, cycles: int) -> int:
-        return int(cycles * TICKS // self.kernel.hz)
-
-    def stat(self) -> bytes:
-        """One line of numbers."""
-        one = self.process
-        size, resident = self._pages()
-        console = self.kernel.console
-        terminal, foreground = (5 << 8 | 1, console.foreground) if one.session == console.session else (0, -1)
-        times = [self._ticks(value) for value in (one.cycles_user, one.cycles_system, one.cycles_children, 0)]
-        threads = sum(other.leader == one.leader for other in self.kernel.processes)
-        head = (
-            one.parent.pid if one.parent else 0,
-            one.group,
-            one.session,
-            terminal,
-            foreground,
-            0,
-            one.faults,
-            0,
-            0,
-            0,
-        )
-        rest = (20 + one.nice, one.nice, threads, 0, self._ticks(one.started), size, resident, 0xFFFFFFFF)
-        numbers = (*head, *times, *rest, *[0] * 27)
-        return f"{one.pid} ({one.name}) {one.state} {' '.join(map(str, numbers))}\n".encode()
-
-    def statm(self) -> bytes:
-        """Sizes in pages."""
-        size, resident = self._pages()
-        return b"%d %d 0 0 0 %d 0\n" % (size // PAGE, resident, size // PAGE)
-
-    def status(self) -> bytes:
-        """The same for people."""
-        one = self.process
-        size, resident = self._pages()
-        lines = {
-            "Name": one.name,
-            "Umask": f"{one.umask:04o}",
-            "State": f"{one.state} ({STATES.get(one.state, '')})",
-            "Tgid": one.leader,
-            "Pid": one.pid,
-            "PPid": one.parent.pid if one.parent else 0,
-            "TracerPid": 0,
-            "Uid": "\t".join(map(str, [*one.user, one.user[1]])),
-            "Gid": "\t".join(map(str, [*one.team, one.team[1]])),
-            "FDSize": max(64, len(one.files.files)),
-            "VmSize": f"{size // 1024:8d} kB",
-            "VmRSS": f"{resident * PAGE // 1024:8d} kB",
-            "Threads": sum(other.leader == one.leader for other in self.kernel.processes),
-        }
-        return "".join(f"{name}:\t{value}\n" for name, value in lines.items()).encode()
-
-    def command_line(self) -> bytes:
-        """The arguments, a zero behind each."""
-        return b"" if self.process.state == "Z" else b"".join(word + b"\0" for word in self.process.arguments)
-
-    def maps(self) -> bytes:
-        """One line a region."""
-        return b"".join(self._region(region) for region in getattr(self.process.space, "regions", ()))
-
-    def _region(self, region: Any) -> bytes:
-        letters = "".join(letter if region.rights & 1 << i else "-" for i, letter in enumerate("rwx"))
-        inode = region.inode.inode_number if region.inode is not None else 0
-        offset = region.offset if inode else 0
-        kind = "s" if region.shared else "p"
-        device = "00:01" if inode else "00:00"
-        line = f"{region.start:08x}-{region.end:08x} {letters}{kind} {offset:08x} {device} {inode}"
-        name = region.name or (self.process.executable if inode else "")
-        return (f"{line:<49}{name}".rstrip() + "\n").encode()
-
-
-# ---- all
 
 
 class Root:
@@ -248,7 +31,7 @@ class Root:
             b"meminfo": self.memory,
             b"uptime": self.uptime,
             b"cpuinfo": self.cpu,
-            b"mounts": lambda: b"tmpfs / tmpfs rw 0 0\nproc /proc proc rw 0 0\n",
+            b"mounts": lambda: MOUNTS,
             b"version": self.version,
             b"loadavg": self.load,
             b"stat": self.stat,

@@ -15,82 +15,70 @@ idempotent, for the call may be made again. A handler's frame holds the old mask
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from cells.personalities.linux.errno import Errno
-from cells.personalities.linux.wait import Queue
+from cells.personalities.arm.errno import Errno
+from cells.personalities.arm.wait import Queue
+from cells.personalities.linux import sys_sequence
+from cells.personalities.linux.signal_frame import (
+    CONTEXT,
+    INFO,
+    LR,
+    PC,
+    PSR,
+    PSR_FREE,
+    PSR_IT,
+    PSR_MODE,
+    PSR_USER,
+    R0,
+    R1,
+    R2,
+    R7,
+    SP,
+    WORD,
+    Action,
+    Info,
+    put_frame,
+)
+from cells.personalities.linux.signal_numbers import (
+    FAULTS,
+    HARMLESS,
+    SA_NOCLDWAIT,
+    SA_NODEFER,
+    SA_RESETHAND,
+    SA_RESTART,
+    SA_RESTORER,
+    SA_SIGINFO,
+    SEGV_MAPERR,
+    SIG_DFL,
+    SIG_IGN,
+    SIGCHLD,
+    SIGCONT,
+    SIGKILL,
+    SIGRTMIN,
+    SIGSEGV,
+    SIGSTOP,
+    STOPS,
+    UNBLOCKABLE,
+    bit,
+)
 from hypervisor.abi.pv import PSR_THUMB
 
 if TYPE_CHECKING:
     from cells.personalities.linux.process import Process
 
-SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1 = range(1, 11)
-SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT, SIGCHLD, SIGCONT, SIGSTOP, SIGTSTP = range(11, 21)
-SIGTTIN, SIGTTOU, SIGURG, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGWINCH, SIGIO, SIGPWR, SIGSYS = range(21, 32)
-SIGRTMIN, LAST = 32, 64
-SIG_DFL, SIG_IGN = 0, 1
-SA_NOCLDSTOP, SA_NOCLDWAIT, SA_SIGINFO, SA_RESTORER = 1, 2, 4, 0x0400_0000
-SA_ONSTACK, SA_RESTART, SA_NODEFER, SA_RESETHAND = 0x0800_0000, 0x1000_0000, 0x4000_0000, 0x8000_0000
-SI_USER, SI_KERNEL, SI_QUEUE, SI_TIMER, SI_TKILL = 0, 0x80, -1, -2, -6
-SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR, ILL_ILLOPC, TRAP_BRKPT = 1, 2, 2, 1, 1
-CLD_EXITED, CLD_KILLED, CLD_DUMPED, CLD_TRAPPED, CLD_STOPPED, CLD_CONTINUED = range(1, 7)
-
-HARMLESS = frozenset({SIGCHLD, SIGURG, SIGWINCH, SIGCONT})
-STOPS = frozenset({SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU})
-FAULTS = frozenset({SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP})
+MOST_PENDING = 512
+"""Signals of all numbers that wait for one thread (Linux: RLIMIT_SIGPENDING of its user). Assumed."""
 MOST_QUEUED = 64
 """Real-time signals of one number that wait for one thread; more are refused (EAGAIN), as a limit of the user would."""
-
-R0, R1, R2, R7, SP, LR, PC, PSR = 0, 1, 2, 7, 13, 14, 15, 16
-PSR_USER, PSR_MODE = 0x10, 0x9F
-PSR_FREE = 0xFE0F_FE20
-"""What a process may change of its status: flags, GE, E, IT and Thumb (DDI 0406C, B1.3.3)."""
-PSR_IT = 0x0600_FC00
-_WORD = 0xFFFF_FFFF
 
 NOT_RESTARTED = frozenset({29, 142, 162, 168, 177, 179, 252, 265, 335, 336, 346})
 """Calls that a handler always ends, whatever SA_RESTART says (signal(7)): pause, select, nanosleep, poll, rt_sigtimedwait,
 rt_sigsuspend, epoll_wait, clock_nanosleep, pselect6, ppoll, epoll_pwait."""
 
-_CONTEXT = struct.Struct("<5I 3I 17I I Q 120x 512x")
-"""ucontext: flags, link, alternate stack (3); trap, error, old mask; r0..pc, psr; fault address; mask; room, and coprocessors."""
-_INFO = struct.Struct("<3i 29I")
-_RETURN = struct.Struct("<4I")
-_OLD_CONTEXT = 0x5AC3_C35A
-"""What Linux writes as flags where no siginfo was asked for."""
-FRAME_CALL, INFO_FRAME_CALL = 119, 173
-DISABLE, ON_STACK = 2, 1
-
-
-class Info(NamedTuple):
-    """Why a signal came: `code` as SI_* or of its family; `value` is an address, a status or what sigqueue gave."""
-
-    code: int = SI_KERNEL
-    pid: int = 0
-    uid: int = 0
-    value: int = 0
-
-
-class Action(NamedTuple):
-    """What a signal does, as sigaction says."""
-
-    handler: int = SIG_DFL
-    flags: int = 0
-    restorer: int = 0
-    mask: int = 0
-
 
 DEFAULT = Action()
-
-
-def bit(signal: int) -> int:
-    """A signal's place in masks."""
-    return 1 << (signal - 1)
-
-
-UNBLOCKABLE = bit(SIGKILL) | bit(SIGSTOP)
 
 
 @dataclass(eq=False)
@@ -171,7 +159,7 @@ class Signals:
         queued = self.pending.setdefault(signal, [])
         if queued and signal < SIGRTMIN:
             return True
-        if len(queued) >= MOST_QUEUED:
+        if len(queued) >= MOST_QUEUED or sum(map(len, self.pending.values())) >= MOST_PENDING:
             return False
         queued.append(info or Info())
         self.arrived.wake()
@@ -261,49 +249,27 @@ class Signals:
 
     def _enter(self, process: Process, signal: int, action: Action, info: Info) -> None:
         """Put the frame on the stack, and let the thread go on in the handler."""
+        if process.sequence[0]:
+            sys_sequence.interrupted(process)
         if process.interrupted is not None:
             if action.flags & SA_RESTART and process.core[R7] not in NOT_RESTARTED:
                 process.restart_call()
             process.interrupted = None
         core = process.core
-        frame = self._write_frame(process, signal, action, info)
+        frame = put_frame(process, self, signal, action, info)
         core[R0], core[SP] = signal, frame
         if action.flags & SA_SIGINFO:
-            core[R1], core[R2] = frame, frame + _INFO.size
-        inside = _INFO.size if action.flags & SA_SIGINFO else 0
-        core[LR] = action.restorer if action.flags & SA_RESTORER else frame + inside + _CONTEXT.size
+            core[R1], core[R2] = frame, frame + INFO.size
+        inside = INFO.size if action.flags & SA_SIGINFO else 0
+        core[LR] = action.restorer if action.flags & SA_RESTORER else frame + inside + CONTEXT.size
         thumb = action.handler & 1
-        core[PC] = action.handler & (~1 if thumb else ~3) & _WORD
+        core[PC] = action.handler & (~1 if thumb else ~3) & WORD
         core[PSR] = core[PSR] & ~(PSR_THUMB | PSR_IT) | (PSR_THUMB if thumb else 0)
         own = 0 if action.flags & SA_NODEFER else bit(signal)
         self.blocked = (self.blocked | action.mask | own) & ~UNBLOCKABLE
         self.saved = None
         if action.flags & SA_RESETHAND:
             self.actions[signal] = DEFAULT
-
-    def _write_frame(self, process: Process, signal: int, action: Action, info: Info) -> int:
-        """Where the frame lies.
-
-        Raises:
-            Errno: there is no memory for it.
-        """
-        core, sp = process.core, process.core[SP]
-        begin, size = self.stack
-        if action.flags & SA_ONSTACK and size and not self.on_stack(sp):
-            sp = begin + size
-        head = info_bytes(signal, info) if action.flags & SA_SIGINFO else b""
-        mask = self.blocked if self.saved is None else self.saved
-        flags = 0 if head else _OLD_CONTEXT
-        where = (begin, (int(self.on_stack(core[SP])) if size else DISABLE), size)
-        psr = core[PSR] & PSR_FREE | PSR_USER
-        address = info.value if signal in FAULTS else 0
-        context = _CONTEXT.pack(flags, 0, *where, 0, 0, mask & _WORD, *core[:PSR], psr, address, mask)
-        number = INFO_FRAME_CALL if head else FRAME_CALL
-        code = _RETURN.pack(0xE3A0_7000 | number, 0xEF00_0000, 0, 0)  # mov r7, #number; svc #0
-        data = head + context + code
-        frame = (sp - len(data)) & ~7 & _WORD
-        process.space.write(frame, data)
-        return frame
 
     def on_stack(self, sp: int) -> bool:
         """Whether the alternate stack is in use."""
@@ -314,9 +280,9 @@ class Signals:
 
     def sigreturn(self, process: Process, *, with_info: bool) -> int:
         """The registers of the frame that the stack pointer is at; what r0 is then. A frame that cannot be one is a fault."""
-        frame = process.core[SP] + (_INFO.size if with_info else 0)
+        frame = process.core[SP] + (INFO.size if with_info else 0)
         try:
-            words = _CONTEXT.unpack(process.space.read(frame, _CONTEXT.size))
+            words = CONTEXT.unpack(process.space.read(frame, CONTEXT.size))
         except Errno:
             words = ()
         if frame & 3 or not words or words[24] & PSR_MODE != PSR_USER:
@@ -328,14 +294,6 @@ class Signals:
         process.interrupted = None
         self.block(process, words[26])
         return process.core[R0]
-
-
-def info_bytes(signal: int, info: Info) -> bytes:
-    """siginfo_t, 128 bytes."""
-    fields: tuple[int, ...] = (info.pid, info.uid, info.value)
-    if signal in FAULTS and info.code > 0:
-        fields = (info.value,)
-    return _INFO.pack(signal, 0, info.code, *(word & _WORD for word in fields), *[0] * (29 - len(fields)))
 
 
 def _is_orphaned(process: Process) -> bool:

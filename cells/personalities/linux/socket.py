@@ -14,17 +14,20 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from cells.personalities.linux.errno import (
+from cells.personalities.arm.errno import (
     ECONNREFUSED,
     ECONNRESET,
     EINVAL,
     EMSGSIZE,
+    ENOBUFS,
     ENOTCONN,
     ENOTTY,
     EPERM,
     EPIPE,
+    ETOOMANYREFS,
     Errno,
 )
+from cells.personalities.arm.wait import Queue
 from cells.personalities.linux.file import (
     POLL_HANGUP,
     POLL_READ_HANGUP,
@@ -33,12 +36,13 @@ from cells.personalities.linux.file import (
     WRITABLE,
     File,
     WouldBlock,
-    release,
 )
+from cells.personalities.linux.file_table import release
 from cells.personalities.linux.inode import Inode
-from cells.personalities.linux.wait import Queue
 
 STREAM, DATAGRAM, SEQUENCE = 1, 2, 5
+MESSAGE = 512
+"""Bytes of the host for a message, or for somebody who has connected, beside its data: assumed."""
 BUFFER = 0x1A000
 """Bytes that may wait in a socket: 208 KiB of Linux, of which half is data."""
 MESSAGES = 256
@@ -73,7 +77,9 @@ class Socket(File):
         """Of a listening socket; -1: it does not listen."""
         self.pending: deque[Socket] = deque()
         self.incoming: deque[Message] = deque()
-        self.held = 0
+        self.held = self._charged = 0
+        """Bytes that wait here, and what they count among the kernel's (held.py)."""
+        self._tree = inode.tree
         self.queue = Queue()
         """Woken when something can be read from or sent to it."""
         self.connected = self.closed = self.deaf = self.mute = self.reset = self.accepted = False
@@ -91,7 +97,7 @@ class Socket(File):
         """How many bytes went.
 
         Raises:
-            WouldBlock: no room. Errno: EPIPE (with a signal unless silent), ENOTCONN, ECONNREFUSED, EMSGSIZE, EPERM.
+            WouldBlock: no room. Errno: EPIPE (with a signal unless silent), ENOTCONN, ECONNREFUSED, EMSGSIZE, EPERM; as `put`.
         """
         try:
             if self.kind == STREAM:
@@ -132,7 +138,17 @@ class Socket(File):
         return len(message.data)
 
     def put(self, message: Message) -> None:
-        """It has come."""
+        """It has come.
+
+        Raises:
+            Errno: ENOBUFS or ETOOMANYREFS, all sockets together hold too much.
+        """
+        self._tree.travelling.take(len(message.files), ETOOMANYREFS)
+        try:
+            self._charge(len(message.data) + MESSAGE)
+        except Errno:
+            self._tree.travelling.give(len(message.files))
+            raise
         last = self.incoming[-1] if self.incoming else None
         if self.kind == STREAM and last is not None and not last.files and not message.files and self.held < BUFFER:
             if len(last.data) < 4096:
@@ -144,7 +160,35 @@ class Socket(File):
         for file in message.files:
             file.users += 1
         self.held += len(message.data)
+        self._settle()
         self.changed()
+
+    def _charge(self, more: int) -> None:
+        self._tree.held.take(more, ENOBUFS)
+        self._charged += more
+
+    def _settle(self) -> None:
+        """What waits now counts, and no more."""
+        surplus = self._charged - self.held - MESSAGE * (len(self.incoming) + len(self.pending))
+        self._charged -= surplus
+        self._tree.held.give(surplus)
+
+    def enqueue(self, other: Socket) -> None:
+        """Somebody has connected: the end that accept will give.
+
+        Raises:
+            Errno: ENOBUFS.
+        """
+        self._charge(MESSAGE)
+        self.pending.append(other)
+        self.changed()
+
+    def dequeue(self) -> Socket:
+        """Requires: somebody has connected."""
+        made = self.pending.popleft()
+        self._settle()
+        self.changed()
+        return made
 
     # ---- receiving
 
@@ -165,8 +209,14 @@ class Socket(File):
         if not peek:
             self.incoming.popleft()
             self.held -= len(message.data)
+            self._arrived(message)
+            self._settle()
             self.changed()
         return message
+
+    def _arrived(self, message: Message) -> None:
+        """Its files travel no more."""
+        self._tree.travelling.give(len(message.files))
 
     def _check_end(self) -> None:
         if self.reset:
@@ -190,11 +240,13 @@ class Socket(File):
                 self._drop(message, len(part))
         taken.data = b"".join(parts)
         if not peek:
+            self._settle()
             self.changed()
         return taken
 
     def _drop(self, message: Message, count: int) -> None:
         self.held -= count
+        self._arrived(message)
         if count == len(message.data):
             self.incoming.popleft()
         else:
@@ -211,6 +263,15 @@ class Socket(File):
         for file in message.files:
             release(file)
         return message.data[:size]
+
+    def put_back(self, data: bytes) -> None:
+        """It was read and could not be given: a stream's bytes are there again, a message is lost."""
+        if self.kind == STREAM and data:
+            self._tree.held.give(-len(data) - MESSAGE)
+            self._charged += len(data) + MESSAGE
+            self.incoming.appendleft(Message(data))
+            self.held += len(data)
+            self.changed()
 
     def write(self, process: Any, data: bytes) -> int:
         """How many bytes went."""
@@ -274,10 +335,12 @@ class Socket(File):
         if peer is not None and self.kind != DATAGRAM and (self.incoming or not self.accepted):
             peer.reset = True
         for message in self.incoming:
+            self._arrived(message)
             for file in message.files:
                 release(file)
         self.incoming.clear()
         self.held = 0
+        self._settle()
         self.changed()
         if peer is not None:
             peer.changed()
@@ -292,22 +355,3 @@ def join(one: Socket, other: Socket) -> None:
     """Two that talk to each other from now on."""
     one.peer, other.peer = other, one
     one.connected = other.connected = True
-
-
-class Names:
-    """Sockets by abstract names; those by paths are found through their inodes."""
-
-    def __init__(self) -> None:
-        self._abstract: dict[bytes, Socket] = {}
-
-    def find(self, name: bytes) -> Socket | None:
-        """Who has it; one that was closed has lost it."""
-        found = self._abstract.get(name)
-        if found is not None and found.closed:
-            del self._abstract[name]
-            return None
-        return found
-
-    def bind(self, name: bytes, socket: Socket) -> None:
-        """Give it a name that is free."""
-        self._abstract[name] = socket

@@ -9,34 +9,19 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+from cells.personalities.arm.spec import ArmSpec
 
 
-@dataclass(frozen=True)
-class LinuxSpec:
-    """One personality. `cycles` and `code_buffer` as the ARM engine takes them; `layout` a `hypervisor.abi.pv.TableFormat`.
+@dataclass(frozen=True, kw_only=True)
+class LinuxSpec(ArmSpec):
+    """One personality. `program`: the first process, its path first; `environment`: its "NAME=value". `root_size`: of the
+    archive at the beginning of the RAM, in bytes."""
 
-    `architecture`: the CPU's, as boards name it ("v5te", "v6k", "v7a"). `program`: the first process, its path first;
-    `environment`: its "NAME=value". `redirection`: what the flavour takes for each event of a process
-    (`hypervisor.abi.redirection.EVENTS`) in cycles; nothing where the personality is the kernel itself. `hypervisor`: whether
-    the account of these events goes to the monitor. `exits`: the end of the first process, with its status, ends the cell.
-    """
-
-    name: str
-    hz: int
-    ram_base: int
-    ram_size: int
     root_size: int
-    unicorn_model: str
-    architecture: str
-    layout: int
-    cycles: Mapping[str, int]
-    code_buffer: int
     program: tuple[str, ...]
     environment: tuple[str, ...] = ()
-    seed: int = 1
-    redirection: Mapping[str, int] = field(default_factory=dict)
     terminal: tuple[int, int] = (24, 80)
     """Rows and columns of the console; 0 rows: nobody sits there, so that it neither echoes nor changes ends of lines."""
 

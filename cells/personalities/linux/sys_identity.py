@@ -6,8 +6,9 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from cells.personalities.linux.errno import EINVAL, EPERM, ESRCH, Errno
-from cells.personalities.linux.table import PARTIAL, call, signed
+from cells.personalities.arm.errno import EINVAL, EPERM, ESRCH, Errno
+from cells.personalities.linux.table import PARTIAL, call
+from cells.personalities.linux.words import signed
 
 if TYPE_CHECKING:
     from cells.personalities.linux.process import Process

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cells.personalities.arm.errno import EACCES, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM, Errno
+from cells.personalities.arm.regions import EXECUTE, READ, USER_END, USER_START, WRITE
 from cells.personalities.linux.devices import Zero
-from cells.personalities.linux.errno import EACCES, EEXIST, EFAULT, EINVAL, ENODEV, ENOMEM, Errno
 from cells.personalities.linux.inode import Regular
-from cells.personalities.linux.space import EXECUTE, READ, USER_END, USER_START, WRITE
 from cells.personalities.linux.table import PARTIAL, call
 from hypervisor.abi.pv import PAGE
 
@@ -58,7 +58,12 @@ def sys_mmap2(process: Process, address: int, size: int, rights: int, flags: int
     if inode is None or flags & MAP_ANONYMOUS:
         page = 0
     start = _place(process, address, length, flags)
-    process.space.map(start, start + length, rights & RIGHTS, shared=shared, inode=inode, offset=page * PAGE, may=may)
+    name = (
+        "" if inode is None or flags & MAP_ANONYMOUS else process.files.file(descriptor).name.decode(errors="replace")
+    )
+    process.space.map(
+        start, start + length, rights & RIGHTS, shared=shared, inode=inode, offset=page * PAGE, may=may, name=name
+    )
     return start
 
 
@@ -68,13 +73,13 @@ def _place(process: Process, address: int, length: int, flags: int) -> int:
     if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE):
         if address % PAGE or not address >= USER_START or address + length > USER_END:
             raise Errno(EINVAL if address % PAGE else ENOMEM)
-        if flags & MAP_FIXED_NOREPLACE and space.overlapping(address, address + length):
+        if flags & MAP_FIXED_NOREPLACE and space.regions.overlapping(address, address + length):
             raise Errno(EEXIST)
         return address
     wish = _up(address)
-    if wish >= USER_START and wish + length <= USER_END and not space.overlapping(wish, wish + length):
+    if wish >= USER_START and wish + length <= USER_END and not space.regions.overlapping(wish, wish + length):
         return wish
-    return space.room(length)
+    return space.regions.room(length)
 
 
 def _nameless(process: Process, size: int) -> Regular:
@@ -93,7 +98,11 @@ def _backing(process: Process, flags: int, rights: int, descriptor: int, size: i
     access = file.flags & O_ACCMODE
     if access == O_WRONLY or (shared and rights & WRITE and access != O_RDWR):
         raise Errno(EACCES)
-    inode = file.inode
+    inode: Any = file.mapping or file.inode
+    if file.mapping is not None:  # of a device: shared with others, and not for programs
+        if rights & EXECUTE or (shared and rights & WRITE and not inode.writable):
+            raise Errno(EACCES)
+        return inode, READ | (WRITE if access == O_RDWR and inode.writable else 0)
     if isinstance(file, Zero) and not shared:
         return None, RIGHTS
     if not isinstance(inode, Regular):
@@ -119,7 +128,7 @@ def sys_mprotect(process: Process, address: int, size: int, rights: int, *_: int
         raise Errno(EINVAL)
     if start == end:
         return 0
-    regions = process.space.overlapping(start, end)
+    regions = process.space.regions.overlapping(start, end)
     if sum(min(end, region.end) - max(start, region.start) for region in regions) != end - start:
         raise Errno(ENOMEM)
     if not process.space.protect(start, end, rights & RIGHTS):
@@ -135,7 +144,7 @@ def sys_mremap(process: Process, old: int, old_size: int, new_size: int, flags: 
     wanted = _up(new_size)
     if not wanted or flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED) or (flags & MREMAP_FIXED and not flags & MREMAP_MAYMOVE):
         raise Errno(EINVAL)
-    region = space.region(start)
+    region = space.regions.at(start)
     if region is None or end > region.end:
         raise Errno(EFAULT)
     if not flags & MREMAP_FIXED:
@@ -143,7 +152,7 @@ def sys_mremap(process: Process, old: int, old_size: int, new_size: int, flags: 
             if start + wanted < end:
                 space.unmap(start + wanted, end)
             return start
-        if region.end == end and start + wanted <= USER_END and not space.overlapping(end, start + wanted):
+        if region.end == end and start + wanted <= USER_END and not space.regions.overlapping(end, start + wanted):
             space.map(
                 end, start + wanted, region.rights, shared=region.shared, inode=region.inode,
                 offset=region.offset + end - region.start if region.inode is not None else 0, may=region.may, name=region.name,
@@ -151,7 +160,7 @@ def sys_mremap(process: Process, old: int, old_size: int, new_size: int, flags: 
             return start
         if not flags & MREMAP_MAYMOVE:
             raise Errno(ENOMEM)
-        new = space.room(wanted)
+        new = space.regions.room(wanted)
     elif new % PAGE or (new < end and start < new + wanted):
         raise Errno(EINVAL)
     space.move(start, end, new, wanted)
@@ -168,7 +177,7 @@ def sys_msync(process: Process, address: int, size: int, flags: int, *_: int) ->
 
 
 def _need_all(process: Process, start: int, end: int) -> int:
-    regions = process.space.overlapping(start, end)
+    regions = process.space.regions.overlapping(start, end)
     if sum(min(end, region.end) - max(start, region.start) for region in regions) != end - start:
         raise Errno(ENOMEM)
     return 0

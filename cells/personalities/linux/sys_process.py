@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cells.personalities.arm.errno import E2BIG, ECHILD, EINVAL, ENAMETOOLONG, Errno
+from cells.personalities.arm.wait import Interrupted, Sleeping, Wait
 from cells.personalities.linux import life
-from cells.personalities.linux.errno import E2BIG, ECHILD, EINVAL, Errno
-from cells.personalities.linux.loader import TEXTS_LIMIT, load
+from cells.personalities.linux.elf import Late
+from cells.personalities.linux.loader import TEXTS_LIMIT, Who, load
 from cells.personalities.linux.process import STOPPED, ZOMBIE, Process
+from cells.personalities.linux.rights import EXECUTE, demand
 from cells.personalities.linux.sys_system import usage_bytes
-from cells.personalities.linux.table import PARTIAL, call, signed
-from cells.personalities.linux.wait import Interrupted, Sleeping, Wait
+from cells.personalities.linux.table import PARTIAL, call
+from cells.personalities.linux.words import signed
 
 if TYPE_CHECKING:
     from cells.personalities.linux.kernel import Kernel
 
 WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
 P_ALL, P_PID, P_PGID = 0, 1, 2
+SIGSEGV = 11
 
 
 # ---- coming and going
@@ -74,7 +78,10 @@ def _texts(process: Process, address: int, room: int) -> list[bytes]:
         (at,) = struct.unpack("<I", process.space.read(address, 4))
         if not at:
             break
-        found.append(process.space.cstring(at, TEXTS_LIMIT))
+        try:
+            found.append(process.space.cstring(at, TEXTS_LIMIT))
+        except Errno as error:
+            raise Errno(E2BIG if error.code == ENAMETOOLONG else error.code) from None
         room -= len(found[-1]) + 5
         if room < 0:
             raise Errno(E2BIG)
@@ -82,13 +89,29 @@ def _texts(process: Process, address: int, room: int) -> list[bytes]:
     return found
 
 
-@call(11, "execve", PARTIAL, "no set-user-id")
+def _executable(process: Process, path: bytes) -> Any:
+    """The file of a program, of its interpreter, of a script.
+
+    Raises:
+        Errno: as `Vfs.find`; EACCES.
+    """
+    inode = process.kernel.vfs.lookup(process, path)
+    demand(process, inode, EXECUTE)
+    return inode
+
+
+@call(11, "execve")
 def sys_execve(process: Process, path: int, arguments: int, environment: int, *_: int) -> int:
     """Become another program."""
     name = process.space.cstring(path)
     words, settings = _texts(process, arguments, TEXTS_LIMIT), _texts(process, environment, TEXTS_LIMIT)
     kernel: Kernel = process.kernel
-    program = load(kernel, lambda wanted: kernel.vfs.lookup(process, wanted), name, words, settings)
+    who = Who(process.user[0], process.user[1], process.team[0], process.team[1])
+    try:
+        program = load(kernel, lambda wanted: _executable(process, wanted), name, words, settings, who)
+    except Late:
+        kernel.exit(process, SIGSEGV)
+        return 0
     life.adopt(process, program)
     return 0
 

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from cells.personalities.linux.errno import EAGAIN, EINTR, EINVAL, ENOMEM, EPERM, ESRCH, Errno
-from cells.personalities.linux.signals import (
-    DISABLE,
-    LAST,
-    SI_QUEUE,
-    SI_TKILL,
-    SI_USER,
-    SIGKILL,
-    SIGSTOP,
-    SP,
-    UNBLOCKABLE,
-    Action,
-    Info,
-    info_bytes,
-)
-from cells.personalities.linux.table import PARTIAL, absent, call, signed
-from cells.personalities.linux.wait import Interrupted, Sleeping, Wait
+from cells.personalities.arm.errno import EAGAIN, EINTR, EINVAL, ENOMEM, EPERM, Errno
+from cells.personalities.arm.wait import Interrupted, Sleeping, Wait
+from cells.personalities.linux.signal_frame import DISABLE, SP, Action, info_bytes
+from cells.personalities.linux.signal_numbers import LAST, SIGKILL, SIGSTOP, UNBLOCKABLE
+from cells.personalities.linux.table import PARTIAL, absent, call
 from hypervisor.abi.time import NEVER
 
 if TYPE_CHECKING:
     from cells.personalities.linux.process import Process
+
 
 MASK = 8
 """Bytes of a mask in the calls with rt_."""
@@ -205,7 +193,7 @@ def sys_rt_sigtimedwait(process: Process, mask: int, to: int, time: int, size: i
 def sys_rt_sigtimedwait_time64(process: Process, mask: int, to: int, time: int, size: int, *_: int) -> Sleeping:
     """The form with 64-bit times."""
     _need_size(size)
-    return _take(process, _mask(process, mask) & ~UNBLOCKABLE, to, _until(process, time, "<2q"))
+    return _take(process, _mask(process, mask) & ~UNBLOCKABLE, to, _until(process, time, "<qi4x"))
 
 
 def _until(process: Process, time: int, layout: str) -> int:
@@ -237,71 +225,6 @@ def _take(process: Process, mask: int, to: int, until: int) -> Sleeping:
     if to:
         process.space.write(to, info_bytes(*taken))
     return taken[0]
-
-
-# ---- sending them
-
-
-def _send(process: Process, targets: Iterable[Process], signal: int, info: Info) -> int:
-    """To all of them; a signal 0 only asks whether there is somebody.
-
-    Raises:
-        Errno: there is nobody.
-    """
-    if not 0 <= signal <= LAST:
-        raise Errno(EINVAL)
-    found = [target for target in targets if target.state not in ("X",)]
-    if not found:
-        raise Errno(ESRCH)
-    for target in found:
-        if signal and target.state != "Z" and not target.signals.send(target, signal, info) and info.code == SI_QUEUE:
-            raise Errno(EAGAIN)
-    return 0
-
-
-def _whole(process: Process, pid: int) -> list[Process]:
-    """The thread of a process that takes what is for all of it: the first that does not hold it back would be as good."""
-    found = process.kernel.processes.get(pid)
-    return [found] if found is not None else []
-
-
-@call(37, "kill", PARTIAL, "what is for a whole process goes to its first thread")
-def sys_kill(process: Process, pid: int, signal: int, *_: int) -> int:
-    """Send to a process, a group, or everybody but the first one and oneself."""
-    target, processes = signed(pid), process.kernel.processes
-    if target > 0:
-        chosen = _whole(process, target)
-    elif target == -1:
-        chosen = [each for each in processes if each.pid == each.leader and each.pid != 1 and each is not process]
-    else:
-        chosen = list(processes.group(-target if target else process.group))
-    return _send(process, chosen, signal, Info(SI_USER, process.leader, process.user[0]))
-
-
-@call(238, "tkill")
-def sys_tkill(process: Process, thread: int, signal: int, *_: int) -> int:
-    """Send to a thread."""
-    if signed(thread) <= 0:
-        raise Errno(EINVAL)
-    return _send(process, _whole(process, thread), signal, Info(SI_TKILL, process.leader, process.user[0]))
-
-
-@call(268, "tgkill")
-def sys_tgkill(process: Process, leader: int, thread: int, signal: int, *_: int) -> int:
-    """Send to a thread of that process and no other."""
-    if signed(leader) <= 0 or signed(thread) <= 0:
-        raise Errno(EINVAL)
-    chosen = [each for each in _whole(process, thread) if each.leader == leader]
-    return _send(process, chosen, signal, Info(SI_TKILL, process.leader, process.user[0]))
-
-
-@call(178, "rt_sigqueueinfo")
-def sys_rt_sigqueueinfo(process: Process, pid: int, signal: int, address: int, *_: int) -> int:
-    """Send with a value; only the kernel may say that it was the kernel."""
-    code, sender, user, value = struct.unpack("<8xi3I", process.space.read(address, 24))
-    if code >= 0 and pid != process.leader:
-        raise Errno(EPERM)
-    return _send(process, _whole(process, pid), signal, Info(code, sender, user, value))
 
 
 absent(349, "signalfd", "use handlers or rt_sigtimedwait")

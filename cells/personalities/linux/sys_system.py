@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from cells.personalities.linux.errno import EINVAL, EPERM, ESRCH, Errno
+from cells.personalities.arm.errno import EINVAL, EPERM, ESRCH, Errno
+from cells.personalities.linux.rights import demand_root
 from cells.personalities.linux.sys_identity import named
-from cells.personalities.linux.table import PARTIAL, absent, call, signed
+from cells.personalities.linux.table import PARTIAL, absent, call
+from cells.personalities.linux.words import signed
 
 if TYPE_CHECKING:
     from cells.personalities.linux.kernel import Kernel
@@ -15,8 +17,11 @@ if TYPE_CHECKING:
 
 RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
 INFINITY = 0xFFFF_FFFF
-LIMITS = {3: (8 << 20, INFINITY), 7: (1024, 4096), 6: (512, 512)}
-"""RLIMIT_STACK, NOFILE, NPROC; the others are infinite."""
+RLIMIT_STACK, RLIMIT_CORE, RLIMIT_NPROC, RLIMIT_NOFILE = 3, 4, 6, 7
+MOST_FILES = 4096
+LIMITS = {RLIMIT_STACK: (8 << 20, INFINITY), RLIMIT_NOFILE: (1024, MOST_FILES), RLIMIT_NPROC: (512, 512)}
+LIMITS[RLIMIT_CORE] = (0, INFINITY)
+"""The others are infinite."""
 RANDOM_LIMIT = 1 << 20
 """Bytes of one getrandom."""
 RELEASE = "6.1.0"
@@ -47,19 +52,42 @@ def sys_getrlimit(process: Process, resource: int, address: int, *_: int) -> int
     """Limits."""
     if resource > 15:
         raise Errno(EINVAL)
-    process.space.write(
-        address, struct.pack("<2I", *process.limits.get(resource, LIMITS.get(resource, (INFINITY,) * 2)))
-    )
+    process.space.write(address, struct.pack("<2I", *limit(process, resource)))
     return 0
 
 
-@call(75, "setrlimit", PARTIAL, "kept and told, not enforced")
-def sys_setrlimit(process: Process, resource: int, address: int, *_: int) -> int:
-    """Raises: Errno: EINVAL."""
-    soft, hard = struct.unpack("<2I", process.space.read(address, 8))
-    if resource > 15 or soft > hard:
+def limit(process: Process, resource: int) -> tuple[int, int]:
+    """What may be used of something, and how far that may be lifted."""
+    return process.limits.get(resource, LIMITS.get(resource, (INFINITY, INFINITY)))
+
+
+def _set_limit(process: Process, resource: int, soft: int, hard: int) -> None:
+    """Limits are a process's; how far a stack grows, its space's; how many descriptors, its table's.
+
+    Raises:
+        Errno: EINVAL; EPERM, only root lifts a hard limit.
+    """
+    if soft > hard:
         raise Errno(EINVAL)
-    process.limits = {**process.limits, resource: (soft, hard)}
+    if hard > limit(process, resource)[1]:
+        demand_root(process)
+    if resource == RLIMIT_NOFILE and hard > MOST_FILES:
+        raise Errno(EPERM)
+    for thread in process.kernel.processes.threads(process.leader):
+        thread.limits = {**thread.limits, resource: (soft, hard)}
+    if resource == RLIMIT_STACK:
+        process.space.stack_limit = soft
+    if resource == RLIMIT_NOFILE:
+        process.files.limit = soft
+
+
+@call(75, "setrlimit", PARTIAL, "of stack and descriptors; the others are kept and told, not enforced")
+def sys_setrlimit(process: Process, resource: int, address: int, *_: int) -> int:
+    """Raises: Errno: EINVAL, EPERM."""
+    soft, hard = struct.unpack("<2I", process.space.read(address, 8))
+    if resource > 15:
+        raise Errno(EINVAL)
+    _set_limit(process, resource, soft, hard)
     return 0
 
 
@@ -67,19 +95,17 @@ def _long(word: int) -> int:
     return (1 << 64) - 1 if word == INFINITY else word
 
 
-@call(369, "prlimit64", PARTIAL, "of oneself; kept and told, not enforced")
+@call(369, "prlimit64", PARTIAL, "of oneself; as setrlimit")
 def sys_prlimit64(process: Process, pid: int, resource: int, new: int, old: int, *_: int) -> int:
     """Ask and set limits."""
     if pid not in (0, process.leader):
         raise Errno(EPERM if process.kernel.processes.get(pid) else ESRCH)
     if resource > 15:
         raise Errno(EINVAL)
-    was = process.limits.get(resource, LIMITS.get(resource, (INFINITY, INFINITY)))
+    was = limit(process, resource)
     if new:
         soft, hard = (min(word, INFINITY) for word in struct.unpack("<2Q", process.space.read(new, 16)))
-        if soft > hard:
-            raise Errno(EINVAL)
-        process.limits = {**process.limits, resource: (soft, hard)}
+        _set_limit(process, resource, soft, hard)
     if old:
         process.space.write(old, struct.pack("<2Q", *map(_long, was)))
     return 0
@@ -229,10 +255,10 @@ def sys_getrandom(process: Process, address: int, size: int, flags: int, *_: int
         raise Errno(EINVAL)
     size = min(size, RANDOM_LIMIT)
     process.space.write(address, process.kernel.random(size))
+    process.kernel.copied(size)
     return size
 
 
-absent(398, "rseq", "libraries do without")
 for _number, _name in (
     (26, "ptrace"),
     (51, "acct"),

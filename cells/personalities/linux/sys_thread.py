@@ -10,16 +10,34 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from cells.personalities.linux.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ESRCH, ETIMEDOUT, Errno
-from cells.personalities.linux.space import WRITE, Fault
-from cells.personalities.linux.table import PARTIAL, call, signed
-from cells.personalities.linux.wait import Queue, Sleeping, Wait
+from cells.personalities.arm.errno import EAGAIN, EFAULT, EINVAL, ENOSYS, ESRCH, ETIMEDOUT, Errno
+from cells.personalities.arm.reach import Fault
+from cells.personalities.arm.regions import WRITE
+from cells.personalities.arm.wait import Queue, Sleeping, Wait
+from cells.personalities.linux.table import PARTIAL, call
+from cells.personalities.linux.words import signed
 from hypervisor.abi.time import NEVER
 
 if TYPE_CHECKING:
     from cells.personalities.linux.process import Process
 
 WAIT, WAKE, _FD, REQUEUE, CMP_REQUEUE, WAKE_OP = range(6)
+OPERATIONS = (
+    lambda _old, word: word,
+    lambda old, word: old + word,
+    lambda old, word: old | word,
+    lambda old, word: old & ~word,
+    lambda old, word: old ^ word,
+)
+COMPARISONS = (
+    lambda old, word: old == word,
+    lambda old, word: old != word,
+    lambda old, word: old < word,
+    lambda old, word: old <= word,
+    lambda old, word: old > word,
+    lambda old, word: old >= word,
+)
+"""FUTEX_OP_*: what becomes of the second word, and which of its old values wake who sleeps there."""
 WAIT_BITSET, WAKE_BITSET = 9, 10
 PRIVATE, REALTIME = 128, 256
 ALL = 0xFFFF_FFFF
@@ -131,12 +149,26 @@ def _futex(process: Process, a: tuple[int, int, int, int, int, int], layout: str
             raise Errno(EAGAIN)
         key, target = _key(process, address, private), _key(process, other, private)
         return wake(process, key, signed(value)) + _requeue(process, key, signed(time), target)
+    if what == WAKE_OP:
+        return _wake_two(process, address, other, signed(value), signed(time), third, private)
     raise Errno(ENOSYS)
 
 
-@call(
-    240, "futex", PARTIAL, "wait, wake, requeue, their bitset forms with all bits; no WAKE_OP, no priority inheritance"
-)
+def _wake_two(process: Process, address: int, other: int, first: int, second: int, code: int, private: int) -> int:
+    """Change a second word, wake who sleeps at the first, and at the second if its old value was such."""
+    keys = [_key(process, place, private) for place in (address, other)]
+    operation, comparison = code >> 28 & 7, code >> 24 & 15
+    if operation >= len(OPERATIONS) or comparison >= len(COMPARISONS):
+        raise Errno(ENOSYS)
+    word, against = (part - 4096 if part & 2048 else part for part in (code >> 12 & 4095, code & 4095))
+    word = 1 << (word & 31) if code >> 31 else word
+    old = signed(_value(process, other))
+    process.space.write(other, (OPERATIONS[operation](old, word) & ALL).to_bytes(4, "little"))
+    woken = wake(process, keys[0], first)
+    return woken + wake(process, keys[1], second) if COMPARISONS[comparison](old, against) else woken
+
+
+@call(240, "futex", PARTIAL, "wait, wake, requeue, WAKE_OP, the bitset forms with all bits; no priority inheritance")
 def sys_futex(process: Process, a: int, b: int, c: int, d: int, e: int, f: int) -> Any:
     """Sleep at a word of memory, or wake who does."""
     return _futex(process, (a, b, c, d, e, f), "<2i")
@@ -145,7 +177,7 @@ def sys_futex(process: Process, a: int, b: int, c: int, d: int, e: int, f: int) 
 @call(422, "futex_time64", PARTIAL, "as futex")
 def sys_futex_time64(process: Process, a: int, b: int, c: int, d: int, e: int, f: int) -> Any:
     """The form with 64-bit times."""
-    return _futex(process, (a, b, c, d, e, f), "<2q")
+    return _futex(process, (a, b, c, d, e, f), "<qi4x")
 
 
 @call(256, "set_tid_address")
@@ -155,7 +187,7 @@ def sys_set_tid_address(process: Process, address: int, *_: int) -> int:
     return process.pid
 
 
-@call(338, "set_robust_list", PARTIAL, "kept, and not walked when a thread dies")
+@call(338, "set_robust_list")
 def sys_set_robust_list(process: Process, head: int, size: int, *_: int) -> int:
     """Locks that a dying thread may hold."""
     if size != 12:
@@ -164,7 +196,7 @@ def sys_set_robust_list(process: Process, head: int, size: int, *_: int) -> int:
     return 0
 
 
-@call(339, "get_robust_list", PARTIAL, "as set_robust_list")
+@call(339, "get_robust_list")
 def sys_get_robust_list(process: Process, pid: int, head: int, size: int, *_: int) -> int:
     """Where that list is."""
     target = process.kernel.processes.get(pid) if pid else process
@@ -175,8 +207,44 @@ def sys_get_robust_list(process: Process, pid: int, head: int, size: int, *_: in
     return 0
 
 
+ROBUST_LIMIT = 2048
+"""Locks of one list that are looked at (ROBUST_LIST_LIMIT)."""
+WAITERS, OWNER_DIED, OWNER = 0x8000_0000, 0x4000_0000, 0x3FFF_FFFF
+
+
+def _give_up_locks(process: Process) -> None:
+    """Locks that the thread holds say from now on that their owner has died (kernel documentation, "robust futexes")."""
+    head, process.robust_list = process.robust_list, 0
+    if not head:
+        return
+    try:
+        entry, offset, pending = struct.unpack("<IiI", process.space.read(head, 12))
+        for _ in range(ROBUST_LIMIT):
+            if entry & ~1 == head:
+                break
+            (following,) = struct.unpack("<I", process.space.read(entry & ~1, 4))
+            if entry != pending:
+                _give_up(process, (entry & ~1) + offset & ALL)
+            entry = following
+        if pending:
+            _give_up(process, (pending & ~1) + offset & ALL)
+    except Errno:
+        pass  # its own doing
+
+
+def _give_up(process: Process, address: int) -> None:
+    value = _value(process, address)
+    if value & OWNER != process.pid:
+        return
+    process.space.write(address, (value & WAITERS | OWNER_DIED).to_bytes(4, "little"))
+    if value & WAITERS:
+        for private in (0, PRIVATE):
+            wake(process, _key(process, address, private), 1)
+
+
 def thread_ended(process: Process) -> None:
     """Tell who waits for its end: the word is 0 now. Requires: its space is still there."""
+    _give_up_locks(process)
     address, process.clear_child_tid = process.clear_child_tid, 0
     if not address:
         return

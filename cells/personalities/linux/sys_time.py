@@ -5,10 +5,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from cells.personalities.linux.errno import EINTR, EINVAL, EOPNOTSUPP, EPERM, Errno
-from cells.personalities.linux.signals import SI_KERNEL, Info
+from cells.personalities.arm.errno import EINTR, EINVAL, EOPNOTSUPP, EPERM, Errno
+from cells.personalities.arm.wait import Interrupted, Sleeping, Wait
+from cells.personalities.linux.signal_frame import Info
+from cells.personalities.linux.signal_numbers import SI_KERNEL
 from cells.personalities.linux.table import PARTIAL, call
-from cells.personalities.linux.wait import Interrupted, Sleeping, Wait
 
 if TYPE_CHECKING:
     from cells.personalities.linux.process import Process
@@ -23,8 +24,8 @@ ABSOLUTE = 1
 TICKS = 100
 SIGALRM = 14
 ITIMER_REAL = 0
-SHORT, LONG = "<2i", "<2q"
-"""struct timespec, and that with 64 bits."""
+SHORT, LONG = "<2i", "<qi4x"
+"""struct timespec, and that with 64 bits, whose nanoseconds are a long with room behind it that programs leave as it is."""
 
 
 def nanoseconds(process: Process, clock: int) -> int:

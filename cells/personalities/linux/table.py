@@ -22,12 +22,30 @@ FAMILIES = (
     "system",
     "memory",
     "time",
+    "timer",
+    "lock",
+    "statx",
+    "sequence",
     "file",
+    "copy",
+    "read",
+    "write",
+    "descriptor",
+    "pipe",
+    "open",
     "name",
     "status",
+    "mode",
+    "directory",
+    "attribute",
+    "select",
     "poll",
+    "epoll",
     "socket",
+    "message",
+    "option",
     "signal",
+    "kill",
     "thread",
 )
 """`sys_<family>.py`."""
@@ -50,6 +68,31 @@ class Call(NamedTuple):
 
 
 CALLS: dict[int, Call] = {}
+DIFFERENCES = {
+    "following a file": "there is no inotify: tail -f says so and looks at the file now and then instead",
+}
+"""Commands of tests/support/armel that say something else than under Debian's kernel 6.1 on the same root, and why. A test holds
+that there are no others."""
+ELSEWHERE = (
+    ("uname -r, -v, -n; /proc/version", "this kernel has a name of its own"),
+    ("clocks", "begin at 2010-01-01; time is the cell's virtual time, and what a call takes is assumed"),
+    ("numbers of processes and inodes, addresses", "given in another order; addresses are not random"),
+    (
+        "/proc/meminfo, cpuinfo, stat, loadavg, mounts",
+        "the lines that programs look for; nothing is averaged, one file system",
+    ),
+    ("/sys, devtmpfs, mount", "not there: /dev is what the kernel has made"),
+    (
+        "floating point in hardware",
+        "no VFP is promised (HWCAP) and its instructions are SIGILL; programs of armel do without",
+    ),
+    ("threads", "one CPU; a signal for a whole process goes to its first thread"),
+    (
+        "capabilities, extended attributes, ACLs",
+        "none: user 0 may all that Linux's root may, others what the modes say",
+    ),
+)
+"""What the comparison leaves out, since it must differ or is not here at all."""
 
 
 def call(number: int, name: str, level: str = FULL, note: str = "") -> Callable[[Kind], Kind]:
@@ -69,11 +112,6 @@ def absent(number: int, name: str, note: str) -> None:
     CALLS[number] = Call(number, name, NONE, note, None)
 
 
-def signed(word: int) -> int:
-    """A register's word as a signed number."""
-    return word - (1 << 32) if word & 0x8000_0000 else word
-
-
 def load() -> dict[int, Call]:
     """The table, with all families in it."""
     for family in FAMILIES:
@@ -84,7 +122,16 @@ def load() -> dict[int, Call]:
 def page() -> str:
     """The table for people."""
     rows = [f"| {row.number} | `{row.name}` | {row.level} | {row.note} |" for _, row in sorted(load().items())]
-    return "\n".join(["| number | call | support | what differs |", "|---|---|---|---|", *rows])
+    calls = ["| number | call | support | what differs |", "|---|---|---|---|", *rows]
+    return "\n".join([*calls, "", *_differences()])
+
+
+def _differences() -> list[str]:
+    """What programs see of this kernel that is not as in Debian's."""
+    rows = [f"| `{name}` | {why} |" for name, why in DIFFERENCES.items()] + [
+        f"| {what} | {why} |" for what, why in ELSEWHERE
+    ]
+    return ["| not as under Debian's kernel | |", "|---|---|", *rows]
 
 
 if __name__ == "__main__":

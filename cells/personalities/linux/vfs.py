@@ -1,25 +1,21 @@
-"""The tree of names, and the way through it.
+"""The tree of names, and its changes.
 
-    found = vfs.walk(process.directory, b"../etc/passwd", follow=True)      # .directory, .name, .inode (None: it is free)
+    found = vfs.walk(process.directory, b"../etc/passwd", follow=True)      # way.py
 
-Theory: a path is walked name by name; a symbolic link on the way puts its target in front of what is left, at most 40 times
-(Linux's limit). The result names the directory and the last name too, because most calls want to make, replace or remove it.
-Everybody is root here: modes are kept and shown, and only execution asks for them.
+Who may change it is asked before (rights.py). A process may have a root of its own, below which all its paths are.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from cells.personalities.linux.errno import (
+from cells.personalities.arm.errno import (
     EBUSY,
     EEXIST,
     EINVAL,
     EISDIR,
-    ELOOP,
     ENAMETOOLONG,
     ENOENT,
     ENOTDIR,
@@ -27,35 +23,10 @@ from cells.personalities.linux.errno import (
     EPERM,
     Errno,
 )
-from cells.personalities.linux.inode import Directory, Inode, Link, Pages, Regular
-
-PATH_LIMIT, NAME_LIMIT, LINK_LIMIT = 4096, 255, 40
-"""PATH_MAX, NAME_MAX, and how many links one path may lead through."""
-
-
-@dataclass
-class Found:
-    """Where a walk ended. `name`: b"" if the path has none of its own ("/", or a followed link's target is a root)."""
-
-    directory: Directory
-    name: bytes
-    inode: Inode | None
-    slash: bool = False
-    """The path ended with one: it means a directory."""
-
-    def existing(self) -> Inode:
-        """The inode.
-
-        Raises:
-            Errno: ENOENT.
-        """
-        if self.inode is None:
-            raise Errno(ENOENT)
-        return self.inode
-
-    def own_name(self) -> bool:
-        """It is a name that can be given and taken."""
-        return self.name not in (b"", b".", b"..")
+from cells.personalities.linux.directory import Directory
+from cells.personalities.linux.held import BYTES, OPEN_FILES, TRAVELLING, Held
+from cells.personalities.linux.inode import Inode, Link, Pages, Regular
+from cells.personalities.linux.way import LINK_LIMIT, PATH_LIMIT, Found, Way
 
 
 class Vfs:
@@ -64,6 +35,8 @@ class Vfs:
     def __init__(self, frames: Pages, now: Callable[[], int]) -> None:
         self.frames, self.now = frames, now
         self._last_number = self.named = 0
+        self.held, self.open_files, self.travelling = Held(BYTES), Held(OPEN_FILES), Held(TRAVELLING)
+        """Limits of what programs leave with the kernel (held.py)."""
         self._cached: dict[int, weakref.ref[Regular]] = {}
         self.root = Directory(self, 0o755)
         self.root.links = 2
@@ -97,7 +70,8 @@ class Vfs:
             raise Errno(ENOENT)
         if len(path) >= PATH_LIMIT:
             raise Errno(ENAMETOOLONG)
-        return _Way(self, start, path, follow, process).go()
+        root = self.root if process is None else process.root
+        return Way(root, start, path, follow, process).go()
 
     def find(self, path: bytes, directory: Directory | None = None, follow: bool = True, process: Any = None) -> Inode:
         """The inode that has this name.
@@ -123,7 +97,7 @@ class Vfs:
             return path
 
     def _real_path(self, process: Any, path: bytes) -> bytes:
-        found = self.walk(process.directory, path, False, process)
+        found = self.walk(self.root if process is None else process.directory, path, False, process)
         for _ in range(LINK_LIMIT):
             if not isinstance(found.inode, Link):
                 break
@@ -134,14 +108,14 @@ class Vfs:
         found.existing()
         return self.path_of(found.directory).rstrip(b"/") + b"/" + found.name
 
-    def path_of(self, directory: Directory) -> bytes:
-        """The name of a directory from the root.
+    def path_of(self, directory: Directory, top: Directory | None = None) -> bytes:
+        """The name of a directory from the root, or from the one that a process has instead.
 
         Raises:
             Errno: ENOENT, it was removed.
         """
         names: list[bytes] = []
-        while directory is not self.root:
+        while directory is not self.root and directory is not top:
             above = directory.parent
             names.append(next((name for name, inode in above.names() if inode is directory), b""))
             if not names[-1] or above is directory:
@@ -248,75 +222,3 @@ class Vfs:
         while directory is not top and directory is not self.root:
             directory = directory.parent
         return directory is top
-
-
-class _Way:
-    """One walk: where it is, and the names that are left."""
-
-    def __init__(self, vfs: Vfs, start: Directory, path: bytes, follow: bool, process: Any) -> None:
-        self.vfs, self.follow, self.process = vfs, follow, process
-        self.here: Inode = vfs.root if path[:1] == b"/" else start
-        self.slash = path.endswith(b"/")
-        self.names = _names(path)
-        self.links = 0
-
-    def go(self) -> Found:
-        found = self._nothing_left()
-        while self.names:
-            found = self._step(self.names.pop())
-        if self.slash and found.inode is not None and not isinstance(found.inode, Directory):
-            raise Errno(ENOTDIR)
-        found.slash = self.slash
-        return found
-
-    def _nothing_left(self) -> Found:
-        """What a path without names, or a link to one, means: where it began."""
-        directory = self._directory()
-        return Found(directory, b"", directory)
-
-    def _directory(self) -> Directory:
-        if not isinstance(self.here, Directory):
-            raise Errno(ENOTDIR)
-        return self.here
-
-    def _step(self, name: bytes) -> Found:
-        directory = self._directory()
-        if len(name) > NAME_LIMIT:
-            raise Errno(ENAMETOOLONG)
-        inode = _look_up(directory, name)
-        if isinstance(inode, Link) and (self.names or self.follow or self.slash):
-            return self._follow(inode)
-        if inode is None and self.names:
-            raise Errno(ENOENT)
-        if inode is not None:
-            self.here = inode
-        return Found(directory, name, inode)
-
-    def _follow(self, link: Link) -> Found:
-        """What is left of the path goes on behind the link's target."""
-        self.links += 1
-        if self.links > LINK_LIMIT:
-            raise Errno(ELOOP)
-        direct = getattr(link, "inode", None)  # a link of /proc to an open file that may have no name
-        if direct is not None and (inode := direct(self.process)) is not None:
-            self.here = inode
-            return Found(self.vfs.root, b"", inode)
-        target = link.target(self.process)
-        if not target:
-            raise Errno(ENOENT)
-        if target[:1] == b"/":
-            self.here = self.vfs.root
-        self.slash = self.slash or (target.endswith(b"/") and not self.names)
-        self.names += _names(target)
-        return self._nothing_left()
-
-
-def _names(path: bytes) -> list[bytes]:
-    """The last one first."""
-    return [name for name in reversed(path.split(b"/")) if name]
-
-
-def _look_up(directory: Directory, name: bytes) -> Inode | None:
-    if name == b".":
-        return directory
-    return directory.parent if name == b".." else directory.find(name)

@@ -1,6 +1,6 @@
 """Class "display": what the front and back end of a screen say to each other.
 
-Behind the ring's page lies the picture: 240 x 320 pixels of 16 bits (5:6:5, red highest), in the client's own memory. A
+Behind the ring's page lies the picture: 320 x 240 pixels of 16 bits (5:6:5, red highest), in the client's own memory. A
 flush says which part of it has changed. It may be repeated without harm; a new back end shows the whole picture first.
 
 | operation | body | answer |
@@ -18,7 +18,7 @@ from cells.split.ring import Layout
 
 PAGE = 4096
 PAGES = 41
-WIDTH, HEIGHT, PIXEL = 240, 320, 2
+WIDTH, HEIGHT, PIXEL = 320, 240, 2
 STRIDE = WIDTH * PIXEL
 PICTURE = PAGE
 LAYOUT = Layout(offset=0, slots=16, buffers=PAGE, buffer_size=0)

@@ -39,7 +39,7 @@ class Kind(IntEnum):
 
 
 class Event(NamedTuple):
-    """Something that a person did, and when. x and y: pixels of a screen of 240 x 320. `code`: of a key."""
+    """Something that a person did, and when. x and y: pixels of a screen of 320 x 240. `code`: of a key."""
 
     time: int
     kind: int

@@ -1,4 +1,4 @@
-/* exec: a new program in the place of the old one, from a static ELF executable for ARM.
+/* exec: a new program in the place of the old one, from a static ELF executable for ARM, or a script that names one.
 
    Nothing in the file is believed: every field of its headers that is used is checked first. The new memory is complete,
    arguments included, before the old one is given up: a call that fails leaves the process as it was. Segments are only noted
@@ -45,31 +45,90 @@ static int add_word(u32 from)
     return 0;
 }
 
-/* A vector of the process; each text is paid for with its pointer too, so that the stack stays as small as promised. */
-static int gather(u32 vector, u32 *count)
+static int add_own(const char *word)
 {
-    for (u32 pointer; vector; vector += 4, ++*count) {
+    u32 size = length(word) + 1;
+    if (size > ARGUMENTS - words.used)
+        return -E2BIG;
+    copy(words.text + words.used, word, size);
+    words.used += size, words.arguments++;
+    return 0;
+}
+
+/* A vector of the process, without its first ones if something else takes their place; each text is paid for with its pointer too,
+   so that the stack stays as small as promised. */
+static int gather(u32 vector, u32 without, u32 *count)
+{
+    for (u32 pointer, i = 0; vector; vector += 4, i++) {
         int error = copy_in(&pointer, vector, 4);
         if (error || !pointer)
             return error;
+        if (i < without)
+            continue;
         if (words.used + (words.arguments + words.environment) * 4 > ARGUMENTS - 64)
             return -E2BIG;
         error = add_word(pointer);
         if (error)
             return error;
+        ++*count;
     }
     return 0;
 }
 
-static void gather_own(const char *const *arguments)
+/* ---- which file: a script begins with "#!", an interpreter's path, and perhaps one argument, as Linux has it */
+
+enum { LINE = 256, DEPTH = 5 }; /* what is looked at; how many scripts may interpret each other */
+
+static int is_space(char c) { return c == ' ' || c == '\t'; }
+
+static char *skip_spaces(char *at)
 {
-    for (; *arguments; arguments++, words.arguments++) {
-        u32 size = length(*arguments) + 1;
-        if (size > ARGUMENTS - words.used)
-            return;
-        copy(words.text + words.used, *arguments, size);
-        words.used += size;
-    }
+    while (is_space(*at))
+        at++;
+    return at;
+}
+
+/* The two words of a first line; the argument is the rest of it, or 0. */
+static int split_line(char *line, const char **interpreter, const char **argument)
+{
+    char *at = skip_spaces(line + 2), *end = at;
+    *interpreter = at;
+    while (*end && *end != '\n')
+        end++;
+    if (end == line + LINE)
+        return -ENOEXEC; /* perhaps that is not all of it */
+    while (end > at && is_space(end[-1]))
+        end--;
+    *end = 0;
+    while (*at && !is_space(*at))
+        at++;
+    *argument = *at ? skip_spaces(at + 1) : 0;
+    *at = 0;
+    return **interpreter ? 0 : -ENOEXEC;
+}
+
+/* The ELF file to be loaded, held, or 0. Of a script: its interpreter, whose words come first; then its argument and its path. */
+static int find_file(const char *path, u32 depth, struct inode **inode)
+{
+    char line[LINE + 1] = {0};
+    const char *interpreter, *argument;
+    int error = 0;
+    *inode = path_find(path, &error);
+    if (!*inode)
+        return error;
+    if (kind_of(*inode) != REGULAR || !((*inode)->mode & MAY_EXECUTE))
+        error = -EACCES;
+    else if (inode_read(*inode, 0, line, LINE) < 2 || line[0] != '#' || line[1] != '!')
+        return depth ? add_own(path) : 0;
+    if (!error)
+        error = depth < DEPTH ? split_line(line, &interpreter, &argument) : -ELOOP;
+    inode_release(*inode);
+    *inode = 0;
+    if (!error)
+        error = find_file(interpreter, depth + 1, inode);
+    if (!error && argument)
+        error = add_own(argument);
+    return error ? error : add_own(path);
 }
 
 /* ---- the file */
@@ -271,43 +330,49 @@ static void become(const struct program *program, const char *path, u32 sp)
         wake(&current->parent->children);
 }
 
-static int replace(const char *path)
+static int replace(struct program *program, const char *path)
 {
-    struct program program = {0};
     u32 sp;
-    int error = 0;
-    program.inode = path_find(path, &error);
-    if (!program.inode)
-        return error;
-    if (kind_of(program.inode) != REGULAR || !(program.inode->mode & MAY_EXECUTE))
-        error = -EACCES;
-    else
-        error = build(&program, &sp);
+    int error = build(program, &sp);
     if (!error)
-        become(&program, path, sp);
-    else if (program.memory)
-        memory_release(program.memory);
-    inode_release(program.inode); /* its regions hold it */
+        become(program, path, sp);
+    else if (program->memory)
+        memory_release(program->memory);
     return error;
 }
 
 int process_exec(const char *path, u32 arguments, u32 environment)
 {
+    struct program program = {0};
     words.used = words.arguments = words.environment = 0;
-    int error = gather(arguments, &words.arguments);
+    int error = find_file(path, 0, &program.inode);
     if (!error)
-        error = gather(environment, &words.environment);
-    return error ? error : replace(path);
+        error = gather(arguments, words.arguments != 0, &words.arguments); /* a script's path stands for its name */
+    if (!error)
+        error = gather(environment, 0, &words.environment);
+    if (!error)
+        error = replace(&program, path);
+    if (program.inode)
+        inode_release(program.inode); /* its regions hold it */
+    return error;
 }
 
 int process_exec_first(const char *path, const char *const *arguments)
 {
-    static const char *const environment[] = {"HOME=/", "PATH=/bin", "TERM=linux", 0};
+    static const char *const environment[] = {"HOME=/", "PATH=/bin", "TERM=linux"};
+    struct program program = {0};
     words.used = words.arguments = words.environment = 0;
-    gather_own(arguments);
+    int error = find_file(path, 0, &program.inode);
+    for (const char *const *at = arguments + (words.arguments != 0); !error && *at; at++)
+        error = add_own(*at);
     u32 count = words.arguments;
-    gather_own(environment);
+    for (u32 i = 0; !error && i < sizeof environment / sizeof *environment; i++)
+        error = add_own(environment[i]);
     words.environment = words.arguments - count;
     words.arguments = count;
-    return replace(path);
+    if (!error)
+        error = replace(&program, path);
+    if (program.inode)
+        inode_release(program.inode);
+    return error;
 }

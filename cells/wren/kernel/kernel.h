@@ -6,6 +6,7 @@
 #ifndef WREN_KERNEL_H
 #define WREN_KERNEL_H
 
+#include "../files/file.h"
 #include "../machine/machine.h"
 #include "errno.h"
 
@@ -77,7 +78,6 @@ enum {
 };
 
 /* ---- process.c */
-struct file;
 struct queue {
     struct process *first;
 };
@@ -137,6 +137,8 @@ void trap_handle(const struct trap *trap);
 /* ---- uaccess.c: a process's memory, page by page, as itself would reach it (pages are made and copied on the way) */
 int copy_in(void *to, u32 from, u32 size);         /* 0 or -EFAULT */
 int copy_out(u32 to, const void *from, u32 size);  /* 0 or -EFAULT */
+u32 copy_in_part(void *to, u32 from, u32 size);    /* how many bytes went, from the front */
+u32 copy_out_part(u32 to, const void *from, u32 size);
 int copy_string(char *to, u32 from, u32 limit);    /* its length, -EFAULT or -ENAMETOOLONG */
 int memory_write(struct memory *memory, u32 to, const void *from, u32 size); /* of a process that does not run yet */
 
@@ -162,61 +164,10 @@ int signal_return(int with_info);                    /* sigreturn: the registers
 int signal_on_stack(const struct signals *signals, u32 sp); /* sp is on the alternative stack */
 static inline u64 signal_bit(u32 signal) { return 1ull << (signal - 1); }
 static inline u64 signal_unblockable(void) { return signal_bit(SIGKILL) | signal_bit(SIGSTOP); }
+int signal_suspend(u32 mask, u32 size); /* until the call ends: 0, -EFAULT, -EINVAL */
 int signal_ignored(const struct process *process, int signal);
 int signal_pending(const struct process *process); /* one that is neither blocked nor ignored */
 void signal_deliver(struct process *process);      /* before it runs: a frame on its stack, or its end */
-
-/* ---- file.c: what a file descriptor stands for */
-struct stat64;
-struct poll_table;
-enum { POLL_IN = 1, POLL_OUT = 4, POLL_ERROR = 8, POLL_HANGUP = 16 };
-struct span; /* files.h: memory of the calling process, in one piece or in several (readv) */
-struct file_operations {
-    int (*open)(struct file *file); /* 0; may wait, as the others may. Where a function is 0, nothing is to be done, or nothing is possible */
-    int (*read)(struct file *file, struct span *to); /* bytes, 0 at the end, negative errno, AGAIN_LATER */
-    int (*write)(struct file *file, struct span *from);
-    int (*control)(struct file *file, u32 request, u32 argument); /* ioctl */
-    u32 (*poll)(struct file *file);
-    void (*close)(struct file *file); /* the last user has gone */
-};
-struct file {
-    const struct file_operations *operations;
-    struct inode *inode; /* 0: a pipe, a socket */
-    u32 flags, offset, users;
-    void *data;          /* the operations' own */
-};
-void files_fork(struct process *child);
-void files_exec(struct process *process); /* close-on-exec */
-void files_close_all(struct process *process);
-struct file *file_of(int descriptor);     /* 0: none */
-int file_install(struct file *file, u32 flags); /* the lowest free descriptor of `current`, or -EMFILE */
-extern struct queue poll_queue;           /* everybody in select or poll; woken whenever anything becomes ready */
-
-/* ---- inode.c: the tree of files in memory, filled from the initramfs; initramfs.c */
-enum inode_kind { REGULAR = 0100000, DIRECTORY = 0040000, DEVICE = 0020000, LINK = 0120000, FIFO = 0010000, SOCKET = 0140000 };
-struct inode {
-    u32 number, mode, links, users, size, device;
-    u64 modified;          /* nanoseconds since the machine began */
-    u32 *pages[64];        /* of a regular file: leaves of 1024 physical pages */
-    struct entry *entries; /* of a directory */
-    struct inode *parent;  /* of a directory, which is a user of it */
-    u32 next_position;     /* of a directory: what the next entry gets */
-    char *target;          /* of a link */
-    void *data;            /* of a pipe or socket that has a name */
-};
-extern struct inode *root;
-static inline u32 kind_of(const struct inode *inode) { return inode->mode & 0170000; }
-void inode_start(void);
-struct inode *path_find(const char *path, int *error); /* from current->directory; takes a user; 0 with *error */
-int inode_read(struct inode *inode, u32 offset, void *to, u32 size);
-u32 inode_page(struct inode *inode, u32 index, int make); /* physical page of a regular file; 0: a hole or no room */
-void inode_hold(struct inode *inode);
-void inode_release(struct inode *inode);
-void initramfs_unpack(const void *archive, u32 size);
-void console_start(void);      /* console.c: /dev/console, its line discipline */
-void console_interrupt(void);  /* take what was typed */
-void files_start(void);        /* descriptors 0-2 of the first process: /dev/console */
-void devices_interrupt(void);  /* block.c, input.c: front ends, if the machine has any */
 
 /* ---- exec.c */
 int process_exec(const char *path, u32 arguments, u32 environment); /* user addresses of the vectors */
@@ -245,6 +196,10 @@ void calls_start(void);
 void call_begin(void); /* `current` made a system call */
 void call_again(void); /* `current` waited, and has been woken */
 
+/* ---- ../system/time.c: a timespec (unit 1, nanoseconds) or a timeval (unit 1000) of the calling process */
+int time_in(u64 *time, u32 from, u32 unit); /* 0, -EFAULT, -EINVAL */
+int time_out(u32 to, u64 time, u32 unit);
+
 /* ---- small things: text.c */
 void copy(void *to, const void *from, u32 size);
 void clear(void *at, u32 size);
@@ -252,6 +207,7 @@ int same(const char *one, const char *other);
 u32 length(const char *text);
 void print(const char *format, ...) __attribute__((format(printf, 1, 2))); /* %d %u %x %s %c to the console */
 u64 divide(u64 dividend, u32 divisor, u32 *remainder);
+static inline u32 smaller(u32 one, u32 other) { return one < other ? one : other; }
 
 #pragma GCC visibility pop
 #endif

@@ -1,5 +1,5 @@
 /* System calls about memory: the heap's end, mappings and their rights. What they change are regions (region.c). */
-#include "files.h"
+#include "../files/files.h"
 
 enum { MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20 };
 
@@ -125,13 +125,10 @@ static int call_mprotect(ARGS3(start, size, rights))
 }
 
 /* What is read again from memory needs no writing back: files are memory. */
-static int call_nothing(ARGS0())
-{
-    return 0;
-}
+static int call_nothing(ARGS0()) { return 0; }
 
 const struct call memory_calls[] = {
-    CALL(45, "brk", call_brk),          CALL(91, "munmap", call_munmap),    CALL(125, "mprotect", call_mprotect),
-    CALL(144, "msync", call_nothing),   CALL(192, "mmap2", call_mmap2),     CALL(220, "madvise", call_nothing),
+    CALL(45, "brk", call_brk), CALL(91, "munmap", call_munmap), CALL(125, "mprotect", call_mprotect),
+    CALL(144, "msync", call_nothing), CALL(192, "mmap2", call_mmap2), CALL(220, "madvise", call_nothing),
     {0, 0},
 };

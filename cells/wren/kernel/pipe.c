@@ -1,6 +1,6 @@
 /* Pipes: one ring of bytes with two ends. Reading from a pipe that nobody can write to any more gives its end; writing to one that
    nobody can read from gives SIGPIPE and EPIPE. */
-#include "files.h"
+#include "../files/files.h"
 
 enum { FIONREAD = 0x541b };
 
@@ -96,7 +96,6 @@ static int sys_pipe2(ARGS2(to, flags))
 static int sys_pipe(ARGS1(to)) { return sys_pipe2(to, 0, 0, 0, 0, 0); }
 
 const struct call pipe_calls[] = {
-    CALL(42, "pipe", sys_pipe),
-    CALL(359, "pipe2", sys_pipe2),
+    CALL(42, "pipe", sys_pipe), CALL(359, "pipe2", sys_pipe2),
     {0, 0},
 };

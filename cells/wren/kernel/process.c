@@ -90,10 +90,7 @@ static int make_child(int shares_memory)
     return child->pid;
 }
 
-static int call_fork(ARGS0())
-{
-    return make_child(0);
-}
+static int call_fork(ARGS0()) { return make_child(0); }
 
 /* The child runs in our memory, on our stack: until it has called exec or ended, we must not. Only SIGKILL can reach us. */
 static int call_vfork(ARGS0())
@@ -249,12 +246,8 @@ static int call_execve(ARGS3(path, arguments, environment))
 }
 
 const struct call process_calls[] = {
-    CALL(1, "exit", call_exit),
-    CALL(2, "fork", call_fork),
-    CALL(11, "execve", call_execve),
-    CALL(114, "wait4", call_wait4),
-    CALL(120, "clone", call_clone),
-    CALL(190, "vfork", call_vfork),
+    CALL(1, "exit", call_exit), CALL(2, "fork", call_fork), CALL(11, "execve", call_execve),
+    CALL(114, "wait4", call_wait4), CALL(120, "clone", call_clone), CALL(190, "vfork", call_vfork),
     CALL(248, "exit_group", call_exit),
     {0, 0},
 };

@@ -1,15 +1,9 @@
 /* System calls about signals: what to do with them, which are held back, waiting for them, sending them. */
 #include "kernel.h"
 
-static int call_sigreturn(ARGS0())
-{
-    return signal_return(0);
-}
+static int call_sigreturn(ARGS0()) { return signal_return(0); }
 
-static int call_rt_sigreturn(ARGS0())
-{
-    return signal_return(1);
-}
+static int call_rt_sigreturn(ARGS0()) { return signal_return(1); }
 
 struct user_action {
     u32 handler, flags, restorer, mask[2];
@@ -52,27 +46,31 @@ static int call_rt_sigpending(ARGS2(to, size))
     return size != 8 ? -EINVAL : copy_out(to, &set, sizeof set);
 }
 
-/* The old mask comes back with the handler's frame (context_of). */
-static int call_rt_sigsuspend(ARGS2(mask, size))
+/* Another mask for as long as the call takes. A handler that ends it is entered with this one; the old one comes back with the
+   handler's frame (context_of). */
+int signal_suspend(u32 mask, u32 size)
 {
     struct signals *signals = &current->signals;
     u64 set;
-    if (size != 8)
+    if (size != sizeof set)
         return -EINVAL;
-    if (!signals->suspended) {
-        if (copy_in(&set, mask, sizeof set))
-            return -EFAULT;
-        signals->saved = signals->blocked;
-        signals->blocked = set & ~signal_unblockable();
-        signals->suspended = 1;
-    }
-    return wait_on(0, NEVER);
+    if (signals->suspended)
+        return 0;
+    if (copy_in(&set, mask, sizeof set))
+        return -EFAULT;
+    signals->saved = signals->blocked;
+    signals->blocked = set & ~signal_unblockable();
+    signals->suspended = 1;
+    return 0;
 }
 
-static int call_pause(ARGS0())
+static int call_rt_sigsuspend(ARGS2(mask, size))
 {
-    return wait_on(0, NEVER);
+    int error = signal_suspend(mask, size);
+    return error ? error : wait_on(0, NEVER);
 }
+
+static int call_pause(ARGS0()) { return wait_on(0, NEVER); }
 
 static int call_sigaltstack(ARGS2(new, old))
 {
@@ -126,16 +124,10 @@ static int call_tgkill(u32 group, u32 pid, u32 signal, u32 d, u32 e, u32 f)
 }
 
 const struct call signal_calls[] = {
-    CALL(29, "pause", call_pause),
-    CALL(37, "kill", call_kill),
-    CALL(119, "sigreturn", call_sigreturn),
-    CALL(173, "rt_sigreturn", call_rt_sigreturn),
-    CALL(174, "rt_sigaction", call_rt_sigaction),
-    CALL(175, "rt_sigprocmask", call_rt_sigprocmask),
-    CALL(176, "rt_sigpending", call_rt_sigpending),
-    CALL(179, "rt_sigsuspend", call_rt_sigsuspend),
-    CALL(186, "sigaltstack", call_sigaltstack),
-    CALL(238, "tkill", call_tkill),
-    CALL(268, "tgkill", call_tgkill),
+    CALL(29, "pause", call_pause), CALL(37, "kill", call_kill), CALL(119, "sigreturn", call_sigreturn),
+    CALL(173, "rt_sigreturn", call_rt_sigreturn), CALL(174, "rt_sigaction", call_rt_sigaction),
+    CALL(175, "rt_sigprocmask", call_rt_sigprocmask), CALL(176, "rt_sigpending", call_rt_sigpending),
+    CALL(179, "rt_sigsuspend", call_rt_sigsuspend), CALL(186, "sigaltstack", call_sigaltstack),
+    CALL(238, "tkill", call_tkill), CALL(268, "tgkill", call_tgkill),
     {0, 0},
 };

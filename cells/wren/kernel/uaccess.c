@@ -25,32 +25,37 @@ static u8 *reach(struct memory *memory, u32 address, enum direction direction, u
     return (u8 *)at_physical(page) + offset;
 }
 
-static int transfer(struct memory *memory, u8 *kernel, u32 user, u32 size, enum direction direction)
+/* How many bytes went: fewer than `size` if the process has nothing there. */
+static u32 transfer(struct memory *memory, u8 *kernel, u32 user, u32 size, enum direction direction)
 {
-    if (user + size < user)
-        return -EFAULT;
-    while (size) {
-        u32 part = size;
-        u8 *at = reach(memory, user, direction, &part);
-        if (!at)
-            return failed();
+    u32 done = 0;
+    while (done < size && user + done >= user) {
+        u32 part = size - done;
+        u8 *at = reach(memory, user + done, direction, &part);
+        if (!at) {
+            failed();
+            break;
+        }
         if (direction == TO_USER)
-            copy(at, kernel, part);
+            copy(at, kernel + done, part);
         else
-            copy(kernel, at, part);
-        kernel += part, user += part, size -= part;
+            copy(kernel + done, at, part);
+        done += part;
     }
-    return 0;
+    return done;
 }
 
-int copy_in(void *to, u32 from, u32 size) { return transfer(current->memory, to, from, size, FROM_USER); }
+u32 copy_in_part(void *to, u32 from, u32 size) { return transfer(current->memory, to, from, size, FROM_USER); }
 
 /* The kernel's side is only read: the cast takes away a promise that `transfer` keeps. */
-int copy_out(u32 to, const void *from, u32 size) { return transfer(current->memory, (u8 *)(u32)from, to, size, TO_USER); }
+u32 copy_out_part(u32 to, const void *from, u32 size) { return transfer(current->memory, (u8 *)(u32)from, to, size, TO_USER); }
+
+int copy_in(void *to, u32 from, u32 size) { return copy_in_part(to, from, size) == size ? 0 : -EFAULT; }
+int copy_out(u32 to, const void *from, u32 size) { return copy_out_part(to, from, size) == size ? 0 : -EFAULT; }
 
 int memory_write(struct memory *memory, u32 to, const void *from, u32 size)
 {
-    return transfer(memory, (u8 *)(u32)from, to, size, TO_USER);
+    return transfer(memory, (u8 *)(u32)from, to, size, TO_USER) == size ? 0 : -EFAULT;
 }
 
 int copy_string(char *to, u32 from, u32 limit)

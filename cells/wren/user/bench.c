@@ -1,5 +1,6 @@
 /* bench: one operation, many times, between two reports: `bench null 100`. Who counts events (cellvisor's event table) takes what
-   lies between "null.begin" and "null.end"; nothing else happens there but the loop. Without words: all, 10 times each. */
+   lies between "null.begin" and "null.end"; nothing else happens there but the loop. Without words: all, 10 times each.
+   `bench ctx 100 16 4`: arrays of 16 KiB, 4 processes. */
 #include "ulib.h"
 
 static char byte;
@@ -56,6 +57,58 @@ static void pipe_after(void)
     close(ends[0]);
 }
 
+/* LMbench's lat_ctx: a byte goes round a ring of processes; who gets it sums an array of its own and hands it on. A round is the
+   way round: a switch for each process. With one process nothing is switched, and the rest is the same. */
+enum { LARGEST = 64 * 1024 };
+static u32 array[LARGEST / 4], array_size, processes = 2;
+static void sum_up(void)
+{
+    u32 sum = 0;
+    for (u32 i = 0; i < array_size / 4; i++)
+        sum += array[i];
+    seen = (int)sum;
+}
+static void hand_on(int from, int to)
+{
+    memset(array, 1, array_size); /* pages of our own */
+    while (read(from, &byte, 1) == 1) {
+        sum_up();
+        write(to, &byte, 1);
+    }
+    exit(0);
+}
+static void ctx_ahead(void)
+{
+    int first[2], next[2], from;
+    pipe(first);
+    from = first[0];
+    for (u32 i = 1; i < processes; i++) {
+        pipe(next);
+        if (!fork()) {
+            close(first[1]);
+            hand_on(from, next[1]);
+        }
+        close(from);
+        close(next[1]);
+        from = next[0];
+    }
+    memset(array, 1, array_size);
+    ends[0] = from;
+    ends[1] = first[1];
+}
+static void ctx_round(u32 round)
+{
+    pipe_round(round);
+    sum_up();
+}
+static void ctx_after(void)
+{
+    close(ends[1]);
+    for (u32 i = 1; i < processes; i++)
+        wait_for(-1);
+    close(ends[0]);
+}
+
 static void fork_exit(u32 round)
 {
     (void)round;
@@ -104,6 +157,7 @@ static const struct {
     {"read", open_console, read_zero, close_it},
     {"write", open_null, write_null, close_it},
     {"pipe", pipe_ahead, pipe_round, pipe_after},
+    {"ctx", ctx_ahead, ctx_round, ctx_after},
     {"fork_exit", nothing, fork_exit, nothing},
     {"fork_exec", nothing, fork_exec, nothing},
     {"page_fault", map, touch, unmap},
@@ -131,6 +185,10 @@ static int bench_main(int count, char **arguments, char **environment)
     (void)environment;
     int found = count > 1 && !strcmp(arguments[1], "nothing");
     u32 times = count > 2 ? number(arguments[2]) : 10;
+    if (count > 3 && number(arguments[3]) <= LARGEST / 1024)
+        array_size = number(arguments[3]) * 1024;
+    if (count > 4)
+        processes = number(arguments[4]);
     for (u32 i = 0; i < COUNT(benches); i++)
         if (count < 2 || !strcmp(arguments[1], benches[i].name)) {
             measure(i, times);

@@ -10,7 +10,7 @@ exec needs to map it.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,10 +49,18 @@ def own(source: Path) -> bytes:
         arm.BuildError: as above.
         OSError: there is no such file.
     """
+    return all_own([source])[source.stem]
+
+
+def all_own(sources: Iterable[Path]) -> dict[str, bytes]:
+    """Such a program of each file, by its name without the ending; the library is compiled once. Raises as `own`."""
     with _workshop() as work:
-        (work / "own.c").write_bytes(source.read_bytes())
-        sources = [*(f"src/{name}" for name in LIBRARY if name != "multicall.c"), "own.c"]
-        return _link("own", [_compile(name, work) for name in sources], work)
+        library = [_compile(f"src/{name}", work) for name in LIBRARY if name != "multicall.c"]
+        made = {}
+        for source in sources:
+            (work / "own.c").write_bytes(source.read_bytes())
+            made[source.stem] = _link("own", [*library, _compile("own.c", work)], work)
+        return made
 
 
 @contextmanager

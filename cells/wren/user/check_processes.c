@@ -89,6 +89,24 @@ static void executes(void)
     unlink("/tmp/broken");
 }
 
+/* First lines of scripts: a word and the rest of the line, both without the spaces around; or nothing that can run it. */
+static void scripts(void)
+{
+    static const char *const lines[] = {
+        "#! /tmp/echo_arguments \t with spaces  \nmore", "#!/tmp/echo_arguments", "#!\n", "#!/bin/none\n", "#!/tmp/script\n", "#",
+    };
+    static char *const arguments[] = {"its name", "one", "two", 0}, *const nothing[] = {0};
+    symlink("/bin/check", "/tmp/echo_arguments");
+    for (u32 i = 0; i < COUNT(lines); i++) {
+        int file = open("/tmp/script", O_WRONLY | O_CREAT | O_TRUNC, 0755);
+        write(file, lines[i], strlen(lines[i]));
+        close(file);
+        say_end("a script", run("/tmp/script", arguments, nothing));
+    }
+    unlink("/tmp/script");
+    unlink("/tmp/echo_arguments");
+}
+
 /* What the new program sees of the old one's descriptors. */
 static void closes_on_exec(void)
 {
@@ -137,6 +155,7 @@ int processes_main(int count, char **arguments, char **environment)
     several();
     grandchild();
     executes();
+    scripts();
     closes_on_exec();
     quick();
     return failures != 0;

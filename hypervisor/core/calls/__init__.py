@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import Exit
-from hypervisor.core.calls import basic, irq
+from hypervisor.core.calls import basic, irq, picture
 from hypervisor.core.cell import Cell
 
 if TYPE_CHECKING:
@@ -31,4 +31,5 @@ CALLS: dict[int, Handler] = {
     Hypercall.IRQ_EOI: irq.eoi,
     Hypercall.CONSOLE_WRITE: basic.console_write,
     Hypercall.CONSOLE_READ: basic.console_read,
+    Hypercall.PICTURE: picture.picture,
 }

@@ -4,6 +4,9 @@
 
 A name with one architecture needs no architecture (`debian:armmp`); `debian:busybox` exists for two, and there the
 caller says which: the architecture of the board that will run it.
+
+A root (`debian:armel`) is made of many packages. Each is a guest of its own, `debian:armel/dash`, which is fetched, pinned and
+checked as the others are, and which no topology names.
 """
 
 from __future__ import annotations
@@ -11,13 +14,16 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from .errors import UsageError
 
 DATA = files("boards.guests")
+TREE, ROOT = "tree", "root"
+"""What a package of a root serves: all its files as an archive; and what the root serves: one archive of them all."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,13 @@ class Guest:
     files: Mapping[str, str]
     serves: str
     metapackage: str | None = None
+    leave: tuple[str, ...] = ()
+    """Of a package of a root: patterns of paths that are left out."""
+    members: tuple[Guest, ...] = ()
+    """Of a root: its packages."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    own: Mapping[str, str] = field(default_factory=dict)
+    """Of a root: path in it = file beside the catalog."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -45,6 +58,11 @@ class Catalog:
     suite: str
     component: str
     guests: tuple[Guest, ...]
+
+    @property
+    def pieces(self) -> tuple[Guest, ...]:
+        """What is fetched one by one: the guests, a root's packages in its place."""
+        return tuple(one for guest in self.guests for one in (guest.members or (guest,)))
 
     def named(self, name: str) -> list[Guest]:
         """Every guest of that name. Raises UsageError, with the nearest name, when there is none."""
@@ -70,4 +88,15 @@ class Catalog:
 def catalog() -> Catalog:
     """The catalog that the package carries."""
     raw = tomllib.loads((DATA / "packages.toml").read_text(encoding="utf-8"))
-    return Catalog(raw["suite"], raw["component"], tuple(Guest(**guest) for guest in raw["guest"]))
+    guests = [Guest(**guest) for guest in raw["guest"]] + [root(**row) for row in raw["root"]]
+    return Catalog(raw["suite"], raw["component"], tuple(guests))
+
+
+def root(name: str, architecture: str, packages: list[str], leave: list[str], **more: Any) -> Guest:
+    """A root out of its row."""
+    members = tuple(
+        Guest(f"{name}/{package}", "", architecture, package, {TREE: "*"}, TREE, leave=tuple(leave))
+        for package in packages
+    )
+    package = f"{len(members)} packages"
+    return Guest(name=name, architecture=architecture, package=package, files={}, serves=ROOT, members=members, **more)

@@ -186,10 +186,10 @@ def unpack(path: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
     try:
         with path.open("rb") as file, DebFile(fileobj=file).data.tgz() as tar:
             for member in tar:
-                place = _place(member.name, path.name)
+                place = place_of(member.name, path.name)
                 for name, pattern in wanted.items():
                     if name not in found and place.match(pattern) and len(place.parts) == pattern.count("/") + 1:
-                        found[name] = _content(tar, member)
+                        found[name] = content_of(tar, member)
                 if len(found) == len(wanted):
                     return found
     except (ArError, tarfile.TarError, lzma.LZMAError, EOFError, OSError, UnicodeDecodeError) as error:
@@ -198,14 +198,16 @@ def unpack(path: Path, wanted: Mapping[str, str]) -> dict[str, bytes]:
     raise FetchError(f"{path.name} holds no {missing}")
 
 
-def _place(name: str, package: str) -> PurePosixPath:
+def place_of(name: str, package: str) -> PurePosixPath:
+    """Where a package wants a file. Raises FetchError: nowhere below the root."""
     place = PurePosixPath(name)
     if place.is_absolute() or ".." in place.parts:
         raise FetchError(f'{package} holds the path "{name}", which leads out of it: refused')
     return place
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def content_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """A plain file of a package. Raises FetchError: it is none, or too large."""
     reader = tar.extractfile(member) if member.isreg() else None
     if reader is None or member.size > MEMBER_LIMIT:
         raise FetchError(f'"{member.name}" in the package is no plain file of at most {MEMBER_LIMIT} bytes: refused')

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from .cache import Cache
-from .catalog import Catalog, Guest
+from .catalog import TREE, Catalog, Guest
 from .debian import Archive, Deb, Packages, Signature, unpack
 from .download import Report
 from .errors import FetchError
 from .guest_file import prepare
-from .lock import Lock, Locked
-from .signature import UNCHECKED, NoCheck
+from .lock import UNCHECKED, Lock, Locked
+from .signature import NoCheck
+from .tree import tree
 
 
 @dataclass
@@ -36,15 +37,16 @@ class Fetcher:
 
     def fetch(self, guests: Iterable[Guest]) -> list[Locked]:
         """Bring these guests into the cache. Raises FetchError; what was fetched before it stays."""
-        wanted = list(guests)
+        named = list(guests)
+        wanted = [one for guest in named for one in (guest.members or (guest,))]
         with self.cache.exclusive(self.report):
             absent = [guest for guest in wanted if self.update or not self._has(guest)]
             for architecture in sorted({guest.architecture for guest in absent}):
                 self._fetch_architecture(architecture, [one for one in absent if one.architecture == architecture])
             self.cache.drop_downloads()
             entries = self.cache.entries()
-            for guest in wanted:
-                prepare(self.cache, guest, entries[guest.key])
+            for guest in named:
+                prepare(self.cache, guest)
         return [entries[guest.key] for guest in wanted]
 
     def _has(self, guest: Guest) -> bool:
@@ -68,7 +70,8 @@ class Fetcher:
             if present and self._is(present, guest, deb):
                 self.cache.record(self._entry(guest, deb, archive.signature, present.files))
                 continue
-            contents = unpack(archive.package(deb, self.cache.downloads, self.report), guest.files)
+            path = archive.package(deb, self.cache.downloads, self.report)
+            contents = {TREE: tree(path, guest.leave)} if guest.serves == TREE else unpack(path, guest.files)
             digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
             self.cache.store(self._entry(guest, deb, archive.signature, digests), contents)
 

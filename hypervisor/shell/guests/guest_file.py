@@ -2,6 +2,7 @@
 
     kernel = resolve("debian:marvell")
     initrd = resolve("debian:busybox", "armel")
+    root = resolve("debian:armel")
     summary["guests"] = [kernel.record(), initrd.record()]
 
 Nothing is fetched here. Every call checks the SHA-256, so a run never starts with damaged bytes.
@@ -14,10 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .cache import Cache, default_root, write_atomically
-from .catalog import DATA, Guest, catalog
+from .catalog import DATA, ROOT, Guest, catalog
 from .errors import GuestMissing
 from .initramfs import initramfs
 from .lock import Locked
+from .root import find_root, provenance
 
 HOW = "run scripts/fetch_guests (or python -m hypervisor.shell.guests)"
 INITRAMFS = "initramfs"
@@ -48,6 +50,8 @@ def resolve(name: str, architecture: str | None = None, *, file: str | None = No
     """
     guest = catalog().find(name, architecture)
     cache = Cache(default_root())
+    if guest.serves == ROOT:
+        return _root(cache, guest)
     entry = cache.entries().get(guest.key)
     if entry is None:
         raise GuestMissing(f'the guest "{name}" ({guest.architecture}) is not fetched: {HOW}')
@@ -75,9 +79,29 @@ def names() -> list[str]:
     return sorted({guest.name for guest in catalog().guests})
 
 
-def prepare(cache: Cache, guest: Guest, entry: Locked) -> GuestFile | None:
+def prepare(cache: Cache, guest: Guest) -> GuestFile | None:
     """Build what a fetched guest serves, so that a cache which cannot be written later is complete."""
-    return _initramfs(cache, entry) if guest.serves == INITRAMFS else None
+    if guest.serves == ROOT:
+        return _root(cache, guest)
+    return _initramfs(cache, cache.entries()[guest.key]) if guest.serves == INITRAMFS else None
+
+
+def _root(cache: Cache, guest: Guest) -> GuestFile:
+    """The archive of a root's packages."""
+    entries = cache.entries()
+    found = [entries.get(member.key) for member in guest.members]
+    packages = [entry for entry in found if entry is not None]
+    if len(packages) < len(found):
+        raise GuestMissing(f'the root "{guest.name}" is not fetched, or not whole: {HOW}')
+    try:
+        path, digest = find_root(cache, guest, packages)
+    except OSError as error:
+        raise GuestMissing(f"cannot write {error.filename}: {error.strerror}: {HOW}") from None
+    except ValueError as error:
+        raise GuestMissing(f"{error}: {HOW}") from None
+    return GuestFile(
+        path=path, sha256=digest, name=guest.name, architecture=guest.architecture, **provenance(guest, packages)
+    )
 
 
 def _initramfs(cache: Cache, entry: Locked) -> GuestFile:

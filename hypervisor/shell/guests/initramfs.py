@@ -70,6 +70,13 @@ def newc(entries: Iterable[Entry]) -> bytes:
     return image + bytes(-len(image) % BLOCK)
 
 
+def joined(images: Iterable[bytes]) -> bytes:
+    """One cpio with the entries of several, made by `newc`. Whoever unpacks it takes a path's last entry."""
+    end = _record(0, Entry(TRAILER, 0))
+    content = b"".join(image[: image.rindex(end)] for image in images) + end
+    return content + bytes(-len(content) % BLOCK)
+
+
 def _record(number: int, entry: Entry) -> bytes:
     name = entry.path.encode() + b"\0"
     links = 2 if stat.S_ISDIR(entry.mode) else 1

@@ -25,6 +25,8 @@ from pathlib import Path
 from .catalog import DATA
 
 NAME = "guests.lock.toml"
+UNCHECKED = "unchecked"
+"""In place of a key's fingerprint: nobody checked who signed."""
 HEAD = "# Written by scripts/fetch_guests: the packages that the guests are, and the SHA-256 of what is kept of them.\n"
 
 

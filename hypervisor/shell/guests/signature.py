@@ -18,6 +18,7 @@ from debian.deb822 import Deb822
 
 from .catalog import DATA
 from .errors import FetchError, UsageError
+from .lock import UNCHECKED
 
 SHIPPED = DATA / "debian-bookworm-keys.asc"
 # Where Debian's package debian-archive-keyring puts it; the second name is newer.
@@ -25,7 +26,6 @@ MACHINE = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
-UNCHECKED = "unchecked"
 
 
 @dataclass(frozen=True)

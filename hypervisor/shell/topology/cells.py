@@ -15,28 +15,28 @@ from typing import Any, Literal, cast
 
 from boards import Board
 from cells.machine.notes import NO_NOTES
+from cells.personalities.rtos.spec import is_python
 from hypervisor.abi.info_page import ARGS_LIMIT
 from hypervisor.abi.time import parse_size, parse_time
-from hypervisor.shell.topology import programs, roots, sources
-from hypervisor.shell.topology.problems import Report
+from hypervisor.shell.topology import applets, programs, roots, sources
+from hypervisor.shell.topology.problems import Report, nearest
 from hypervisor.shell.topology.schema import Cell
 from hypervisor.shell.topology.spec import CellSpec, Kind
 
 KINDS = ("guest", "image", "kernel", "personality", "domain")
-PERSONALITIES = ("linux",)
-"""Those of schema.PERSONALITIES that this version runs."""
-
 BELONGS = {
     "initrd": ("kernel", "image"),
     "append": ("kernel",),
-    "args": ("guest", "image", "domain"),
-    "preload": ("guest", "domain"),
+    "args": ("guest", "image", "domain", "personality"),
+    "preload": ("guest", "domain", "personality"),
     "emulated": ("image", "kernel"),
     "paravirtual": ("image",),
     "tlb_lockdown": ("image",),
     "page_tables": ("image",),
+    "flushes": ("image", "kernel"),
     "root": ("personality",),
     "run": ("personality",),
+    "modules": ("personality",),
     "env": ("personality",),
     "files": ("personality",),
     "terminal": ("personality",),
@@ -118,7 +118,7 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         initrd=cell.initrd,
         initrd_path=initrd_path,
         append=cell.append or "",
-        args=cell.args or (() if known_kind == "guest" else ""),
+        args=cell.args or (() if known_kind in ("guest", "personality") else ""),
         devices=cell.devices,
         label=cell.label,
         domain=cell.domain or "",
@@ -126,6 +126,7 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         emulated=cell.emulated,
         tlb_lockdown=cell.tlb_lockdown,
         page_tables=cell.page_tables,
+        flushes=cell.flushes,
         paravirtual=cell.paravirtual or bool(notes.flavour),
         notes=notes,
         **_personality(at, cell, context),
@@ -136,9 +137,15 @@ def _personality(at: str, cell: Cell, context: Context) -> dict[str, Any]:
     """What a personality starts with; nothing for other cells."""
     if cell.personality is None:
         return {}
-    if cell.personality not in PERSONALITIES:
-        why = f"{cell.personality} is not part of this version (use {' or '.join(PERSONALITIES)})"
-        context.report.add(f"{at}.personality", why)
+    if cell.modules and cell.personality != "brew":
+        context.report.add(f"{at}.modules", "means nothing beside this personality; applets are brew's (remove it)")
+    if cell.args and cell.personality == "linux":
+        why = "means nothing beside this personality; what a program is given stands in run (remove it)"
+        context.report.add(f"{at}.args", why)
+    if cell.personality == "rtos":
+        return _rtos(at, cell, context)
+    if cell.personality == "brew":
+        return _brew(at, cell, context)
     if not cell.run and not context.report.spoiled(f"{at}.run"):
         context.report.add(f"{at}.run", 'missing; say what to start, for example ["/bin/sh"]')
     root = cell.root or sources.KERNEL
@@ -153,6 +160,52 @@ def _personality(at: str, cell: Cell, context: Context) -> dict[str, Any]:
         "files": tuple(present),
         "file_paths": tuple(present.values()),
     }
+
+
+def _rtos(at: str, cell: Cell, context: Context) -> dict[str, Any]:
+    """What makes the tasks of a real-time kernel: functions in Python, and images of ARM code, whose files are `files`."""
+    _check_python(at, cell, context)
+    if not cell.run and not context.report.spoiled(f"{at}.run"):
+        context.report.add(f"{at}.run", 'missing; say what makes tasks, for example ["mine:main"] or ["example"]')
+    for key in ("root", "env", "files", "terminal"):
+        if key in cell.model_fields_set:
+            context.report.add(f"{at}.{key}", "means nothing for a real-time kernel, which has no files (remove it)")
+    images: dict[str, Path] = {}
+    for index, text in enumerate(cell.run):
+        find = sources.check_guest if is_python(text) else sources.find_task_image
+        path = found(f"{at}.run[{index}]", find, text, context)
+        if path is not None and not is_python(text):
+            images[text] = path
+    return {"run": cell.run, "files": tuple(images), "file_paths": tuple(images.values())}
+
+
+def _brew(at: str, cell: Cell, context: Context) -> dict[str, Any]:
+    """The modules of a BREW-like cell, whose files are `files`, and which of them start at boot."""
+    report = context.report
+    for key in ("root", "env", "files", "terminal", "args"):
+        if key in cell.model_fields_set:
+            report.add(f"{at}.{key}", "means nothing for BREW, whose applets have files of their own (remove it)")
+    if not cell.modules and not report.spoiled(f"{at}.modules"):
+        report.add(f"{at}.modules", 'missing; say what is installed, for example ["bounce"]')
+    images: dict[str, Path] = {}
+    classes: dict[int, str] = {}
+    for index, text in enumerate(cell.modules):
+        key, name = f"{at}.modules[{index}]", applets.name_of(text)
+        if name in map(applets.name_of, cell.modules[:index]):
+            report.add(key, f'is a second module "{name}" (rename one)')
+            continue
+        path = found(key, applets.find, text, context)
+        if path is None or applets.is_python(text):
+            continue
+        images[name] = path
+        for class_id in applets.classes_of(path):
+            if (other := classes.setdefault(class_id, name)) != name:
+                report.add(key, f"has class {class_id:#010x}, which {other} has as well")
+    names = [applets.name_of(text) for text in cell.modules]
+    for index, text in enumerate(cell.run):
+        if applets.name_of(text) not in names:
+            report.add(f"{at}.run[{index}]", f'there is no module "{text}" in modules; {nearest(text, names)}')
+    return {"run": cell.run, "modules": cell.modules, "files": tuple(images), "file_paths": tuple(images.values())}
 
 
 def _source(kind: Kind, cell: Cell) -> str:

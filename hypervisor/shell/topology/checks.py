@@ -145,6 +145,10 @@ def check_tlb(it: Checked) -> None:
                 it.report.add(at, f"{it.flavour} has no such choice (choose flavour {able}, or remove the key)")
             elif not cell.paravirtual:
                 it.report.add(at, "belongs to a paravirtual kernel (remove the key)")
+        if cell.flushes == "counted" and flavour is not None and not flavour.owns_cpu:
+            able = " or ".join(name for name, other in FLAVOURS.items() if other.owns_cpu)
+            why = f"under {it.flavour} it is the monitor that flushes, and counts (choose flavour {able}, or remove the key)"
+            it.report.add(f"cells.{cell.group}.flushes", why)
         lockable = cell.tlb_lockdown if it.board is None else it.board.cpu.tlb.locked
         if cell.tlb_lockdown > lockable and (flavour is None or flavour.shares_tlb):
             what = f"the TLB of board {it.board.name} can lock" if it.board else ""

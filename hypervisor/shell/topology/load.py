@@ -24,6 +24,7 @@ from hypervisor.shell.topology.checks import CHECKS, DEFAULT_FLAVOUR, Checked
 from hypervisor.shell.topology.overrides import Override, apply_overrides, parse_overrides
 from hypervisor.shell.topology.problems import Problem, Report, TopologyError
 from hypervisor.shell.topology.schema import File, parse
+from hypervisor.shell.topology.script import resolve_inputs
 from hypervisor.shell.topology.spec import Topology
 from hypervisor.shell.topology.wiring import resolve_wiring
 
@@ -110,6 +111,7 @@ def _examine(
     for judge in CHECKS:
         judge(Checked(file, flavour, board, cells, windows, wiring, report))
     cables = resolve_cables(file, board, cells, report)
+    inputs = resolve_inputs(file, cells, context)
     times = _times(file, board, context)
     duration = context.cycles("for", file.for_) or None
     if report.problems or board is None:
@@ -135,6 +137,7 @@ def _examine(
         directory=directory,
         cables=cables,
         vtlb=file.vtlb.entries,
+        inputs=inputs,
     )
     return topology, []
 

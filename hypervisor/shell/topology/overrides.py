@@ -18,6 +18,8 @@ from hypervisor.shell.topology.problems import Problem, Report, nearest
 from hypervisor.shell.topology.schema import SECTIONS, Cell, File, keys_of
 
 OPTION = "--set"
+WHOLE = ("inputs",)
+"""Sections that a change may replace: `--set inputs=[]` lets a device run without its script."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def _stray(path: tuple[str, ...], data: Mapping[str, Any]) -> str:
         return _stray_cell(path, data)
     if head in ("scheduler", "vtlb") and depth == 2:
         return unknown(path[1], keys_of(SECTIONS[head]))
-    if head in SECTIONS and depth == 1:
+    if head in SECTIONS and depth == 1 and head not in WHOLE:
         return f"is a whole table; name a key in it ({', '.join(keys_of(SECTIONS[head]))})"
     if depth > 1 and head in keys_of(File):
         return "leads into a key that has no parts; write the whole value"

@@ -1,6 +1,7 @@
-"""The root of a personality's cell: an archive, "wren", a fetched one, or a directory of the host, and single files beside them.
+"""The root of a personality's cell: an archive, "wren", "phone", a fetched one, or a directory of the host; and files beside it.
 
     root = "wren"                                  # our own user land, which is what a cell gets that names none
+    root = "phone"                                 # the phone's user interface
     root = "debian:busybox"                        # a fetched one, always of the port for the oldest of our CPUs
     root = "tree"                                  # a directory: packed when the topology is launched
     files = { "/bin/mine" = "build/mine" }         # path in the cell = file of the host
@@ -43,7 +44,7 @@ def find_root(text: str, directory: Path | None) -> Path:
         except GuestError as error:
             raise ValueError(str(error)) from None
     place = sources.under(directory, text)
-    if text != sources.KERNEL and place.is_dir():
+    if text not in sources.ROOTS and place.is_dir():
         return place.resolve()
     return sources.find_ramdisk(text, directory)
 

@@ -40,6 +40,10 @@ CHANNEL_RIGHTS = {
     "receive": frozenset({"receive"}),
     "both": frozenset({"send", "receive"}),
 }
+INPUT_ORDERS = ("kill", "restart", "pause", "unpause")
+"""What a script may order of a cell."""
+HOLD = "60ms"
+"""How long a scripted pen stays on the screen: a short tap of a finger. Assumed."""
 SHARED_RIGHTS = {"r": False, "rw": True}
 """Right to shared memory -> whether that includes writing."""
 
@@ -147,6 +151,7 @@ Args = Annotated[Any, BeforeValidator(_scalars)]
 Pair = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_two)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Rows = Annotated[int, AfterValidator(_within(0, 65535))]
+Pixel = Annotated[int, AfterValidator(_within(0, 4095))]
 Connection = Annotated[str, AfterValidator(_connection)]
 Window = Annotated[tuple[Text, Time], Field(strict=False)]
 
@@ -198,12 +203,14 @@ class Cell(Section):
     paravirtual: bool = False
     tlb_lockdown: Annotated[int, AfterValidator(_within(0, MOST_TRANSLATIONS))] = 0
     page_tables: Annotated[str, AfterValidator(_one_of(("shared", "separate")))] = "shared"
+    flushes: Annotated[str, AfterValidator(_one_of(("free", "counted")))] = "free"
     initrd: Text | None = None
     append: str | None = None
     args: Args = ""
     devices: Texts = ()
     root: Text | None = None
     run: Texts = ()
+    modules: Texts = ()
     env: Annotated[tuple[Variable, ...], Field(strict=False)] = ()
     terminal: Annotated[tuple[Rows, Rows], Field(strict=False)] = (24, 80)
     files: Annotated[dict[str, Text], AfterValidator(_placed)] = Field(default_factory=dict)
@@ -235,6 +242,18 @@ class Cable(Section):
     to: Text | None = None
 
 
+class Input(Section):
+    """Something that comes from outside at a time: as if a person did it."""
+
+    at: Time
+    touch: Annotated[tuple[Pixel, Pixel], Field(strict=False)] | None = None
+    hold: Time = HOLD
+    device: Text | None = None
+    type: Text | None = None
+    order: Annotated[str, AfterValidator(_one_of(INPUT_ORDERS))] | None = None
+    cell: Text | None = None
+
+
 class File(Section):
     """A whole topology."""
 
@@ -252,6 +271,7 @@ class File(Section):
     channels: Annotated[tuple[Channel, ...], Field(strict=False)] = ()
     shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
     cables: Annotated[tuple[Cable, ...], Field(strict=False)] = ()
+    inputs: Annotated[tuple[Input, ...], Field(strict=False)] = ()
 
 
 SECTIONS: dict[str, type[Section]] = {
@@ -261,6 +281,7 @@ SECTIONS: dict[str, type[Section]] = {
     "channels": Channel,
     "shared": Shared,
     "cables": Cable,
+    "inputs": Input,
 }
 """What a table under this top-level key is made of."""
 

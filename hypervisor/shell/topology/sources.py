@@ -54,6 +54,11 @@ def kernels() -> Path:
     return Path(str(files("cells"))) / "wren" / "images"
 
 
+def programs() -> Path:
+    """The directory of the guest programs that come with the project."""
+    return Path(str(files("cells"))) / "programs"
+
+
 def policies() -> Path:
     """The directory of the built-in policies."""
     return Path(str(files("boards"))) / "policies"
@@ -138,6 +143,12 @@ KERNEL = "wren"
 """The name of our own kernel: of its image for the run's flavour, and of its initial RAM disk."""
 
 
+PHONE = "phone"
+"""The name of the root with the phone's user interface."""
+ROOTS = (KERNEL, PHONE)
+"""Names of roots of ours."""
+
+
 def find_image(text: str, directory: Path | None, flavour: str = "") -> Path:
     """A bare-metal image by built-in name or path. "wren" is the one for `flavour`, "wren.native" that one whatever it is.
 
@@ -150,13 +161,28 @@ def find_image(text: str, directory: Path | None, flavour: str = "") -> Path:
     return own.get(text) or _named(text, directory, images(), ".elf", "image", [KERNEL, *own])
 
 
-def find_ramdisk(text: str, directory: Path | None) -> Path:
-    """An initial RAM disk for an image: "wren" is the one of our own kernel, everything else a path.
+def task_images() -> Path:
+    """The directory of the built-in images of the real-time personality."""
+    return Path(str(files("cells"))) / "personalities" / "rtos" / "image" / "images"
+
+
+def find_task_image(text: str, directory: Path | None) -> Path:
+    """An image with tasks of the real-time personality, by built-in name or path.
 
     Raises:
         ValueError: there is none.
     """
-    return kernels() / "initramfs.cpio" if text == KERNEL else find_file(text, directory)
+    return _named(text, directory, task_images(), ".elf", "image of tasks")
+
+
+def find_ramdisk(text: str, directory: Path | None) -> Path:
+    """An initial RAM disk or root: "wren" is the one of our own kernel, "phone" the phone's, everything else a path.
+
+    Raises:
+        ValueError: there is none.
+    """
+    own = {KERNEL: kernels() / "initramfs.cpio", PHONE: programs() / "phone" / "images" / "phone.cpio"}
+    return own.get(text) or find_file(text, directory)
 
 
 def _named(text: str, directory: Path | None, ours: Path, suffix: str, what: str, more: Sequence[str] = ()) -> Path:

@@ -36,7 +36,7 @@ class CellSpec:
     in itself, where the flavour can. `paravirtual`: its kernel runs without privileges, by a door that not every flavour has.
     A personality starts with `run` and `env`, in the root at `root_path`, to which `file_paths` are added as `files`.
     `notes`: what the image says of itself. `tlb_lockdown`: TLB entries locked for the hypervisor; `page_tables`: whether that
-    lies in the kernel's address spaces.
+    lies in the kernel's address spaces. `flushes`: whether a guest that owns the CPU pays for what it flushes.
     """
 
     name: str
@@ -65,8 +65,10 @@ class CellSpec:
     paravirtual: bool = False
     tlb_lockdown: int = 0
     page_tables: str = "shared"
+    flushes: str = "free"
     notes: Notes = NO_NOTES
     run: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     terminal: tuple[int, int] = (24, 80)
     root: str = ""
@@ -81,6 +83,7 @@ class CellSpec:
         """What decides how it behaves, beside the content of its files: everything but where these lie."""
         places = {"path", "initrd_path", "function", "initrd", "notes", "root", "root_path", "file_paths"}
         places |= set() if self.kind in ("guest", "personality") else {"source"}
+        places |= {"flushes"} if self.flushes == "free" else set()
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in places}
 
 
@@ -94,6 +97,16 @@ class CableSpec:
     latency: int
     latency_ns: int
     to: str = ""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What comes from outside at cycle `at`: `kind` and `data` as in inputs.jsonl (hypervisor/shell/inputs.py)."""
+
+    at: int
+    kind: str
+    cell: str
+    data: bytes = b""
 
 
 def _identity(wiring: Wiring) -> dict[str, Any]:
@@ -118,7 +131,8 @@ class Topology:
     and rules, None for none. `directory` is where relative paths and guest modules of the file were found
     (None for a dict). `source_text` is the exact TOML and `overrides` the changes to it (KEY=VALUE): with flavour,
     seed and until they give the same topology again. `hashes` has the SHA-256 of each program by its key
-    (`cells.a.image`). `vtlb`: entries of the virtual TLB where the flavour has one, 0 for none: no translation is counted.
+    (`cells.a.image`). `inputs` is the script, in the order of time. `vtlb`: entries of the virtual TLB where the flavour has one,
+    0 for none: no translation is counted.
     """
 
     name: str
@@ -143,6 +157,7 @@ class Topology:
     directory: Path | None
     cables: tuple[CableSpec, ...] = ()
     vtlb: int = VTLB_ENTRIES
+    inputs: tuple[InputSpec, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -153,6 +168,11 @@ class Topology:
             "cells": [cell.identity() for cell in self.cells],
             "wiring": _identity(self.wiring),
             **({"cables": [dataclasses.asdict(cable) for cable in self.cables]} if self.cables else {}),
+            **(
+                {"inputs": [(*dataclasses.astuple(each)[:3], each.data.hex()) for each in self.inputs]}
+                if self.inputs
+                else {}
+            ),
             **({"vtlb": self.vtlb} if self.vtlb != VTLB_ENTRIES else {}),
             "hashes": sorted(self.hashes.items()),
         }

@@ -231,6 +231,24 @@ static void streams(void)
     close(first), close(second), close(third);
 }
 
+/* What has a place in memory counts, to the byte. */
+static void halves(int file)
+{
+    u8 *pages = mmap(0, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *end = pages + 4096;
+    struct piece pieces[] = {{end - 96, 32}, {end - 64, 128}};
+    munmap(end, 4096);
+    call(FTRUNCATE64, file, 0, 1000, 0);
+    lseek(file, 0, SEEK_SET);
+    is("read to the end of memory", read(file, end - 64, 128), 64);
+    is("readv to it", call(READV, file, pieces, 2), 96);
+    is("pread to it", call(PREAD, file, end - 32, 128, 0, 0, 0), 32);
+    is("so far", lseek(file, 0, SEEK_CUR), 160);
+    is("read beyond it", read(file, end, 128), -EFAULT);
+    is("write from it", write(file, end - 64, 128), 64);
+    is("write from beyond it", write(file, end, 128), -EFAULT);
+    is("so far: it appends", lseek(file, 0, SEEK_CUR), 1064);
+}
+
 int main(int count, char **arguments, char **environment)
 {
     (void)count, (void)arguments, (void)environment;
@@ -241,6 +259,7 @@ int main(int count, char **arguments, char **environment)
     waits();
     messages();
     streams();
+    halves(file);
     printf("%d answers, %d wrong\n", checked, failures);
     return failures != 0;
 }

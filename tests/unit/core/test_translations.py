@@ -12,6 +12,7 @@ from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import SIZE, Translations
 from hypervisor.core.cell import CellState
 from hypervisor.core.costs import Costs
+from hypervisor.core.wiring import FlushCosts, Wiring
 from tests.support.scripted import Bench, ScriptedVcpu
 
 Steps = Generator[Exit, None, None]
@@ -107,6 +108,31 @@ def test_a_new_life_counts_from_nothing() -> None:
     bench = Bench({"a": script}, costs=COSTS, params={"a": {"on_crash": "restart", "max_restarts": 1}})
     bench.until(NEVER)
     assert _ledger(bench)[2] == (8, 8, 8)
+
+
+OWN = Wiring(flushes={0: FlushCosts(entry=24, cache=500)})
+
+
+def _own(*told: tuple[int, Translations]) -> Bench:
+    bench = Bench({"a": _tells(*told)}, costs=Costs(), wiring=OWN, slice_cycles=100_000)
+    bench.until(NEVER)
+    bench.monitor.ledger.check_invariants()
+    return bench
+
+
+def test_a_guest_that_owns_the_cpu_has_what_it_flushed_under_names_of_its_own() -> None:
+    told = Translations(0, 10, 9, switches=3, flushes=4, drops=7, cleaned=2)
+    ledger = _own((7_000, told), (7_000, told)).monitor.ledger
+    names = ("space_switch", "tlb_flush", "cache_drop", "cache_flush", "tlb_refill", "vtlb", "vtlb_upkeep")
+    assert [ledger.counted("a", name) for name in names] == [3, 4, 7, 2, 10, 0, 0]
+    assert [ledger.cycles("a", name) for name in ("cache_flush", "tlb_refill")] == [2 * 500, 10 * 24]
+    assert ledger.cycles("a", "guest") == 14_007 - 2 * 500 - 10 * 24
+
+
+def test_a_guest_that_claims_to_have_flushed_without_end_moves_its_own_time_only() -> None:
+    ledger = _own((70, Translations(*[1 << 60] * 7))).monitor.ledger
+    assert ledger.time("a") == 77
+    assert ledger.cycles("a", "cache_flush") <= 70
 
 
 def test_an_account_travels_as_it_is() -> None:

@@ -151,3 +151,18 @@ def test_a_display_that_is_off_is_black(bench: Bench, lcd: Framebuffer) -> None:
 
 def test_it_says_that_it_is_a_pl111(lcd: Framebuffer) -> None:
     assert [lcd.registers.read(0xFE0 + 4 * index, 4) for index in range(4)] == [0x11, 0x11, 0x04, 0x00]
+
+
+@pytest.mark.parametrize(("control", "bits"), [(BPP_555, 5), (BPP_565, 6), (BPP_555 | BGR, 5), (BPP_565 | BGR, 6)])
+def test_every_value_of_sixteen_bits_has_the_colour_that_its_fields_say(
+    bench: Bench, lcd: Framebuffer, control: int, bits: int
+) -> None:
+    every = b"".join(value.to_bytes(2, "little") for value in range(1 << 16))
+    set_up(lcd, {TIMING0: 0x3F << 2, TIMING1: 63, CONTROL: ON | control})
+    width, height, pixels = frame(lcd.state, lambda _address, length: every[:length])
+    assert width * height == 1 << 16
+    most = (1 << bits) - 1
+    for value in range(1 << 16):
+        ends = [(value & 31) * 255 // 31, (value >> 5 + bits & 31) * 255 // 31]
+        low, high = reversed(ends) if control & BGR else ends
+        assert tuple(pixels[3 * value : 3 * value + 3]) == (low, (value >> 5 & most) * 255 // most, high)

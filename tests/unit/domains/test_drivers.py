@@ -91,7 +91,7 @@ def test_pixels_are_what_the_panel_shows():
     panel.pixels[:4] = b"\x00\xf8\x1f\x00"
     panel.pixels[-2:] = b"\xe0\x07"
     width, height, shown = frame(port.device("it").state, port.read_memory)
-    assert (width, height) == (240, 320)
+    assert (width, height) == (320, 240)
     assert (shown[:6], shown[-3:]) == (b"\xff\0\0\0\0\xff", b"\0\xff\0")
     assert port.bench.misuses == []
 
@@ -105,9 +105,9 @@ def test_a_pen_goes_down_moves_and_goes_up():
     events = touch.events()
     assert [(event.kind, event.x, event.y) for event in events] == [
         (Kind.DOWN, 0, 0),
-        (Kind.MOVE, 120, 160),
-        (Kind.MOVE, 239, 319),
-        (Kind.UP, 239, 319),
+        (Kind.MOVE, 160, 120),
+        (Kind.MOVE, 319, 239),
+        (Kind.UP, 319, 239),
     ]
     port.device("it").receive(TOUCH.pack(5, 5, 1))
     assert [event.kind for event in touch.events()] == [Kind.DOWN]

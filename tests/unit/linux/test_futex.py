@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from cells.personalities.linux.errno import EAGAIN, EINVAL, ENOSYS, ETIMEDOUT, Errno
+from cells.personalities.arm.errno import EAGAIN, EINVAL, ENOSYS, ETIMEDOUT, Errno
+from cells.personalities.arm.wait import Wait
 from cells.personalities.linux.sys_thread import (
     ALL,
     CMP_REQUEUE,
@@ -25,9 +26,9 @@ from cells.personalities.linux.sys_thread import (
     sys_set_tid_address,
     thread_ended,
 )
-from cells.personalities.linux.wait import Wait
 
 WORD, OTHER, TIME = 0x1000, 0x1004, 0x1100
+LOCK_PI = 6
 HZ = 1_000_000
 
 
@@ -171,11 +172,33 @@ def test_what_is_kept_does_not_grow_with_words_that_were_used_once(threads: list
 
 
 @pytest.mark.parametrize(
+    ("code", "before", "after", "woken"),
+    [
+        (1 << 28 | 4 << 24 | 1 << 12 | 1, 2, 3, 2),  # add 1; more than 1: both
+        (0 << 28 | 4 << 24 | 0 << 12 | 1, 1, 0, 1),  # set 0; not more than 1: the first only
+        (8 << 28 | 2 << 28 | 0 << 24 | 4 << 12 | 0, 0, 16, 2),  # set bit 4; equal to 0
+        (3 << 28 | 2 << 24 | 3 << 12 | 0xFFF, 7, 4, 1),  # clear 3; less than -1
+    ],
+)
+def test_one_call_changes_a_second_word_and_wakes_who_sleeps_at_both(
+    threads: list[Thread], code: int, before: int, after: int, woken: int
+) -> None:
+    threads[0].space.write(OTHER, before.to_bytes(4, "little"))
+    threads[0].sleep(futex(threads[0], WORD, WAIT, 0))
+    threads[1].sleep(futex(threads[1], OTHER, WAIT, before))
+    assert futex(threads[2], WORD, WAKE_OP, 1, 1, OTHER, code) == woken
+    assert threads[0].awake
+    assert threads[1].awake == (woken == 2)
+    assert int.from_bytes(threads[0].space.read(OTHER, 4), "little") == after
+
+
+@pytest.mark.parametrize(
     ("arguments", "code"),
     [
         ((WORD + 1, WAIT, 0), EINVAL),
         ((WORD, WAIT_BITSET, 0), EINVAL),
-        ((WORD, WAKE_OP, 0), ENOSYS),
+        ((WORD, LOCK_PI, 0), ENOSYS),
+        ((WORD, WAKE_OP, 1, 1, OTHER, 5 << 28), ENOSYS),
         ((WORD, CMP_REQUEUE, 0, 0, OTHER, 5), EAGAIN),
     ],
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from cells.personalities.arm.errno import EACCES, EEXIST, EFAULT, EINVAL, ENOMEM, Errno
+from cells.personalities.arm.regions import READ, WRITE
 from cells.personalities.linux import sys_memory as calls
-from cells.personalities.linux.errno import EACCES, EEXIST, EFAULT, EINVAL, ENOMEM, Errno
 from cells.personalities.linux.process import Process
-from cells.personalities.linux.space import READ, WRITE
 from hypervisor.abi.pv import PAGE
 from tests.support.linux import LinuxBench, archive, program
 

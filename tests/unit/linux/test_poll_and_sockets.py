@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from cells.personalities.linux import errno as e
+from cells.personalities.arm import errno as e
 from tests.support.linux_process import HZ, begin, fake_process, go_on, invoke
 
 OUT, DATA, SET = 0x2000, 0x1000, 0x3000

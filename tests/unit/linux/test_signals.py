@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from cells.personalities.linux import signals as s
-from cells.personalities.linux.errno import EFAULT, Errno
-from cells.personalities.linux.signals import Action, Info, Signals, bit
+from cells.personalities.arm.errno import EFAULT, Errno
+from cells.personalities.linux import signal_numbers as s
+from cells.personalities.linux.signal_frame import LR, PC, PSR, R0, R1, R2, R7, SP, Action, Info
+from cells.personalities.linux.signal_numbers import bit
+from cells.personalities.linux.signals import DEFAULT, MOST_QUEUED, Signals
 
 TOP = 0x8000
 HANDLER = 0x1_2345
@@ -43,6 +45,7 @@ class FakeProcess:
         self.state, self.attention = "R", False
         self.interrupted: int | None = None
         self.parent, self.group, self.session = parent, 1, 1
+        self.sequence = (0, 0)
         self.ended: int | None = None
         self.restarts = self.interrupts = 0
         members = SimpleNamespace(group=lambda group: [self])
@@ -123,7 +126,7 @@ def test_two_signals_cannot_be_blocked(process: FakeProcess, signal: int) -> Non
 def test_ordinary_signals_do_not_queue_and_real_time_ones_do_up_to_a_limit(process: FakeProcess) -> None:
     process.signals.block(process, (1 << 64) - 1)  # type: ignore[arg-type]
     assert all(process.send(s.SIGUSR1, Info(pid=n)) for n in range(3))
-    kept = [process.send(s.SIGRTMIN, Info(value=n)) for n in range(s.MOST_QUEUED + 2)]
+    kept = [process.send(s.SIGRTMIN, Info(value=n)) for n in range(MOST_QUEUED + 2)]
     assert len(process.signals.pending[s.SIGUSR1]) == 1
     assert process.signals.pending[s.SIGUSR1][0].pid == 0
     assert kept.count(False) == 2
@@ -180,11 +183,11 @@ def test_a_handler_is_entered_and_sigreturn_brings_everything_back(process: Fake
     process.send(s.SIGUSR1, Info(s.SI_USER, 42))
     assert process.deliver() == 1
     core = process.core
-    assert (core[s.R0], core[s.PC], core[s.PSR] & 0x20) == (s.SIGUSR1, HANDLER & ~1, 0x20)
-    assert core[s.SP] % 8 == 0
+    assert (core[R0], core[PC], core[PSR] & 0x20) == (s.SIGUSR1, HANDLER & ~1, 0x20)
+    assert core[SP] % 8 == 0
     assert process.signals.blocked == bit(s.SIGUSR1) | bit(s.SIGUSR2)
     if flags:
-        assert struct.unpack_from("<4i", process.space.bytes, core[s.R1]) == (s.SIGUSR1, 0, s.SI_USER, 42)
+        assert struct.unpack_from("<4i", process.space.bytes, core[R1]) == (s.SIGUSR1, 0, s.SI_USER, 42)
     assert process.sigreturn(with_info=bool(flags)) == before[0]
     assert process.core == before
     assert process.signals.blocked == 0
@@ -195,23 +198,23 @@ def test_the_frame_has_the_registers_where_linux_puts_them(process: FakeProcess)
     process.handles(s.SIGSEGV, s.SA_SIGINFO)
     process.signals.fault(process, s.SIGSEGV, s.SEGV_ACCERR, 0xBAD0)  # type: ignore[arg-type]
     process.deliver()
-    context = process.core[s.R2]
+    context = process.core[R2]
     assert struct.unpack_from("<17I", process.space.bytes, context + 32) == tuple(before), "arm_r0 at 32 of ucontext"
     assert struct.unpack_from("<I", process.space.bytes, context + 100) == (0xBAD0,), "fault_address"
-    assert struct.unpack_from("<I", process.space.bytes, process.core[s.R1] + 12) == (0xBAD0,), "si_addr"
+    assert struct.unpack_from("<I", process.space.bytes, process.core[R1] + 12) == (0xBAD0,), "si_addr"
 
 
 def test_without_a_restorer_the_frame_brings_its_own_way_back(process: FakeProcess) -> None:
     process.handles(s.SIGUSR1)
     process.send(s.SIGUSR1)
     process.deliver()
-    code = struct.unpack_from("<2I", process.space.bytes, process.core[s.LR])
+    code = struct.unpack_from("<2I", process.space.bytes, process.core[LR])
     assert code == (0xE3A0_7000 | 119, 0xEF00_0000)
     process.handles(s.SIGUSR2, s.SA_RESTORER)
     process.signals.actions[s.SIGUSR2] = process.signals.actions[s.SIGUSR2]._replace(restorer=0x77)
     process.send(s.SIGUSR2)
     process.deliver()
-    assert process.core[s.LR] == 0x77
+    assert process.core[LR] == 0x77
 
 
 @pytest.mark.parametrize(("flags", "call", "restarts"), [(0, 3, 0), (s.SA_RESTART, 3, 1), (s.SA_RESTART, 162, 0)])
@@ -219,7 +222,7 @@ def test_an_interrupted_call_is_made_again_if_the_handler_wants_it_and_the_call_
     process: FakeProcess, flags: int, call: int, restarts: int
 ) -> None:
     process.handles(s.SIGUSR1, flags)
-    process.core[s.R7], process.interrupted = call, 5
+    process.core[R7], process.interrupted = call, 5
     process.send(s.SIGUSR1)
     process.deliver()
     assert process.restarts == restarts
@@ -238,16 +241,16 @@ def test_an_alternate_stack_is_used_once(process: FakeProcess) -> None:
     process.handles(s.SIGUSR2, s.SA_ONSTACK)
     process.send(s.SIGUSR1)
     process.deliver()
-    first = process.core[s.SP]
+    first = process.core[SP]
     assert 0x1000 <= first < 0x2000
     process.send(s.SIGUSR2)
     process.deliver()
-    assert 0x1000 <= process.core[s.SP] < first, "a handler on it stays on it"
+    assert 0x1000 <= process.core[SP] < first, "a handler on it stays on it"
 
 
 def test_no_room_for_a_frame_ends_the_process(process: FakeProcess) -> None:
     process.handles(s.SIGUSR1)
-    process.core[s.SP] = 64
+    process.core[SP] = 64
     process.send(s.SIGUSR1)
     assert process.deliver() == 0
     assert process.ended == s.SIGSEGV
@@ -258,7 +261,7 @@ def test_flags_of_an_action_are_obeyed(process: FakeProcess) -> None:
     process.send(s.SIGUSR1)
     process.deliver()
     assert process.signals.blocked == 0
-    assert process.signals.action(s.SIGUSR1) == s.DEFAULT
+    assert process.signals.action(s.SIGUSR1) == DEFAULT
 
 
 def test_the_mask_of_a_sleep_comes_back_with_the_handlers_frame(process: FakeProcess) -> None:
@@ -277,7 +280,7 @@ def test_a_forged_frame_is_a_fault_of_the_process(process: FakeProcess, offset: 
     process.handles(s.SIGUSR1)
     process.send(s.SIGUSR1)
     process.deliver()
-    struct.pack_into("<I", process.space.bytes, process.core[s.SP] + offset, word)
+    struct.pack_into("<I", process.space.bytes, process.core[SP] + offset, word)
     process.sigreturn(with_info=False)
     process.deliver()
     assert process.ended == s.SIGSEGV
@@ -285,7 +288,7 @@ def test_a_forged_frame_is_a_fault_of_the_process(process: FakeProcess, offset: 
 
 @pytest.mark.parametrize("sp", [TOP - 4, 0xFFFF_FFFC, 3])
 def test_a_stack_pointer_without_a_frame_is_a_fault_of_the_process(process: FakeProcess, sp: int) -> None:
-    process.core[s.SP] = sp
+    process.core[SP] = sp
     process.sigreturn(with_info=True)
     process.deliver()
     assert process.ended == s.SIGSEGV

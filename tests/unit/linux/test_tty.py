@@ -6,8 +6,9 @@ import struct
 
 import pytest
 
-from cells.personalities.linux import errno as e
-from cells.personalities.linux.tty import ECHO, ICANON, MODES, SIGTTIN, SIGTTOU, TOSTOP, VMIN, VTIME
+from cells.personalities.arm import errno as e
+from cells.personalities.linux.discipline import ECHO, ICANON, MODES, TOSTOP, VMIN, VTIME
+from cells.personalities.linux.tty import SIGTTIN, SIGTTOU
 from tests.support.linux_process import HZ, begin, fake_kernel, fake_process, go_on, invoke
 
 OUT, DATA = 0x2000, 0x1000

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from cells.personalities.linux import errno as e
-from cells.personalities.linux.errno import Errno
+from cells.personalities.arm import errno as e
+from cells.personalities.arm.errno import Errno
+from cells.personalities.linux.directory import NAME_COUNT, Directory
 from cells.personalities.linux.initramfs import BadArchive, unpack
-from cells.personalities.linux.inode import NAME_COUNT, Directory, Inode, Link, Regular
+from cells.personalities.linux.inode import Inode, Link, Regular
 from cells.wren.initramfs import Entry, newc
 from tests.support.linux_process import PAGE, fake_kernel
 

@@ -128,6 +128,13 @@ WORST = CellSummary(
     ),
     wake_latency=Latency(99_940_000, 111_000_000, 111_000_000, 111_000_000, 111_000_000),
     metrics={"a metric with a very long name indeed": Metric(2**32 - 1, 2**32 - 1, 2**32 - 1, 99_940_000)},
+    refusals=(
+        (
+            "a call with a very long name",
+            "DENIED: for a reason that is longer than any line of the account",
+            99_940_000,
+        ),
+    ),
     energy_uj=99_940_000,
     console_bytes=1023 << 10,
 )
@@ -141,7 +148,7 @@ def test_the_worst_case_fits_and_no_number_is_cut(width: int) -> None:
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     for number in ("100.0%", "99.9M", "999M", "99.9 J", "1023 KiB", "222 ms", "4294967295"):
         assert number in text, number
-    assert text.count("99.9M") == 2 + 9 + 1 + 1
+    assert text.count("99.9M") == 2 + 9 + 1 + 1 + 1
 
 
 def test_plain_output_has_no_colour_and_a_terminal_has() -> None:
@@ -181,6 +188,15 @@ measured on this host (differs from run to run)
 CPU: monitor 0 s, cells 0 s
 """
     )
+
+
+def test_refusals_are_shown_the_most_frequent_first_and_not_endlessly() -> None:
+    refusals = tuple((f"call {number}", "DENIED: no", number) for number in range(1, 41))
+    text = shown(replace(SUMMARY, cells={"linux": CellSummary("running", refusals=refusals)}), 100)
+    lines = [line.split() for line in text.splitlines() if "DENIED" in line or "more kinds" in line]
+    assert lines[0] == ["linux", "call", "40", "DENIED:", "no", "40"]
+    assert lines[-1] == ["linux", "...", "16", "more", "kinds", str(sum(range(1, 17)))]
+    assert len(lines) == 25
 
 
 def busy(*names: str) -> Summary:

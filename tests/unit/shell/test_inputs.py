@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hypervisor.abi.time import NEVER
 from hypervisor.shell.files import RunDirError
-from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayError, ReplayInputs
+from hypervisor.shell.inputs import TOUCH_RANGE, Input, InputKind, InputLog, ReplayError, ReplayInputs, Touch
 
 TYPED = Input(3, 500, InputKind.CONSOLE, "linux", b"ls\n")
 PAUSED = Input(3, 500, InputKind.PAUSE, "")
@@ -162,3 +162,19 @@ def test_an_empty_log_is_a_run_without_inputs(tmp_path: Path) -> None:
 def test_a_log_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RunDirError, match=r"/i: no such file or directory; is this a run directory\?$"):
         ReplayInputs(tmp_path / "i")
+
+
+@pytest.mark.parametrize(("side", "place"), [(320, lambda at: (at, 0)), (240, lambda at: (0, at))])
+def test_a_touch_on_a_pixel_is_read_back_as_that_pixel(side: int, place: Any) -> None:
+    for at in range(side):
+        touch = Touch.on_pixel("touch0", *place(at), 1)
+        assert Touch.parse(touch.data) == touch
+        assert max(touch.x, touch.y) * side // TOUCH_RANGE == at, (
+            "as the driver reckons (cells/domains/drivers/touch.py)"
+        )
+
+
+@pytest.mark.parametrize("place", [(320, 0), (0, 240), (-1, 0)])
+def test_a_touch_beside_the_screen_is_none(place: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="is not on the screen"):
+        Touch.on_pixel("touch0", *place, 1)

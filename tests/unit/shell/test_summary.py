@@ -33,7 +33,11 @@ SUMMARY = Summary(
     time=80_000_000,
     ended="--for reached",
     trace_sha256="ab" * 32,
-    cells={"linux": CellSummary("running", metrics={"latency": Metric.first(5)}, exits={"budget": 3})},
+    cells={
+        "linux": CellSummary(
+            "running", metrics={"latency": Metric.first(5)}, exits={"budget": 3}, refusals=(("a", "b", 2),)
+        )
+    },
     cores=(CoreSummary(70, 10),),
     host=HostSummary("shm", 1.5, cells={"linux": HostCell(0.5, 1 << 20, ("landlock",))}),
     binaries=(Binary("vmlinuz", "cd" * 32),),

@@ -282,28 +282,28 @@ def test_a_frame_for_which_nobody_has_room_is_told_to_its_sender():
 
 class Panel:
     def __init__(self) -> None:
-        self.pixels = memoryview(bytearray(240 * 320 * 2))
+        self.pixels = memoryview(bytearray(320 * 240 * 2))
 
 
 def test_each_client_draws_into_its_band_and_a_new_back_end_shows_it_again():
     world, panel = World("display", ("alice", "bob")), Panel()
     world.start_back(lambda connections: DisplayBack(connections, panel))
     alice, bob = (Display(world.start_front(name), "back") for name in ("alice", "bob"))
-    assert (alice.width, alice.height) == (240, 160)
+    assert (alice.width, alice.height) == (320, 120)
     alice.fill(-5, -5, 10, 10, rgb(255, 255, 255))
     bob.fill(0, 0, 1000, 1000, rgb(255, 0, 0))
     alice.flush()
-    bob.flush(0, 0, 240, 1)
-    red = b"\x00\xf8" * 240
+    bob.flush(0, 0, 320, 1)
+    red = b"\x00\xf8" * 320
     assert panel.pixels[:10] == b"\xff" * 10
-    assert panel.pixels[160 * 480 : 161 * 480] == red
-    assert not any(panel.pixels[161 * 480 :])
+    assert panel.pixels[120 * 640 : 121 * 640] == red
+    assert not any(panel.pixels[121 * 640 :])
     with pytest.raises(SplitError, match="flush: OUT_OF_RANGE"):
-        bob.flush(0, 100, 240, 61)
+        bob.flush(0, 60, 320, 61)
     panel.pixels[:] = bytes(len(panel.pixels))
     world.start_back()
     bob.flush(0, 0, 1, 1)
-    assert panel.pixels[160 * 480 :] == red * 160
+    assert panel.pixels[120 * 640 :] == red * 120
     world.kill_front("bob")
     world.start_front("bob")
     world.serve()
@@ -313,7 +313,7 @@ def test_the_band_of_a_client_that_died_is_dark():
     world, panel = World("display"), Panel()
     world.start_back(lambda connections: DisplayBack(connections, panel))
     screen = Display(world.start_front(), "back")
-    screen.fill(0, 0, 240, 320, rgb(0, 255, 0))
+    screen.fill(0, 0, 320, 240, rgb(0, 255, 0))
     screen.flush()
     assert any(panel.pixels)
     world.kill_front()

@@ -1,0 +1,1 @@
+"""A real-time kernel in Python for tasks in Python and in ARM code (README.md)."""
