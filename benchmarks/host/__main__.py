@@ -25,6 +25,7 @@ from benchmarks.host import (
     start_up,
     two_kernels,
     virtual_tlb,
+    vtable_calls,
     world_switch,
     wren_boot,
 )
@@ -44,6 +45,7 @@ FIGURES = {
         wren_boot,
         personality,
         phone,
+        vtable_calls,
     )
 }
 PROBE = "CELLVISOR_PROBE"

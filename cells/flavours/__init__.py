@@ -35,6 +35,11 @@ class MessageChannel(Protocol):
         ...
 
     @property
+    def limit(self) -> int:
+        """Bytes of the longest message."""
+        ...
+
+    @property
     def there(self) -> bool:
         """Whether the cell at the other end lives, as far as is known."""
         ...

@@ -63,7 +63,7 @@ class Rendezvous:
         self.inbox: deque[bytes] = deque()
         self.there = True
         self._kernel = kernel
-        self._limit: int = told["limit"]
+        self.limit: int = told["limit"]
 
     @property
     def ready(self) -> bool:
@@ -72,7 +72,7 @@ class Rendezvous:
 
     def send(self, data: bytes, until: int = NEVER) -> None:
         """See `MessageChannel`."""
-        if len(data) > self._limit:
+        if len(data) > self.limit:
             raise RefusedError(f"send to {self.peer}", Status.TOO_LONG)
         self._kernel.send(self.slot, pack_bytes(data), until)
 

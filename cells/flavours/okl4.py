@@ -35,7 +35,7 @@ class BoundedChannel:
         self.peer: str = told["peer"]
         self._port = port
         self._slot: int = told["slot"]
-        self._limit: int = told["limit"]
+        self.limit: int = told["limit"]
         self._may_send = self._may_receive = True
         self.there = False
 
@@ -86,7 +86,7 @@ class BoundedChannel:
     # ---- the microvisor
 
     def _put(self, data: bytes) -> bool:
-        if len(data) > self._limit:
+        if len(data) > self.limit:
             raise RefusedError(f"send to {self.peer}", Status.TOO_LONG)
         if not self._may_send:
             return False

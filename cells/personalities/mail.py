@@ -45,9 +45,13 @@ class Box:
     def __init__(self, channel: MessageChannel, name: str) -> None:
         self.channel, self.peer = channel, channel.peer
         self.on_change: Callable[[], object] = _ignore
+        self.lost = 0
+        """Messages that waited until the channel refused them for good."""
         self._in: deque[bytes] = deque()
         self._out: deque[bytes] = deque()
         self._there = self._was_there = False
+        self._drained = False
+        """Nothing is left of a partner that is not there: it need not be asked for."""
         self._pause = LISTEN_LATER if name > channel.peer else 1
         self._patience = 1
         self._next_offer = 0
@@ -81,6 +85,8 @@ class Box:
         self.look()
         if self.gone:
             raise RefusedError(f"send to {self.peer}", Status.PEER_GONE)
+        if len(data) > self.channel.limit:  # now, while there is somebody to hear of it
+            raise RefusedError(f"send to {self.peer}", Status.TOO_LONG)
         if not self.can_send:
             return False
         if self._out or not self._put(data, 0):
@@ -108,10 +114,12 @@ class Box:
         before = self._there, len(self._in), len(self._out)
         self._there = self.channel.there
         self._was_there |= self._there
+        self._drained &= not self._there
         if self.gone:
             self._out.clear()
-        self._fill(asking=False)
-        if self._out and not self.channel.meets:
+        if not self._drained:
+            self._fill(asking=False)
+        if self._out and self._there and not self.channel.meets:
             self._drain(0)
         if before != (self._there, len(self._in), len(self._out)):
             self.on_change()
@@ -152,14 +160,20 @@ class Box:
                 _expect_rights(refusal)
                 return
             if data is None:
+                self._drained = not self._there
                 return
             self._in.append(data)
             asking = False
 
     def _drain(self, until: int) -> bool:
-        """Send what waits; whether anything went."""
+        """Send what waits; whether anything went. What the channel refuses by now is lost: who sent it has gone on."""
         went = False
-        while self._out and self._put(self._out[0], until):
+        while self._out:
+            try:
+                if not self._put(self._out[0], until):
+                    break
+            except RefusedError:
+                self.lost += 1
             self._out.popleft()
             went, until = True, 0
         return went

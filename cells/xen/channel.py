@@ -35,10 +35,10 @@ class RingChannel(Device):
     def __init__(self, kernel: Kernel, told: Mapping[str, Any]) -> None:
         super().__init__(kernel.store, told)
         self._kernel = kernel
-        self._limit: int = told["limit"]
+        self.limit: int = told["limit"]
         self._may_send, self._may_receive = "send" in told["rights"], "receive" in told["rights"]
         self._address = kernel.port.memory.allocate(1)
-        self._receiver = Receiver(kernel.port.memory.view(self._address, PAGE), self._limit)
+        self._receiver = Receiver(kernel.port.memory.view(self._address, PAGE), self.limit)
         self._sender: Sender | None = None
         self._mapped: Mapped | None = None
         self._reference: int | None = None
@@ -82,7 +82,7 @@ class RingChannel(Device):
     # ---- the rings
 
     def _put(self, data: bytes) -> bool:
-        if len(data) > self._limit:
+        if len(data) > self.limit:
             raise RefusedError(f"send to {self.peer}", Status.TOO_LONG)
         if not self._may_send:
             raise RefusedError(f"send to {self.peer}", Status.RIGHTS)

@@ -28,11 +28,6 @@ from hypervisor.shell.screen.beside import ScreenBeside, WebBeside
 from hypervisor.shell.signals import Signals
 from hypervisor.shell.summary import Summary
 from hypervisor.shell.terminal import Consoles, Terminal
-from hypervisor.shell.topology import TopologyError
-from hypervisor.shell.topology.problems import nearest
-
-KERNEL_BOARDS = {"debian:marvell": "arm926", "debian:rpi": "arm1176", "debian:armmp": "beagle"}
-"""The board that each Debian kernel is for."""
 
 
 @dataclass(frozen=True)
@@ -70,22 +65,11 @@ class RunOptions:
             raise InputError(f"{beside}: there is nothing to look at with --screen or --web")
 
 
-@dataclass(frozen=True)
-class BootOptions:
-    """What `boot` is told of the kernel."""
-
-    kernel: str
-    board: str | None
-    initrd: str | None
-    append: str
-    ram: str
-
-
 def run(options: RunOptions, description: Mapping[str, Any] | None = None) -> int:
     """Run a topology to its end, with a terminal as console if there is one; print the account."""
     if options.pace is not None and not options.pace > 0:
         raise InputError(f"--pace: must be more than 0, not {options.pace:g} (1.0 is real time)")
-    if options.screen and not _is_interactive(options):
+    if options.screen and not is_interactive(options):
         raise InputError("--screen: needs a terminal, and no --json (--web shows it in a browser)")
     with Signals() as signals:
         with start(options, description) as it:
@@ -173,7 +157,7 @@ def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
             _until(it, end, options.pace or 1.0, signals)
             it.sources.remove(screen)
         return
-    if console is not None and _is_interactive(options):
+    if console is not None and is_interactive(options):
         print(f"console of {console}; Ctrl-] leaves and ends the run", file=sys.stderr)
         with Terminal(console, it.interrupt) as terminal:
             it.on_output.append(terminal.output)
@@ -187,7 +171,7 @@ def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
 def _end(it: Run, options: RunOptions) -> int:
     """When it ends by itself: where a person looks on, only if asked to."""
     duration = it.topology.duration
-    looked_at = _is_interactive(options) and (options.watched or it.topology.console is not None)
+    looked_at = is_interactive(options) and (options.watched or it.topology.console is not None)
     return NEVER if duration is None or (looked_at and options.duration is None) else duration
 
 
@@ -203,7 +187,8 @@ def drive_unattended(it: Run, options: RunOptions, signals: Signals, *, talk: bo
         _until(it, end, options.pace or (1.0 if options.watched else None), signals)
 
 
-def _is_interactive(options: RunOptions) -> bool:
+def is_interactive(options: RunOptions) -> bool:
+    """A person is at both ends."""
     return not options.as_json and sys.stdin.isatty() and sys.stdout.isatty()
 
 
@@ -229,48 +214,6 @@ def _tick(it: Run, progress: Progress) -> None:
     cells = it.monitor.cells
     insns = sum(cell.account.insns for cell in cells)
     progress.tick(it.now, insns, lambda: {cell.name: str(cell.shown_state()) for cell in cells})
-
-
-# ---- boot
-
-
-def boot(options: BootOptions, shared: RunOptions) -> int:
-    """Boot one kernel."""
-    board = options.board or _board_of(options.kernel)
-    if shared.duration is None and not _is_interactive(shared):
-        raise InputError("boot: say with --for how long to run; without a terminal there is no Ctrl-] to end it")
-    initrd = options.initrd or ("debian:busybox" if options.kernel.startswith("debian:") else None)
-    cell = {"kernel": options.kernel, "append": options.append, "ram": options.ram, "initrd": initrd}
-    cell = {key: value for key, value in cell.items() if value}
-    try:
-        return run(shared, {"name": "boot", "board": board, "console": "linux", "cells": {"linux": cell}})
-    except TopologyError as error:
-        raise TopologyError(map(_as_option, error.problems)) from None
-
-
-def _board_of(kernel: str) -> str:
-    """The board of a Debian kernel."""
-    board = KERNEL_BOARDS.get(kernel)
-    if board is None and kernel.startswith("debian:"):
-        raise InputError(f"{kernel}: no such kernel; {nearest(kernel, KERNEL_BOARDS)}")
-    if board is None:
-        raise InputError(f"{kernel}: say with --board which board it is for (cellvisor boot --board beagle {kernel})")
-    return board
-
-
-_BOOT_OPTIONS = {
-    "board": "--board",
-    "cells.linux.kernel": "KERNEL",
-    "cells.linux.initrd": "--initrd",
-    "cells.linux.append": "--append",
-    "cells.linux.ram": "--ram",
-    "cells": "--ram",
-}
-
-
-def _as_option(problem: topology.Problem) -> topology.Problem:
-    """A problem of the topology that `boot` made up, told of the option behind it."""
-    return dataclasses.replace(problem, option=problem.option or _BOOT_OPTIONS.get(problem.key, ""))
 
 
 # ---- check, replay, cell

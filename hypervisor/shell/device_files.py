@@ -8,6 +8,7 @@ files.finish()      # the last pictures; cells still have their memory
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from hypervisor.core.cell import Cell
@@ -16,6 +17,9 @@ from hypervisor.shell.board_devices import Outside
 from hypervisor.shell.pcap import Capture
 from hypervisor.shell.pictures import Pictures
 from hypervisor.shell.rundir import RunDirectory
+
+NOTICES = 64
+"""Times that a display goes on or off and is pictured: its owner may do so for ever, and each picture takes room and time."""
 
 
 class DeviceFiles:
@@ -27,6 +31,7 @@ class DeviceFiles:
         self.pictures = Pictures(monitor, directory)
         self._directory, self._hz, self._output = directory, hz, output
         self._captures: dict[str, Capture] = {}
+        self._noticed: Counter[str] = Counter()
         self.outside = Outside(self._uart, self._frame, self._notice)
 
     def finish(self) -> None:
@@ -51,5 +56,6 @@ class DeviceFiles:
 
     def _notice(self, device: str, _what: str) -> None:
         """A display goes on or off: what it shows first, or last."""
-        if self._directory is not None:
+        if self._directory is not None and self._noticed[device] < NOTICES:
+            self._noticed[device] += 1
             self.pictures.take(device)

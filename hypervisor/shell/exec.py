@@ -2,9 +2,10 @@
 status is ours (128 and the signal's number if one ended it).
 
 A file of this host is copied to the same path below the cell's root, so that the program finds itself by the name it was called
-with; a name without a slash is a program of the root, or a fetched one (`busybox`, `bash`). On a terminal the program has that
-terminal, at the wall clock's pace; otherwise what comes on standard input is typed when the cell waits for it, so that the same
-input gives the same run.
+with; a name without a slash is a program of the root, or a fetched one: `busybox`, `bash`, or any of debian:armel (`python3`).
+On a terminal the program has that terminal, at the wall clock's pace; otherwise what comes on standard input is typed when the
+cell waits for it, so that the same input gives the same run, each byte as data (^V); what the program sees is a
+terminal all the same, so that a shell prompts.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from hypervisor.shell.topology import TopologyError, roots, sources
 
 CELL = "linux"
 BOARD = "arm1176"
-BUSYBOX = "debian:busybox"
+BUSYBOX, DEBIAN = "debian:busybox", "debian:armel"
 PROGRAMS = (BUSYBOX, "debian:bash")
 """Fetched guests that are programs."""
 WITH_APPLETS = ["/bin/busybox", "sh", "-c", 'busybox --install -s && exec "$0" "$@"']
@@ -47,7 +48,9 @@ ENVIRONMENT = ("PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/", "USER=root")
 LEAST_RAM = 32 << 20
 TYPED = 1024
 """Bytes of standard input that are typed at once."""
-END_OF_FILE = b"\x04"
+END_OF_FILE, LITERAL = b"\x04", b"\x16"
+KEYS = re.compile(rb"[\x03\x04\x08\r\x11\x13\x15-\x17\x1a\x1c\x7f]")
+"""Bytes that mean something to a terminal. In what does not come from one they are data: ^V before them says so."""
 MOST_ENDS = 16
 """How often the end of standard input is told to a cell that waits and does not end; then nothing can be expected of it."""
 NOTHING_LEFT = 1
@@ -138,16 +141,22 @@ def _program(word: str, root: str | None) -> tuple[str, str, dict[str, str]]:
 
 def _named(word: str, root: str | None, inside: set[str]) -> tuple[str, str, dict[str, str]]:
     """A program of the root, or a fetched one."""
-    for folder in FOLDERS:
-        if f"{folder}/{word}" in inside:
-            return root or sources.KERNEL, f"/{folder}/{word}", {}
+    if found := _in(word, inside):
+        return root or sources.KERNEL, found, {}
     fetched = f"debian:{word}"
     if fetched in PROGRAMS:
         base = root or (BUSYBOX if available(BUSYBOX, roots.PORT) else sources.KERNEL)
         return base, f"/bin/{word}", {} if fetched == BUSYBOX else {f"/bin/{word}": fetched}
+    if root is None and available(DEBIAN) and (found := _in(word, _names(DEBIAN))):
+        return DEBIAN, found, {}
     if Path(word).is_file():
         raise InputError(f"{word}: no program of the cell's root has this name (write ./{word} for the file)")
     raise InputError(f"{word}: no program of the cell's root, nor a fetched one, has this name")
+
+
+def _in(word: str, names: set[str]) -> str:
+    """Where a root has a program of that name; empty if it has none."""
+    return next((f"/{folder}/{word}" for folder in FOLDERS if f"{folder}/{word}" in names), "")
 
 
 def _names(root: str) -> set[str]:
@@ -234,8 +243,15 @@ def _feed(it: Run, end: int) -> None:
             )  # the first one ends the line that has begun
             last = b"\n"
         else:
-            last = data
+            last = data if len(data) < TYPED else b"\n"
+            data = _typed(data)
         it.loop.feed([Input(0, 0, InputKind.CONSOLE, CELL, data)])
+
+
+def _typed(data: bytes) -> bytes:
+    """As it is typed. A piece in the middle of a line is handed over by ^D, since a terminal's line is not longer than 4 KiB."""
+    push = END_OF_FILE if len(data) == TYPED and not data.endswith(b"\n") else b""
+    return KEYS.sub(lambda key: LITERAL + key[0], data) + push
 
 
 def _read() -> bytes:

@@ -126,7 +126,9 @@ class Operator:
         route, number = frames[0], 0
         try:
             request = unpack(frames[-1])
-            number = int(request["id"])
+            if type(request["id"]) is not int:
+                raise TypeError("id is no number")
+            number = request["id"]
             verb = request["verb"]
             if verb in ORDERS:
                 self._order(route, number, verb, request)
@@ -137,7 +139,7 @@ class Operator:
             answer = self._verbs[verb](request)
         except (Refusal, ViewError) as refusal:
             answer = {"ok": False, "why": str(refusal)}
-        except (BadMessage, TypeError, ValueError, AttributeError, LookupError) as error:
+        except (BadMessage, TypeError, ValueError, OverflowError, AttributeError, LookupError) as error:
             answer = {"ok": False, "why": f"not a request: {error}"}
         self._answer(route, number, answer)
 

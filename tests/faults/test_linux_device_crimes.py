@@ -5,16 +5,22 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("ziglang")
 
 from cells.flavours import Connections
+from cells.personalities.arm.errno import Errno
+from cells.personalities.linux.attached.disk import MOST_ASKED, PIECE, Disk
+from cells.personalities.linux.attached.touch import TouchScreen
+from cells.personalities.linux.file import WouldBlock
 from cells.split.block.back import BlockBack, RamStore
-from cells.split.block.protocol import IDENTITY
+from cells.split.block.protocol import BUFFER, EXTENT, IDENTITY
 from cells.split.display.back import DisplayBack
-from cells.split.ends import Answer, BackEnd, Client
+from cells.split.ends import Answer, BackEnd, Client, Outcome
 from cells.split.input.back import InputBack
 from cells.split.input.protocol import EVENT, Event, Kind
 from cells.split.ring import BackRing, Request
@@ -177,6 +183,59 @@ def test_a_driver_that_never_answers_keeps_one_process_waiting() -> None:
     assert bench.output.endswith(b"it ended: SIGKILL\r\n")
 
 
+class Unheard:
+    """Takes requests and answers none."""
+
+    broken = False
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    @property
+    def outstanding(self) -> int:
+        return len(self.asked)
+
+    def ask(self, *request: Any) -> None:
+        self.asked.append(request)
+
+
+def dumb_disk(size: int) -> tuple[Disk, Unheard]:
+    disk, driver = Disk(SimpleNamespace(processes={}), "block", 0), Unheard()
+    nobody: Any = driver
+    disk._asking, disk.sector, disk.size = nobody, 512, size
+    return disk, driver
+
+
+def test_readers_that_are_killed_while_a_driver_never_answers_leave_no_more_than_so_many_requests() -> None:
+    disk, driver = dumb_disk(1 << 30)
+    for pid in range(1, 1000):
+        with pytest.raises(WouldBlock):
+            disk.read(SimpleNamespace(pid=pid, sleeping=None), 0, PIECE)
+    assert MOST_ASKED <= driver.outstanding <= MOST_ASKED + PIECE // BUFFER
+    assert len(disk._jobs) == driver.outstanding * BUFFER // PIECE
+
+
+def test_nothing_behind_the_end_of_a_disk_is_asked_for() -> None:
+    disk, driver = dumb_disk(4096)
+    process = SimpleNamespace(pid=1, sleeping=None)
+    assert disk.read(process, 4096, 10) == b""
+    with pytest.raises(WouldBlock):
+        disk.read(process, 4000, 4096)
+    assert [EXTENT.unpack(body)[:2] for _, body, *_ in driver.asked] == [(7, 1)]
+    with pytest.raises(Errno, match="ENOSPC"):
+        disk.write(process, 4096, b"x")
+
+
+def test_a_screen_knows_whether_it_is_touched_and_where_within_its_bounds() -> None:
+    screen = TouchScreen(SimpleNamespace(hz=1000, now=lambda: 5), "touch", 0)
+    states = []
+    for kind, x, y in ((Kind.DOWN, 7, 5), (Kind.MOVE, 9999, 6), (Kind.UP, 0, 0)):
+        answer: Any = SimpleNamespace(status=Outcome.OK, body=EVENT.pack(*Event(0, kind, x, y)))
+        screen._heard(answer)
+        states.append((screen.down, *screen.at.values()))
+    assert states == [(1, 7, 5), (1, 319, 6), (0, 319, 6)]
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_random_calls_on_devices_are_answered(seed: int) -> None:
     peer = Peer(*[bytes([number]) * number for number in range(64)])
@@ -224,3 +283,14 @@ def test_a_process_that_asks_a_screen_for_what_there_is_not_is_told_so() -> None
     bench = DeviceBench(programs(), ["/bin/screen", "liar"], HONEST)
     assert bench.run() == 0
     assert bench.output.decode().replace("\r\n", "\n") == LIES
+
+
+def test_what_is_drawn_before_the_display_has_said_how_large_it_is_is_shown_all_the_same() -> None:
+    class Forgetful(DisplayBack):
+        def arrived(self, client: Client) -> None:
+            """It does not show what is there already."""
+
+    panel = Panel()
+    make: dict[str, Make] = {"display": lambda connections: Forgetful(connections, panel)}
+    assert DeviceBench(programs(), ["/bin/screen", "show"], make).run() == 0
+    assert (bytes(panel.pixels[:2]), bytes(panel.pixels[-2:])) == (b"\x00\xf8", b"\x1f\x00")

@@ -59,6 +59,13 @@ def elf(place: Path, *code: int) -> str:
     return "./program"
 
 
+def test_each_byte_of_standard_input_arrives_though_it_would_be_a_key_of_a_terminal(tmp_path: Path) -> None:
+    data = "".join(chr(code) for code in range(1, 128) if chr(code) not in "\r\n")
+    for count in (1, 40):  # a line longer than a terminal's, too
+        done = run("cat", place=tmp_path, text=data * count)
+        assert (done.stdout, done.returncode) == (data * count, 0)
+
+
 @pytest.mark.parametrize(("name", "status"), [("true", 0), ("false", 1)])
 def test_the_exit_status_is_the_programs(name: str, status: int, tmp_path: Path) -> None:
     assert run(name, place=tmp_path).returncode == status

@@ -74,3 +74,8 @@ def test_a_shell_of_debian_starts_by_its_name(tmp_path: Path) -> None:
     done = cellvisor("exec", "--root", armel.ROOT, "--", *words, place=tmp_path)
     assert done.returncode == 7, done.stderr
     assert int(done.stdout) > 5
+
+
+def test_a_program_that_only_this_root_has_is_found_in_it(tmp_path: Path) -> None:
+    done = cellvisor("exec", "--", "mawk", "BEGIN { print 6 * 7 }", place=tmp_path)
+    assert done.stdout == "42\n", done.stderr

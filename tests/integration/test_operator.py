@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hypervisor.abi.messages import pack
 from hypervisor.shell import runtime_dir
 from hypervisor.shell.client import Client, OperatorError
 from tests.support.house import furnish
@@ -113,6 +114,9 @@ def test_nonsense_is_refused_and_the_run_goes_on(house: Client) -> None:
         with pytest.raises(OperatorError, match=why):
             house.ask(verb, **arguments)
     house._requests.send(b"\xc1\xff")
+    for number in ("1" * 40, float("inf"), [], None):
+        house._requests.send(pack({"id": number, "verb": "status"}))
+    house._requests.send(pack({"id": 1, "verb": "watch", "display": "lcd0", "seen": float("inf")}))
     assert state(house, "echo") in ("running", "blocked")
 
 

@@ -110,5 +110,5 @@ def test_a_fault_of_a_task_is_named_and_the_cell_says_so_at_its_end(live: Live, 
     )
     run = live(path)
     run.run()
-    assert b"breaks: yields int, which is neither Work nor a call" in run.console("rt")
+    assert b"rt: breaks yields int, which is neither Work nor a call" in run.console("rt")
     assert run.summary().cells["rt"].why == "status 1"

@@ -41,6 +41,7 @@ class Peer:
 
     meets = False
     ready = True
+    limit = 1024
 
     def __init__(self, *letters: bytes, room: int = 16) -> None:
         self.name = self.peer = "other"
@@ -51,7 +52,7 @@ class Peer:
         """See `MessageChannel`."""
         if not self.there:
             raise RefusedError("send", Status.PEER_GONE)
-        if len(data) > 1024:
+        if len(data) > self.limit:
             raise RefusedError("send", Status.TOO_LONG)
         if len(self.heard) >= self.room:
             raise RefusedError("send", Status.TIMEOUT)

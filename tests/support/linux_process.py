@@ -24,6 +24,8 @@ from cells.personalities.linux.vfs import Vfs
 
 HZ = 1_000_000
 SPACE, PAGE = 1 << 18, 4096
+TEXTS = SPACE - 256
+"""Where arguments and environment lie."""
 NUMBERS = {row.name: row.number for row in table.load().values()}
 
 
@@ -77,6 +79,12 @@ class FakeSignals:
         """It is on its way."""
         self.sent.append(number)
 
+    actions: dict[int, Any] = {}  # noqa: RUF012
+
+    def mask_of_pending(self) -> int:
+        """None."""
+        return 0
+
     def ignores(self, number: int) -> bool:
         """As SIG_IGN."""
         return number in self.ignored
@@ -93,6 +101,8 @@ class FakeSignals:
 class FakeProcesses(dict[int, Any]):
     """By pid."""
 
+    made = 1
+
     def __iter__(self) -> Any:
         return iter(list(self.values()))
 
@@ -107,7 +117,16 @@ class FakeProcesses(dict[int, Any]):
 
 def fake_kernel(pages: int = 64) -> Any:
     """A kernel with a tree, a console and so many pages; `time` is its clock, `printed` its console."""
-    kernel = SimpleNamespace(crowded=False, copied=int, time=0, hz=HZ, printed=bytearray(), processes=FakeProcesses())
+    kernel = SimpleNamespace(
+        switches=0,
+        host_name="test",
+        crowded=False,
+        copied=int,
+        time=0,
+        hz=HZ,
+        printed=bytearray(),
+        processes=FakeProcesses(),
+    )
     kernel.spec = SimpleNamespace(architecture="v5te", unicorn_model="926", hz=HZ, name="test", boot={})
     kernel.attached = Attached(kernel)
     kernel.now = lambda: kernel.time
@@ -130,7 +149,8 @@ def fake_process(kernel: Any = None, pid: int = 1, group: int = 1, session: int 
     process.space, process.signals, process.files = FakeSpace(), FakeSignals(), FileTable()
     process.directory = process.root = kernel.vfs.root
     process.umask, process.user, process.team, process.nice, process.terminal = 0o022, [0] * 3, [0] * 3, 0, None
-    process.executable, process.arguments, process.state = "/bin/test", (b"test", b"-x"), "R"
+    process.executable, process.texts, process.state = "/bin/test", (TEXTS, TEXTS + 8, TEXTS + 16), "R"
+    process.space.put(TEXTS, b"test\0-x\0A=1\0B=2\0")
     process.groups, process.limits, process.timers, process.sequence = (), {}, {}, (0, 0)
     process.cycles_user = process.cycles_system = process.cycles_children = process.started = process.faults = 0
     kernel.processes[pid] = process

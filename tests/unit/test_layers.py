@@ -14,6 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     "hypervisor/abi": ("hypervisor.core", "hypervisor.flavours", "hypervisor.shell", "cells", "devices", "boards"),
     "hypervisor/core": ("hypervisor.flavours", "hypervisor.shell", "hypervisor.api", "cells", "devices", "boards"),
+    "hypervisor/faults": (
+        "hypervisor.core",
+        "hypervisor.flavours",
+        "hypervisor.shell",
+        "hypervisor.api",
+        "cells",
+        "devices",
+        "boards",
+    ),
     "hypervisor/flavours": ("hypervisor.shell", "hypervisor.api", "cells", "devices", "boards"),
     "cells": ("hypervisor.core", "hypervisor.flavours", "hypervisor.shell", "hypervisor.api", "boards"),
     "devices": ("hypervisor", "cells", "boards", "benchmarks"),
@@ -22,7 +31,7 @@ FORBIDDEN = {
 }
 """Folder -> packages that nothing in it may import."""
 
-PURE = ("hypervisor/abi", "hypervisor/core", "hypervisor/flavours", "devices")
+PURE = ("hypervisor/abi", "hypervisor/core", "hypervisor/faults", "hypervisor/flavours", "devices")
 SCREEN = 72
 """Lines that a tall terminal shows."""
 IMPURE = {

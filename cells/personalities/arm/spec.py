@@ -8,7 +8,8 @@ A personality adds fields of its own in a subclass (all by keyword).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import mmap
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,3 +46,18 @@ class ArmSpec:
     def own_size(self) -> int:
         """Bytes of RAM that are the personality's: what is behind is for the cell's connections."""
         return (self.ram_size - reserved(self.boot)) & -L1_SIZE  # tables lie at its end
+
+
+def take_files(files: Iterable[tuple[str, int]], ram: mmap.mmap) -> dict[str, bytes]:
+    """Files that lie one after another at the beginning of the RAM, by name; their pages are as new afterwards.
+
+    `files`: name and bytes of each, in that order.
+    """
+    found, at = {}, 0
+    for name, size in files:
+        found[name] = ram[at : at + size]
+        at += size
+    whole = -(-at // mmap.PAGESIZE) * mmap.PAGESIZE
+    if whole:
+        ram[:whole] = bytes(whole)
+    return found

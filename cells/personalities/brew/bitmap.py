@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 PIXELS_PER_CYCLE = 1
 """How fast the personality draws: assumed, what a loop of store-multiples reaches on an ARM9."""
+TRANSPARENT_PRICE = 4
+"""Pixels of a copy that one with a transparent colour is worth."""
+COPIED_PER_CYCLE = 16
+"""Bytes of a DIB: assumed; on a CPU they would be used where they are."""
 ROPS = frozenset(Rop)
 
 
@@ -119,7 +123,8 @@ class Bitmap(Object):
         rect = Rect(x + part.x - from_x, y + part.y - from_y, part.width, part.height)
         at = part.y * have.pitch + 2 * part.x
         data = bytes(have.data[at : at + (part.height - 1) * have.pitch + 2 * part.width])
-        return self._finish(target, target.blit(rect, memoryview(data), have.pitch, rop, source.transparent))
+        drawn = target.blit(rect, memoryview(data), have.pitch, rop, source.transparent)
+        return self._finish(target, drawn * price_of(rop))
 
     @method("int GetInfo(out_info info)")
     def get_info(self) -> tuple[int, tuple[int, int, int, int]]:
@@ -176,6 +181,7 @@ class Dib(Bitmap):
 
     def fresh(self) -> Pixels:
         """See `Bitmap`: a copy of the module's memory."""
+        self.module.system.port.work(len(self.pixels.data) // COPIED_PER_CYCLE)
         module: ArmModule = self.module  # type: ignore[assignment]
         return Pixels(
             self.pixels.width, self.pixels.height, bytearray(module.space.read(self.at, len(self.pixels.data)))
@@ -186,6 +192,11 @@ class Dib(Bitmap):
         module: ArmModule = self.module  # type: ignore[assignment]
         first, end = (row * drawn.pitch for row in drawn.take_dirty())
         module.space.write(self.at + first, drawn.data[first:end])
+
+
+def price_of(rop: int) -> int:
+    """How much longer a pixel takes."""
+    return TRANSPARENT_PRICE if rop == Rop.TRANSPARENT else 1
 
 
 def made(module: Module, kind: type[Bitmap], width: int, height: int) -> tuple[int, Bitmap | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cells.personalities.brew.bitmap import PIXELS_PER_CYCLE, Bitmap, Dib, made
+from cells.personalities.brew.bitmap import PIXELS_PER_CYCLE, Bitmap, Dib, made, price_of
 from cells.personalities.brew.codes import Color, Draw, Error, Rop
 from cells.personalities.brew.crime import Refusal
 from cells.personalities.brew.method import Rect, method
@@ -19,8 +19,8 @@ from cells.programs import font
 if TYPE_CHECKING:
     from cells.personalities.brew.module import Module
 
-UPDATE_CYCLES = 1
-"""Cycles for a pixel that is copied to the frame buffer: assumed."""
+UPDATE_CYCLES, CHARACTER_CYCLES = 1, 300
+"""Cycles for a pixel that is copied to the frame buffer, for a character: assumed."""
 
 
 class Display(Object):
@@ -74,6 +74,7 @@ class Display(Object):
             if not flags & Draw.TEXT_TRANSPARENT:
                 drawn += target.fill(background, self._colors[Color.BACKGROUND])
         drawn += target.text(x, y, text, self._colors[Color.TEXT], style)
+        self.module.system.port.work(CHARACTER_CYCLES * len(text))
         return self._finish(target, drawn)
 
     @method("void DrawRect(rect area, word frame, word fill, word flags)")
@@ -102,7 +103,8 @@ class Display(Object):
             at = part.y * have.pitch + 2 * part.x
             data = memoryview(bytes(have.data[at : at + (part.height - 1) * have.pitch + 2 * part.width]))
             rect = Rect(x + part.x - from_x, y + part.y - from_y, part.width, part.height)
-            self._finish(target, target.blit(rect, data, have.pitch, rop, source.transparent))
+            drawn = target.blit(rect, data, have.pitch, rop, source.transparent)
+            self._finish(target, drawn * price_of(rop))
 
     @method("void Update()")
     def update(self) -> None:

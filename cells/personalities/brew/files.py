@@ -1,7 +1,8 @@
 """IFileMgr and IFile: files in the cell's memory, of which each module has its own, and `shared/`.
 
 Theory: a name is relative to the module's directory; no name leads out of it, since names are compared and never walked. What
-all files together may take is bounded. Files outlive applets and modules, not the cell.
+all files together may take is bounded, those among them that were removed and are still open. Files outlive applets and modules,
+not the cell.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ class Store:
 
     def __init__(self) -> None:
         self.files: dict[str, bytearray | None] = {}
+        self.open: list[File] = []
 
     @property
     def free(self) -> int:
         """Bytes that are left."""
-        return SPACE - sum(len(data) for data in self.files.values() if data is not None)
+        contents = [*self.files.values(), *(file.content for file in self.open)]
+        return SPACE - sum(len(data) for data in {id(data): data for data in contents if data is not None}.values())
 
     def path(self, module: Module, name: str) -> str:
         """Where a module's name leads.
@@ -70,8 +73,12 @@ class File(Object):
 
     def __init__(self, module: Module, content: bytearray, mode: int) -> None:
         super().__init__(module)
-        self._content, self._writes = content, bool(mode & (Mode.READWRITE | Mode.CREATE | Mode.APPEND))
+        self.content, self._writes = content, bool(mode & (Mode.READWRITE | Mode.CREATE | Mode.APPEND))
         self._at = len(content) if mode & Mode.APPEND else 0
+
+    def gone(self) -> None:
+        """See `Object`."""
+        self.module.system.store.open.remove(self)
 
     def _worked(self, count: int) -> int:
         self.module.system.port.work(count // BYTES_PER_CYCLE)
@@ -86,31 +93,31 @@ class File(Object):
     @method("int Read(room memory)")
     def read(self, size: int) -> tuple[int, bytes]:
         """Bytes from where it stands; how many, 0 at the end."""
-        data = bytes(self._content[self._at : self._at + size])
+        data = bytes(self.content[self._at : self._at + size])
         self._at += len(data)
         return self._worked(len(data)), data
 
     @method("int Write(data bytes)")
     def write(self, data: bytes) -> int:
         """How many were written: 0 if it may not, or the store is full."""
-        grows = max(self._at + len(data) - len(self._content), 0)
+        grows = max(self._at + len(data) - len(self.content), 0)
         if not self._writes or grows > self.module.system.store.free:
             return 0
-        self._content[self._at : self._at + len(data)] = data
+        self.content[self._at : self._at + len(data)] = data
         self._at += len(data)
         return self._worked(len(data))
 
     @method("int GetInfo(out_info info)")
     def get_info(self) -> tuple[int, tuple[int, int, int, int]]:
         """Size, and where it stands."""
-        return Error.SUCCESS, (len(self._content), self._at, 0, 0)
+        return Error.SUCCESS, (len(self.content), self._at, 0, 0)
 
     @method("int Seek(word from, int distance)", "a position behind the end is EBADSEEKPOS")
     def seek(self, origin: int, distance: int) -> int:
         """Stand elsewhere."""
-        bases = {Seek.START: 0, Seek.END: len(self._content), Seek.CURRENT: self._at}
+        bases = {Seek.START: 0, Seek.END: len(self.content), Seek.CURRENT: self._at}
         to = bases.get(Seek(origin), 0) + distance if origin in set(Seek) else -1
-        if not 0 <= to <= len(self._content):
+        if not 0 <= to <= len(self.content):
             return Error.EBADSEEKPOS
         self._at = to
         return Error.SUCCESS
@@ -118,9 +125,9 @@ class File(Object):
     @method("int Truncate(word size)")
     def truncate(self, size: int) -> int:
         """Forget what is behind."""
-        if not self._writes or size > len(self._content):
+        if not self._writes or size > len(self.content):
             return Error.EFAILED
-        del self._content[size:]
+        del self.content[size:]
         self._at = min(self._at, size)
         return Error.SUCCESS
 
@@ -169,6 +176,7 @@ class FileMgr(Object):
             if content is None:
                 raise Refusal(Error.EFILENOEXISTS)
             found = self.module.objects.add(File(self.module, content, mode))
+            store.open.append(found)
         except Refusal as refusal:
             self._error = refusal.code
             return None

@@ -43,10 +43,10 @@ class Gate:
                 code += ENTRY
                 self._entries.append(entry(interface, row))
                 self.names.append(f"{interface.NAME}_{row.name}")
+        self._behind = {ADDRESS + len(ENTRY) * at + 4: (at, found) for at, found in enumerate(self._entries)}
         self.page = bytes(code + tables)
         assert len(self.page) <= SIZE - 8, "more methods than the page has room for"
 
     def behind(self, pc: int) -> tuple[int, Entry | None] | None:
         """The number of the entry whose trap left the program counter here and what it does; None if there is none."""
-        at, rest = divmod(pc - ADDRESS - 4, len(ENTRY))
-        return (at, self._entries[at]) if not rest and 0 <= at < len(self._entries) else None
+        return self._behind.get(pc)

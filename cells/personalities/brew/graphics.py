@@ -8,13 +8,13 @@ from cells.personalities.brew.bitmap import PIXELS_PER_CYCLE
 from cells.personalities.brew.codes import Error
 from cells.personalities.brew.method import Rect, method
 from cells.personalities.brew.object import Object
-from cells.personalities.brew.pixels import Pixels, native
+from cells.personalities.brew.pixels import LARGEST, LONGEST_LINE, Pixels, native
 
 if TYPE_CHECKING:
     from cells.personalities.brew.module import Module
 
-STEP_CYCLES = 8
-"""Cycles for a pixel of a slanted line: assumed."""
+STEP_CYCLES, ROW_CYCLES = 8, 32
+"""Cycles for a pixel of a line, for two rows of a circle: assumed."""
 
 
 class Graphics(Object):
@@ -71,7 +71,9 @@ class Graphics(Object):
     @method("int DrawLine(int x, int y, int to_x, int to_y)")
     def draw_line(self, x: int, y: int, to_x: int, to_y: int) -> int:
         """Both ends included."""
-        return self._drawn(self._screen().line(x, y, to_x, to_y, self._pen), STEP_CYCLES)
+        steps = min(max(abs(to_x - x), abs(to_y - y)), LONGEST_LINE)  # outside of the screen they take time, too
+        self._screen().line(x, y, to_x, to_y, self._pen)
+        return self._drawn(steps, STEP_CYCLES)
 
     @method("int DrawRect(rect area)")
     def draw_rect(self, area: Rect | None) -> int:
@@ -89,7 +91,8 @@ class Graphics(Object):
             return Error.EBADPARM
         screen = self._screen()
         drawn = screen.disc(x, y, radius, self._fill, filled=True) if self._filling else 0
-        return self._drawn(drawn + screen.disc(x, y, radius, self._pen, filled=False), STEP_CYCLES)
+        drawn += screen.disc(x, y, radius, self._pen, filled=False)
+        return self._drawn(drawn + ROW_CYCLES * min(radius, LARGEST))
 
     @method("int Update()")
     def update(self) -> int:

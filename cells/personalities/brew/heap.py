@@ -14,7 +14,7 @@ from bisect import insort
 
 GRAIN = 8
 """Bytes: what AAPCS aligns a double word to."""
-BLOCKS = 4096
+BLOCKS = 1024
 """Blocks of one heap."""
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from cells.personalities.brew.arm_module import ArmModule
     from cells.personalities.brew.heap import Heap
 
-ZERO_BYTES_PER_CYCLE = 4
+BYTES_PER_CYCLE = 4
+MALLOC_CYCLES, LINE_CYCLES, CHARACTER_CYCLES = 300, 500, 20
+"""Cycles for a block, a line of the log, each character of it: assumed."""
 
 
 class Helpers(Object):
@@ -42,10 +44,11 @@ class Helpers(Object):
     def malloc(self, size: int) -> int:
         """Zeroed memory; 0 if there is none."""
         heap = self._arm.heap
+        self._arm.system.port.work(MALLOC_CYCLES)
         address = heap.take(size) if size <= heap.size else 0
         if address:
             self._arm.space.write(address, bytes(size))
-            self._arm.system.port.work(size // ZERO_BYTES_PER_CYCLE)
+            self._arm.system.port.work(size // BYTES_PER_CYCLE)
         return address
 
     @method("void Free(pointer memory)")
@@ -69,6 +72,7 @@ class Helpers(Object):
     @method("void DbgPrint(text text)", "no format: a text")
     def dbg_print(self, text: str) -> None:
         """A line of the log."""
+        self._arm.system.port.work(LINE_CYCLES + CHARACTER_CYCLES * len(text))
         self._arm.system.log(f"{self._arm.name}: {text}")
 
     @method("word GetUpTimeMS()")
@@ -84,6 +88,7 @@ class Helpers(Object):
     @method("int GetRand(room memory)")
     def get_rand(self, size: int) -> tuple[int, bytes]:
         """Random bytes, the same in each run of one seed."""
+        self._arm.system.port.work(size)
         return Error.SUCCESS, self._arm.system.port.random.randbytes(size)
 
     @method("pointer GetAppInstance()")

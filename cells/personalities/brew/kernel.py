@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from cells.personalities.arm.spec import take_files
 from cells.personalities.brew.arm_module import ArmModule
 from cells.personalities.brew.bitmap import Bitmap, Dib
 from cells.personalities.brew.codes import ClassId, Code
@@ -27,7 +28,7 @@ from cells.personalities.brew.python_module import PythonModule, find
 from cells.personalities.brew.remote import PEER, Remote
 from cells.personalities.brew.screen import Screen
 from cells.personalities.brew.shell import Shell
-from cells.personalities.brew.spec import BrewSpec, take_modules
+from cells.personalities.brew.spec import BrewSpec
 from cells.personalities.brew.system import System
 from cells.personalities.linux.redirection import Account
 from cells.personalities.port import PersonalityPort
@@ -115,4 +116,4 @@ class Kernel:
 def build(told: Mapping[str, Any], ram: Any, shared: CellMemory | None) -> Kernel:
     """The guest that a cell's order describes (cells/runtime.py)."""
     spec = BrewSpec(**told)
-    return Kernel(spec, ram, take_modules(spec, ram), shared)
+    return Kernel(spec, ram, take_files(spec.modules, ram), shared)

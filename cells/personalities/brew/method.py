@@ -18,7 +18,8 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from cells.personalities.arm.errno import Errno
+from cells.personalities.arm.errno import ENAMETOOLONG, Errno
+from cells.personalities.brew.codes import Error
 from cells.personalities.brew.crime import Crime, Refusal
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 TEXT_LIMIT = 256
 """Characters of a text: what a screen can show many times over."""
+PAGE = 4096
+BAD_PARAMETER = int(Error.EBADPARM)
 DATA_LIMIT = 64 << 10
 """Bytes of one transfer."""
 FULL, PARTIAL = "full", "partial"
@@ -74,17 +77,22 @@ def _rect(module: ArmModule, address: int) -> Rect | None:
 def _wide(module: ArmModule, address: int, count: int) -> str:
     """AECHARs: `count` of them, or, if that is negative, up to a zero."""
     limit = min(count, TEXT_LIMIT) if not count >> 31 else TEXT_LIMIT
-    found: list[str] = []
-    while len(found) < limit:
-        code = int.from_bytes(module.space.read(address + 2 * len(found), 2), "little")
-        if not code:
-            break
-        found.append(chr(code))
-    return "".join(found)
+    found: list[int] = []
+    while len(found) < limit and 0 not in found:
+        at = address + 2 * len(found)
+        piece = min(max(PAGE - at % PAGE >> 1, 1), limit - len(found))  # no further than where the end may be
+        found += struct.unpack(f"<{piece}H", module.space.read(at, 2 * piece))
+    end = found.index(0) if 0 in found else len(found)
+    return "".join(map(chr, found[:end]))
 
 
 def _text(module: ArmModule, address: int) -> str:
-    return module.space.cstring(address, TEXT_LIMIT).decode("latin-1")
+    try:
+        return module.space.cstring(address, TEXT_LIMIT).decode("latin-1")
+    except Errno as error:
+        if error.code == ENAMETOOLONG:
+            raise Refusal(BAD_PARAMETER) from None
+        raise
 
 
 def _data(module: ArmModule, address: int, size: int) -> bytes:
@@ -96,7 +104,7 @@ def _data(module: ArmModule, address: int, size: int) -> bytes:
 def _room(module: ArmModule, address: int, size: int) -> int:
     """How many bytes may be written there: all of them are looked at first."""
     size = min(size, DATA_LIMIT)
-    for at in range(address & ~0xFFF, address + size, 4096):
+    for at in range(address & -PAGE, address + size, PAGE):
         module.space.read(max(at, address), 1)
         writable(module, max(at, address), 1)
     return size

@@ -62,7 +62,7 @@ class Object:
     def release(self) -> int:
         """One less; with the last one the object is gone."""
         self.references -= 1
-        if not self.references:
+        if not self.references and self.module.objects.get(self.address) is self:  # not while all are released at once
             self.module.objects.remove(self)
             self.gone()
         return self.references

@@ -18,6 +18,8 @@ from cells.programs import font
 
 LARGEST = 1024
 """Pixels of a side."""
+LONGEST_LINE = 4 * LARGEST
+"""Pixels of a slanted line, those outside of the picture included: longer ones end there."""
 Memory = bytearray | memoryview
 
 
@@ -114,7 +116,7 @@ class Pixels:
         return int.from_bytes(self.data[at : at + 2], "little")
 
     def line(self, x: int, y: int, to_x: int, to_y: int, pixel: int) -> int:
-        """A line, both ends included (Bresenham's). A long one is drawn as far as a screen could show."""
+        """A line, both ends included (Bresenham's)."""
         if y == to_y:
             return self.fill(Rect(min(x, to_x), y, abs(to_x - x) + 1, 1), pixel)
         if x == to_x:
@@ -122,7 +124,7 @@ class Pixels:
         dx, dy = abs(to_x - x), -abs(to_y - y)
         step_x, step_y = (1 if x < to_x else -1), (1 if y < to_y else -1)
         error, drawn = dx + dy, 0
-        for _ in range(4 * LARGEST):
+        for _ in range(LONGEST_LINE):
             drawn += self.point(x, y, pixel)
             if (x, y) == (to_x, to_y):
                 break
@@ -166,11 +168,13 @@ class Pixels:
     def text(self, x: int, y: int, text: str, pixel: int, style: int = Font.NORMAL) -> int:
         """A line of text, its cell's corner at x, y; how many pixels."""
         scale, drawn = scale_of(style), 0
-        for character in text:
+        width = font.WIDTH * scale
+        seen = range(self.clip.x - width, self.clip.x + self.clip.width)
+        places = [(x + at * width, character) for at, character in enumerate(text) if x + at * width in seen]
+        for left, character in places:
             for row, dots in enumerate(font.rows(character)):
-                for left, run in runs(dots << 1 | (dots if style == Font.BOLD else 0)):
-                    drawn += self.fill(Rect(x + left * scale, y + row * scale, run * scale, scale), pixel)
-            x += font.WIDTH * scale
+                for first, run in runs(dots << 1 | (dots if style == Font.BOLD else 0)):
+                    drawn += self.fill(Rect(left + first * scale, y + row * scale, run * scale, scale), pixel)
         return drawn
 
 

@@ -6,6 +6,7 @@
 Theory: an applet's function runs to completion, so that calls nest as functions do: a method that calls a module back does it
 here, from inside the trap. The caller's registers are kept meanwhile. What a call may take of the CPU's time is bounded; a
 call from one module into another gets half of what the first one has left, so that it is who does not return that is closed.
+Where that is next to nothing, or calls are nested deep, there is no such call: nobody pays for what his caller has used up.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ WATCHDOG_MS = 500
 """Virtual time for one event: assumed. A handset's own watchdog waits for a minute; a user's patience does not."""
 DEPTH = 8
 """Calls of modules inside of each other."""
+FAIR = 8
+"""A call into another module gets this part of `WATCHDOG_MS` at least: many times what an honest handler takes (assumed)."""
 SP, LR, PC, PSR = 13, 14, 15, 16
 THUMB = 0x20
 STATUS_WRITE, STATUS_KIND, STATUS_PERMISSION = 0x800, 0xF, 0b1111
@@ -72,6 +75,15 @@ class Processor:
     def depth(self) -> int:
         """How many calls of modules are under way."""
         return len(self._calls)
+
+    def may_enter(self, module: Module) -> bool:
+        """Whether a call of this module would have room and time. One that is alone in what is under way has itself to blame."""
+        if not self._calls:
+            return True
+        outer = self._calls[-1]
+        if len(self._calls) >= DEPTH:
+            return all(call.module is module for call in self._calls)
+        return outer.module is module or 2 * self.patience <= FAIR * (outer.deadline - self._vcpu.cycles)
 
     def begin(self, module: Module) -> Call:
         """A call of a module begins: what it may take, as who has called it.

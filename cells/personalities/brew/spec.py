@@ -1,14 +1,13 @@
 """What a BREW-like cell is made of: plain data from the board, the topology and the flavour.
 
-    Kernel(BrewSpec(**settings["brew"]), ram, take_modules(spec, ram))
+    Kernel(BrewSpec(**settings["brew"]), ram, take_files(spec.modules, ram))
 
-The modules' files lie one after another at the beginning of the cell's RAM, where `take_modules` finds them before any page is
-given out.
+The modules' files lie one after another at the beginning of the cell's RAM, where `arm.spec.take_files` finds them before any
+page is given out.
 """
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,15 +23,3 @@ class BrewSpec(ArmSpec):
     modules: Sequence[tuple[str, int]] = ()
     python: Sequence[tuple[str, str]] = ()
     run: Sequence[str] = ()
-
-
-def take_modules(spec: BrewSpec, ram: mmap.mmap) -> dict[str, bytes]:
-    """The modules' files by name, taken out of the RAM: its pages are as new afterwards."""
-    found, at = {}, 0
-    for name, size in spec.modules:
-        found[name] = ram[at : at + size]
-        at += size
-    whole = -(-at // mmap.PAGESIZE) * mmap.PAGESIZE
-    if whole:
-        ram[:whole] = bytes(whole)
-    return found

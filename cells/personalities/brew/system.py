@@ -136,9 +136,9 @@ class System:
             self._attempt(module, applet, lambda: module.notify(call.function, call.user), None)
 
     def send(self, class_id: int, code: int, word: int, data: Any) -> bool:
-        """Have an applet that runs handle an event now; whether it did."""
+        """Have an applet that runs handle an event now; whether it did. False, too, where there is no time for it."""
         applet = self.running(class_id)
-        if applet is None or applet.module.dead:
+        if applet is None or applet.module.dead or not self.processor.may_enter(applet.module):
             return False
         module = applet.module
         return self._attempt(module, applet, lambda: module.handle(applet.handle, code, word, data), False)

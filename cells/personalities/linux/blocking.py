@@ -8,11 +8,12 @@ except WouldBlock as why:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 from cells.personalities.arm.errno import EAGAIN, Errno
-from cells.personalities.arm.wait import Sleeping, Wait
+from cells.personalities.arm.wait import Interrupted, Sleeping, Wait
 from cells.personalities.linux.file import NONBLOCK, File, WouldBlock
 from hypervisor.abi.time import NEVER
 
@@ -51,3 +52,30 @@ def attempt(process: Any, file: File, at_once: bool, function: Callable[[], int]
         if at_once:
             raise Errno(EAGAIN) from None
         return later(process, file, why, function)
+
+
+class Piecewise(ABC):
+    """A call that is done piece by piece. `done`: bytes so far."""
+
+    done: int
+
+    @abstractmethod
+    def go(self) -> int:
+        """Do all of it; what was done counts, if an error ends it.
+
+        Raises:
+            WouldBlock: nothing more can be done now.
+        """
+
+    def finish(self, why: WouldBlock) -> Sleeping:
+        """Go on whenever there is room; a signal ends it with what is done."""
+        while True:
+            try:
+                yield Wait(why.queues)
+                return self.go()
+            except WouldBlock as still:
+                why = still
+            except Interrupted:
+                if not self.done:
+                    raise
+                return self.done

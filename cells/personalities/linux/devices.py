@@ -132,6 +132,8 @@ def make_devices(vfs: Vfs, kernel: Any) -> None:
             directory.add(name, Inode(vfs, CHARACTER | mode, number))
     for device in kernel.attached.devices.values():
         _folder(vfs, directory, device.path).add(device.path.rpartition(b"/")[2], _node(vfs, device))
+    if directory.find(b"shm") is None:
+        directory.add(b"shm", Directory(vfs, 0o1777))
     for name, target in LINKS.items():
         if directory.find(name) is None:
             directory.add(name, Link(vfs, target))

@@ -38,6 +38,12 @@ class Pages(Protocol):
     """Where the pages of files come from (`frames.Frames`)."""
 
     written: Callable[[int, int], object]
+    total: int
+
+    @property
+    def free(self) -> int:
+        """How many nobody uses."""
+        ...
 
     def take(self) -> int:
         """A page."""
@@ -74,6 +80,10 @@ class Tree(Protocol):
 
     def cached(self, inode: Regular) -> None:
         """This file has pages now."""
+        ...
+
+    def room(self) -> int:
+        """Pages that files may still take."""
         ...
 
 
@@ -231,6 +241,8 @@ class Regular(Inode):
     def _put(self, offset: int, data: bytes) -> int:
         index, start = divmod(offset, PAGE)
         part = data[: PAGE - start]
+        if index not in self._pages and not self.tree.room():
+            raise Errno(ENOSPC)
         try:
             page = self.page(index, writable=True)
         except OutOfMemory:

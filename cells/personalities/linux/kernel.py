@@ -70,6 +70,8 @@ class Kernel:
         self._random = spec.seed & 0xFFFF_FFFF_FFFF_FFFF
         self._loaded: int | None = None
         """pid of whose registers the CPU has."""
+        self.switches = 0
+        """Changes of process so far."""
         self.paid = 0
         """Pages made so far for which time has passed."""
         self.messages: deque[str] = deque(maxlen=MESSAGES)
@@ -223,6 +225,7 @@ class Kernel:
         self.current = process
         if process.pid != self._loaded:
             vcpu.cycles += SWITCH_CYCLES
+            self.switches += 1
         before = process.turn_began = vcpu.cycles
         vcpu.limit = max(min(until - vcpu.offset, before + self._quantum), 0)
         if process.sequence[0]:

@@ -61,7 +61,7 @@ def spawn(parent: Process, flags: int, stack: int) -> Process:
     for name in (
         "name",
         "executable",
-        "arguments",
+        "texts",
         "terminal",
         "directory",
         "root",
@@ -133,7 +133,7 @@ def adopt(process: Process, program: Program) -> None:
     process.files.exec()
     process.signals.exec()
     process.executable = process.kernel.vfs.real_path(process, program.path).decode(errors="replace")
-    process.arguments = program.arguments
+    process.texts = program.texts
     process.name = program.path.decode(errors="replace").rsplit("/", 1)[-1][:15]
     process.kernel.forget(process)
     _let_parent_go_on(process)

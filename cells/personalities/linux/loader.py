@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cells.personalities.arm.errno import E2BIG, EACCES, EIO, ELIBBAD, ELOOP, ENOEXEC, ENOMEM, Errno
@@ -86,6 +87,8 @@ class Program(NamedTuple):
     """The path of the program itself: a script's interpreter."""
     arguments: tuple[bytes, ...]
     who: Who
+    texts: tuple[int, int, int]
+    """Where its arguments begin, where they end and the environment begins, and where that ends."""
 
 
 def load(
@@ -156,13 +159,13 @@ def _build(
             shape = shape.moved(base) if shape.moves else shape
             _map(space, shape, file, kernel.vfs.real_path(None, image.interpreter or b"").decode(errors="replace"))
             entry = shape.entry
-        sp = _stack(kernel, space, image, base, path, arguments, environment, who)
+        sp, texts = _stack(kernel, space, image, base, path, arguments, environment, who)
     except BaseException as error:
         space.destroy()
         if type(error) is Errno:
             raise elf.Late from error
         raise
-    return Program(space, entry, sp, path, path, tuple(arguments), who)
+    return Program(space, entry, sp, path, path, tuple(arguments), who, texts)
 
 
 def _interpreter(find: Find, path: bytes) -> tuple[elf.Image, Any]:
@@ -203,18 +206,15 @@ def _stack(
     arguments: Sequence[bytes],
     environment: Sequence[bytes],
     who: Who,
-) -> int:
-    """Write it; where it begins."""
+) -> tuple[int, tuple[int, int, int]]:
+    """Write it; where it begins, and where the texts lie (`Program.texts`)."""
     rights = READ | WRITE | (EXECUTE if image.executable_stack else 0)
     space.map(STACK_TOP - STACK_AT_FIRST - TEXTS_LIMIT, STACK_TOP, rights, grows=True, name="[stack]")
     architecture = kernel.spec.architecture[:2]
-    texts = [path, architecture.encode() + b"l", *environment, *arguments]
-    at, places = STACK_TOP - 4, []
-    content = bytearray()
-    for text in texts:
-        at -= len(text) + 1
-        places.append(at)
-        content[:0] = text + b"\0"
+    texts = [text + b"\0" for text in (*arguments, *environment, architecture.encode() + b"l", path)]
+    content = b"".join(texts)
+    at = STACK_TOP - 4 - len(content)
+    places = list(accumulate(map(len, texts), initial=at))
     random_at = (at & -16) - 16
     space.write(at, content)
     space.write(random_at, kernel.random(16))
@@ -222,11 +222,11 @@ def _stack(
         HWCAP: HARDWARE.get(architecture, HARDWARE["v7"]), PAGESZ: PAGE, CLKTCK: TICKS, PHDR: image.headers,
         PHENT: elf.SEGMENT.size, PHNUM: image.header_count, BASE: base, FLAGS: 0, ENTRY: image.entry,
         UID: who.user, EUID: who.effective, GID: who.team, EGID: who.group, SECURE: int(who[::2] != who[1::2]),
-        RANDOM: random_at, HWCAP2: 0, EXECFN: places[0], PLATFORM: places[1], NULL: 0,
+        RANDOM: random_at, HWCAP2: 0, EXECFN: places[-2], PLATFORM: places[-3], NULL: 0,
     }  # fmt: skip
-    split = 2 + len(environment)
-    words = [len(arguments), *places[split:], 0, *places[2:split], 0]
+    split = len(arguments)
+    words = [split, *places[:split], 0, *places[split : split + len(environment)], 0]
     words += [word for pair in auxiliary.items() for word in pair]
     sp = random_at - 4 * len(words) & -16
     space.write(sp, struct.pack(f"<{len(words)}I", *words))
-    return sp
+    return sp, (at, places[split], places[split + len(environment)])

@@ -16,12 +16,15 @@ from typing import Any, NamedTuple
 from cells.personalities.arm.errno import EDEADLK, ENOLCK, Errno
 from cells.personalities.arm.wait import Queue
 from cells.personalities.linux.file import WouldBlock
+from cells.personalities.linux.held import Held
 from cells.personalities.linux.inode import Inode
 
 SHARED, EXCLUSIVE, NONE = 0, 1, 2
 """F_RDLCK, F_WRLCK, F_UNLCK."""
 RECORDS = 256
 """Locks of one file; more are refused. Assumed."""
+BYTES = 256
+"""Of the host, for one of them: assumed."""
 END = 1 << 63
 
 
@@ -36,9 +39,10 @@ class Record(NamedTuple):
 
 
 class Locks:
-    """The locks of one file."""
+    """The locks of one file. `held`: where they count among all that the kernel holds for programs."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Held) -> None:
+        self._held = held
         self.records: list[Record] = []
         self.holders: dict[Any, int] = {}
         """flock: open file -> kind."""
@@ -72,6 +76,7 @@ class Locks:
             kept.append(Record(start, end, kind, owner, pid))
         if len(kept) > RECORDS:
             raise Errno(ENOLCK)
+        self._held.take(BYTES * (len(kept) - len(self.records)), ENOLCK)
         self.records = kept
         self.changed.wake()
 
@@ -103,7 +108,9 @@ class Locks:
         self.waiting.pop(owner, None)
         if self.holders.pop(owner, None) is None and all(record.owner is not owner for record in self.records):
             return
-        self.records = [record for record in self.records if record.owner is not owner]
+        kept = [record for record in self.records if record.owner is not owner]
+        self._held.give(BYTES * (len(self.records) - len(kept)))
+        self.records = kept
         self.changed.wake()
 
 
@@ -118,7 +125,7 @@ def _without(record: Record, owner: Any, start: int, end: int) -> list[Record]:
 def locks_of(inode: Inode) -> Locks:
     """Those of a file."""
     if inode.locks is None:
-        inode.locks = Locks()
+        inode.locks = Locks(inode.tree.held)
     locks: Locks = inode.locks
     return locks
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cells.personalities.arm.errno import Errno
-from cells.personalities.arm.regions import EXECUTE, READ
+from cells.personalities.arm.regions import EXECUTE, READ, WRITE
 from cells.personalities.linux.directory import Directory
 from cells.personalities.linux.file import File
 from cells.personalities.linux.inode import Inode
@@ -16,6 +16,8 @@ from cells.personalities.linux.vfs import Vfs
 PAGE = 4096
 TICKS = 100
 """USER_HZ: /proc counts in hundredths of a second."""
+VECTORS = b"ffff0000-ffff1000 r-xp 00000000 00:00 0          [vectors]\n"
+"""The page of helpers, which every space has."""
 MOUNTS = b"tmpfs / tmpfs rw 0 0\nproc /proc proc rw 0 0\n"
 MOUNT_TABLE = b"1 0 0:1 / / rw - tmpfs tmpfs rw\n2 1 0:2 / /proc rw - proc proc rw\n"
 LIMIT_NAMES = (
@@ -54,7 +56,11 @@ class ProcessFiles:
             b"cmdline": self.command_line,
             b"comm": lambda: process.name.encode() + b"\n",
             b"maps": self.maps,
-            b"environ": lambda: b"",
+            b"environ": lambda: self._texts(1),
+            b"wchan": lambda: b"0",
+            b"oom_score": lambda: b"0\n",
+            b"oom_score_adj": lambda: b"0\n",
+            b"cgroup": lambda: b"",
             b"limits": self.limits,
             b"mounts": lambda: MOUNTS,
             b"mountinfo": lambda: MOUNT_TABLE,
@@ -156,7 +162,18 @@ class ProcessFiles:
     def statm(self) -> bytes:
         """Sizes in pages."""
         size, resident = self._pages()
-        return b"%d %d 0 0 0 %d 0\n" % (size // PAGE, resident, size // PAGE)
+        code, data, _ = self._kinds()
+        return b"%d %d 0 %d 0 %d 0\n" % (size // PAGE, resident, code // PAGE, data // PAGE)
+
+    def _kinds(self) -> tuple[int, int, int]:
+        """Bytes of code, of data and of the stack."""
+        code = data = stack = 0
+        for region in getattr(self.process.space, "regions", ()):
+            size = region.end - region.start
+            code += size if region.inode is not None and not region.rights & WRITE and region.rights & EXECUTE else 0
+            data += size if region.rights & WRITE and not region.shared else 0
+            stack += size if region.name == "[stack]" else 0
+        return code, data, stack
 
     def status(self) -> bytes:
         """The same for people."""
@@ -173,19 +190,45 @@ class ProcessFiles:
             "Uid": "\t".join(map(str, [*one.user, one.user[1]])),
             "Gid": "\t".join(map(str, [*one.team, one.team[1]])),
             "FDSize": max(64, len(one.files.files)),
+            "Groups": "".join(f"{group} " for group in one.groups),
             "VmSize": f"{size // 1024:8d} kB",
             "VmRSS": f"{resident * PAGE // 1024:8d} kB",
+            **{
+                name: f"{part // 1024:8d} kB"
+                for name, part in zip(("VmExe", "VmData", "VmStk"), self._kinds(), strict=True)
+            },
             "Threads": sum(other.leader == one.leader for other in self.kernel.processes),
+            **self._signals(),
+            "Cpus_allowed": "1",
+            "Cpus_allowed_list": "0",
         }
         return "".join(f"{name}:\t{value}\n" for name, value in lines.items()).encode()
 
+    def _signals(self) -> dict[str, str]:
+        """Masks: what waits, what is blocked, ignored, caught."""
+        signals = self.process.signals
+        actions = signals.actions.items()
+        ignored = sum(1 << number - 1 for number, action in actions if action.handler == 1)
+        caught = sum(1 << number - 1 for number, action in actions if action.handler > 1)
+        masks = {"SigPnd": signals.mask_of_pending(), "SigBlk": signals.blocked, "SigIgn": ignored, "SigCgt": caught}
+        return {name: f"{mask:016x}" for name, mask in masks.items()}
+
     def command_line(self) -> bytes:
-        """The arguments, a zero behind each."""
-        return b"" if self.process.state == "Z" else b"".join(word + b"\0" for word in self.process.arguments)
+        """The arguments, a zero behind each, as they are in its memory now."""
+        return self._texts(0)
+
+    def _texts(self, which: int) -> bytes:
+        """Arguments (0) or environment (1)."""
+        start, end = self.process.texts[which : which + 2]
+        try:
+            return bytes(self.process.space.read(start, end - start))
+        except Errno:  # it has ended, or has unmapped them
+            return b""
 
     def maps(self) -> bytes:
         """One line a region."""
-        return b"".join(self._region(region) for region in getattr(self.process.space, "regions", ()))
+        regions = getattr(self.process.space, "regions", ())
+        return b"".join(map(self._region, regions)) + (VECTORS if regions else b"")
 
     def _region(self, region: Any) -> bytes:
         rights = region.rights | (EXECUTE if region.rights & READ and self._old else 0)

@@ -46,7 +46,8 @@ class Process:
     """The thread group; 0 until it is known: then `pid`."""
     name: str = ""
     executable: str = ""
-    arguments: tuple[bytes, ...] = ()
+    texts: tuple[int, int, int] = (0, 0, 0)
+    """Where its arguments and its environment lie (`loader.Program.texts`)."""
     terminal: Any = None
     """The controlling tty of the session; setsid drops it, fork passes it on."""
     directory: Any = None
@@ -179,6 +180,8 @@ class Processes:
     def __init__(self) -> None:
         self._all: dict[int, Process] = {}
         self._last = 0
+        self.made = 0
+        """So many there have been."""
 
     def __iter__(self) -> Iterator[Process]:
         return iter(list(self._all.values()))
@@ -212,6 +215,7 @@ class Processes:
     def add(self, process: Process) -> None:
         """It exists from now on."""
         self._all[process.pid] = process
+        self.made += 1
 
     def remove(self, process: Process) -> None:
         """Its number is free again."""

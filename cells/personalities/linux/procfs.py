@@ -7,12 +7,18 @@ Formats: kernel documentation, "filesystems/proc.rst".
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from cells.personalities.arm.regions import REGION_LIMIT
 from cells.personalities.linux.directory import Directory
+from cells.personalities.linux.file_table import DESCRIPTORS
 from cells.personalities.linux.inode import Inode
-from cells.personalities.linux.proc_process import MOUNTS, TICKS, ProcessFiles
+from cells.personalities.linux.proc_process import TICKS, ProcessFiles
+from cells.personalities.linux.process import PROCESS_LIMIT
 from cells.personalities.linux.pseudo import Listed, Made, Pointer, fixed
+from cells.personalities.linux.sys_time import BOOT
 from cells.personalities.linux.vfs import Vfs
 
 ARCHITECTURES = {
@@ -31,30 +37,54 @@ class Root:
             b"meminfo": self.memory,
             b"uptime": self.uptime,
             b"cpuinfo": self.cpu,
-            b"mounts": lambda: MOUNTS,
             b"version": self.version,
             b"loadavg": self.load,
             b"stat": self.stat,
             b"filesystems": lambda: b"nodev\ttmpfs\nnodev\tproc\n",
+            b"interrupts": self.interrupts,
+            b"cmdline": lambda: b"\n",
+            b"partitions": lambda: b"major minor  #blocks  name\n\n",
+            b"swaps": lambda: b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
+            b"modules": lambda: b"",
+            b"vmstat": self.paging,
             b"devices": lambda: b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n\nBlock devices:\n",
         }
         self.entries: dict[bytes, Inode] = {name: Made(vfs, make) for name, make in contents.items()}
+        self.entries[b"mounts"] = Pointer(vfs, lambda _: b"self/mounts")
+        self.entries[b"thread-self"] = Pointer(vfs, lambda one: b"%d/task/%d" % (one.leader, one.pid) if one else b"")
         self.entries[b"self"] = Pointer(vfs, lambda process: b"%d" % process.leader if process else b"")
         self.directory = Listed(vfs, vfs.root, self._find, self._names)
         self.entries[b"sys"] = self._sys()
         self._known: dict[bytes, ProcessFiles] = {}
 
     def _sys(self) -> Directory:
-        values = {
-            b"pid_max": b"32768\n",
-            b"ostype": b"Linux\n",
-            b"osrelease": self._release() + b"\n",
-            b"ngroups_max": b"65536\n",
+        values: dict[bytes, dict[bytes, Callable[[], object]]] = {
+            b"kernel": {
+                b"pid_max": lambda: 32768,
+                b"threads-max": lambda: PROCESS_LIMIT,
+                b"ostype": lambda: "Linux",
+                b"osrelease": lambda: self._release().decode(),
+                b"version": lambda: "#1 Cellvisor",
+                b"hostname": lambda: self.kernel.host_name,
+                b"domainname": lambda: "(none)",
+                b"ngroups_max": lambda: 65536,
+                b"cap_last_cap": lambda: 40,
+                b"randomize_va_space": lambda: 0,
+            },
+            b"vm": {b"overcommit_memory": lambda: 0, b"swappiness": lambda: 0, b"max_map_count": lambda: REGION_LIMIT},
+            b"fs": {
+                b"file-max": lambda: self.vfs.open_files.limit,
+                b"file-nr": lambda: f"{self.vfs.open_files.now}\t0\t{self.vfs.open_files.limit}",
+                b"nr_open": lambda: DESCRIPTORS,
+                b"pipe-max-size": lambda: 1 << 20,
+            },
         }
-        files: dict[bytes, Inode] = {name: Made(self.vfs, lambda value=value: value) for name, value in values.items()}  # type: ignore[misc]
-        overcommit: dict[bytes, Inode] = {b"overcommit_memory": Made(self.vfs, lambda: b"0\n")}
-        made = {b"kernel": fixed(self.vfs, None, files), b"vm": fixed(self.vfs, None, overcommit)}
-        return fixed(self.vfs, self.directory, dict(made))
+        made: dict[bytes, Inode] = {name: fixed(self.vfs, None, self._lines(group)) for name, group in values.items()}
+        return fixed(self.vfs, self.directory, made)
+
+    def _lines(self, values: dict[bytes, Callable[[], object]]) -> dict[bytes, Inode]:
+        """Files of one line each."""
+        return {name: Made(self.vfs, partial(_line, value)) for name, value in values.items()}
 
     def _release(self) -> bytes:
         return str(getattr(self.kernel, "release", "6.1.0")).encode()
@@ -90,8 +120,15 @@ class Root:
         return float(self.kernel.now() * 100 // self.kernel.hz) / 100
 
     def uptime(self) -> bytes:
-        """Seconds since the start; nobody counts the idle ones."""
-        return b"%.2f 0.00\n" % self._seconds()
+        """Seconds since the start, and those of them in which nobody ran."""
+        spent, total = self._spent()
+        return b"%.2f %.2f\n" % (self._seconds(), max(total - spent, 0) / TICKS)
+
+    def _spent(self) -> tuple[int, int]:
+        """Ticks in which processes ran, and all. Those of the dead are in their parents."""
+        cycles = sum(one.cycles_user + one.cycles_children for one in self.kernel.processes)
+        hz = self.kernel.hz
+        return cycles * TICKS // hz, self.kernel.now() * TICKS // hz
 
     def cpu(self) -> bytes:
         """The board's CPU."""
@@ -115,11 +152,27 @@ class Root:
 
     def stat(self) -> bytes:
         """The CPU's time in ticks."""
-        spent = sum(process.cycles_user for process in self.kernel.processes) * TICKS // self.kernel.hz
-        total = self.kernel.now() * TICKS // self.kernel.hz
-        idle = max(total - spent, 0)
-        cpu = b"%d 0 0 %d 0 0 0 0 0 0\n" % (spent, idle)
-        return b"cpu  " + cpu + b"cpu0 " + cpu + b"btime 0\nprocesses %d\n" % len(self.kernel.processes)
+        spent, total = self._spent()
+        cpu = f"{spent} 0 0 {max(total - spent, 0)} 0 0 0 0 0 0\n"
+        running = sum(process.state == "R" for process in self.kernel.processes)
+        made = self.kernel.processes.made
+        return (
+            f"cpu  {cpu}cpu0 {cpu}intr 0\nctxt {self.kernel.switches}\nbtime {BOOT}\nprocesses {made}\n"
+            f"procs_running {running}\nprocs_blocked 0\nsoftirq 0\n"
+        ).encode()
+
+    def interrupts(self) -> bytes:
+        """The cell has none of its own: what comes from outside comes as events."""
+        return b"           CPU0       \nErr:          0\n"
+
+    def paging(self) -> bytes:
+        """Frames, and pages that were made."""
+        kernel = self.kernel
+        return b"nr_free_pages %d\npgfault %d\n" % (kernel.frames.free, sum(one.faults for one in kernel.processes))
+
+
+def _line(value: Callable[[], object]) -> bytes:
+    return f"{value()}\n".encode()
 
 
 def mount(vfs: Vfs, kernel: Any) -> None:

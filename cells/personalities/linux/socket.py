@@ -11,7 +11,6 @@ from the moment of connecting, so that what is sent meanwhile waits in it. Open 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
 
 from cells.personalities.arm.errno import (
@@ -39,26 +38,19 @@ from cells.personalities.linux.file import (
 )
 from cells.personalities.linux.file_table import release
 from cells.personalities.linux.inode import Inode
+from cells.personalities.linux.message import (
+    BUFFER,
+    DATAGRAM,
+    MESSAGE,
+    MESSAGES,
+    SEQUENCE,
+    STREAM,
+    Message,
+    credentials,
+)
 
-STREAM, DATAGRAM, SEQUENCE = 1, 2, 5
-MESSAGE = 512
-"""Bytes of the host for a message, or for somebody who has connected, beside its data: assumed."""
-BUFFER = 0x1A000
-"""Bytes that may wait in a socket: 208 KiB of Linux, of which half is data."""
-MESSAGES = 256
-"""So many messages may wait, however small."""
 SIGPIPE, FIONREAD = 13, 0x541B
 SHUT_READ, SHUT_WRITE, SHUT_BOTH = range(3)
-
-
-@dataclass
-class Message:
-    """What was sent at once. `files`: descriptors that travel with it (SCM_RIGHTS)."""
-
-    data: bytes
-    sender: bytes = b""
-    files: list[File] = field(default_factory=list)
-    credentials: tuple[int, int, int] = (0, 0, 0)
 
 
 class Socket(File):
@@ -344,11 +336,6 @@ class Socket(File):
         self.changed()
         if peer is not None:
             peer.changed()
-
-
-def credentials(process: Any) -> tuple[int, int, int]:
-    """Who a process is, for its peer."""
-    return (process.leader, process.user[1], process.team[1])
 
 
 def join(one: Socket, other: Socket) -> None:

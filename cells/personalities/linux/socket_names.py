@@ -10,6 +10,7 @@ from typing import Any
 
 from cells.personalities.arm.errno import ECONNREFUSED, EINVAL, ENOTSOCK, EPROTOTYPE, Errno
 from cells.personalities.linux.inode import SOCKET
+from cells.personalities.linux.rights import WRITE, demand
 from cells.personalities.linux.socket import Socket
 
 FAMILY = 1
@@ -72,7 +73,7 @@ def find_socket(process: Any, address: bytes, kind: int) -> Socket:
     """Who has a name.
 
     Raises:
-        Errno: ECONNREFUSED, EPROTOTYPE, EINVAL, ENOENT.
+        Errno: ECONNREFUSED, EPROTOTYPE, EINVAL, ENOENT, EACCES.
     """
     if not address:
         raise Errno(EINVAL)
@@ -80,6 +81,7 @@ def find_socket(process: Any, address: bytes, kind: int) -> Socket:
         found = names_of(process).find(address)
     else:
         inode = process.kernel.vfs.lookup(process, address[:-1])
+        demand(process, inode, WRITE)
         found = inode.data if inode.kind == SOCKET else None
     if not isinstance(found, Socket) or found.closed:
         raise Errno(ECONNREFUSED)

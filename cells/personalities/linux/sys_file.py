@@ -11,6 +11,7 @@ from cells.personalities.linux.file import DirectoryFile, RegularFile
 from cells.personalities.linux.inode import Regular
 from cells.personalities.linux.paths import HERE, walk
 from cells.personalities.linux.pipe import PipeFile
+from cells.personalities.linux.rights import WRITE, demand
 from cells.personalities.linux.table import FULL, PARTIAL, call
 from cells.personalities.linux.words import SIGNED, signed, wide
 
@@ -107,6 +108,7 @@ def _truncate_path(process: Any, path: int, size: int) -> int:
         raise Errno(EISDIR)
     if size < 0 or not isinstance(inode, Regular):
         raise Errno(EINVAL)
+    demand(process, inode, WRITE)
     inode.truncate(size)
     return 0
 

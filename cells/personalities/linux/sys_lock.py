@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cells.personalities.arm.errno import EAGAIN, EBADF, EINVAL, EOVERFLOW, Errno
+from cells.personalities.arm.wait import Sleeping
 from cells.personalities.linux.blocking import retry
 from cells.personalities.linux.file import File, WouldBlock
 from cells.personalities.linux.locks import END, EXCLUSIVE, NONE, SHARED, locks_of
@@ -72,22 +73,33 @@ def set_lock(form: struct.Struct, wait: bool, of_file: bool = False) -> Request:
         begin, end = _range(file, whence, start, length)
         owner, told = (file, -1) if of_file else (process.files, process.leader)
 
+        locks = locks_of(inode_of(process, file))
+
         def once() -> int:
-            locks_of(inode_of(process, file)).record(owner, kind, begin, end, told)
+            locks.record(owner, kind, begin, end, told)
             return 0
 
-        return _now_or_later(process, once, wait)
+        return _now_or_later(process, once, wait, lambda: locks.waiting.pop(owner, None))
 
     return put
 
 
-def _now_or_later(process: Any, once: Callable[[], int], wait: bool) -> Any:
+def _now_or_later(process: Any, once: Callable[[], int], wait: bool, give_up: Callable[[], object]) -> Any:
     try:
         return once()
     except WouldBlock as why:
-        if not wait:
-            raise Errno(EAGAIN) from None
-        return retry(process, why, once)
+        if wait:
+            return _wait(process, why, once, give_up)
+    give_up()
+    raise Errno(EAGAIN)
+
+
+def _wait(process: Any, why: WouldBlock, once: Callable[[], int], give_up: Callable[[], object]) -> Sleeping:
+    """Until it can be had, or a signal comes."""
+    try:
+        return (yield from retry(process, why, once))
+    finally:
+        give_up()
 
 
 REQUESTS: dict[int, Request] = {
@@ -118,4 +130,4 @@ def sys_flock(process: Any, descriptor: int, operation: int, *_: int) -> Any:
         locks_of(inode_of(process, file)).whole(file, kind)
         return 0
 
-    return _now_or_later(process, once, not operation & AT_ONCE)
+    return _now_or_later(process, once, not operation & AT_ONCE, lambda: None)

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from cells.personalities.arm.errno import EAGAIN, EINVAL, EISCONN, EMSGSIZE, EOPNOTSUPP, Errno
-from cells.personalities.arm.wait import Interrupted, Sleeping, Wait
-from cells.personalities.linux.blocking import attempt
+from cells.personalities.linux.blocking import Piecewise, attempt
 from cells.personalities.linux.file import CLOSE_ON_EXEC, NONBLOCK, File, WouldBlock
 from cells.personalities.linux.file_table import release
-from cells.personalities.linux.socket import BUFFER, DATAGRAM, STREAM, Message, Socket, credentials
+from cells.personalities.linux.message import BUFFER, DATAGRAM, STREAM, Message, credentials
+from cells.personalities.linux.socket import Socket
 from cells.personalities.linux.socket_names import (
     CREDENTIALS,
     RIGHTS,
@@ -57,7 +57,7 @@ def _send(
         return sending.finish(why)
 
 
-class _Sending:
+class _Sending(Piecewise):
     """One message, or the bytes of one call: what is left of it."""
 
     def __init__(
@@ -89,18 +89,6 @@ class _Sending:
             if not self.done:
                 raise
         return self.done
-
-    def finish(self, why: WouldBlock) -> Sleeping:
-        while True:
-            try:
-                yield Wait(why.queues)
-                return self.go()
-            except WouldBlock as still:
-                why = still
-            except Interrupted:
-                if not self.done:
-                    raise
-                return self.done
 
 
 @call(290, "sendto", FULL)

@@ -6,7 +6,8 @@ import struct
 from typing import Any
 
 from cells.personalities.arm.errno import EINVAL, ENOPROTOOPT, EOPNOTSUPP, Errno
-from cells.personalities.linux.socket import BUFFER, Socket
+from cells.personalities.linux.message import BUFFER
+from cells.personalities.linux.socket import Socket
 from cells.personalities.linux.socket_names import FAMILY, SOCKET_LEVEL, socket_of
 from cells.personalities.linux.table import PARTIAL, call
 

@@ -20,8 +20,9 @@ from cells.personalities.arm.errno import (
 from cells.personalities.linux.blocking import attempt
 from cells.personalities.linux.file import CLOSE_ON_EXEC, NONBLOCK, WouldBlock
 from cells.personalities.linux.inode import SOCKET, Inode
-from cells.personalities.linux.paths import masked
-from cells.personalities.linux.socket import DATAGRAM, SEQUENCE, STREAM, Socket, credentials, join
+from cells.personalities.linux.message import DATAGRAM, SEQUENCE, STREAM, credentials
+from cells.personalities.linux.paths import create, masked
+from cells.personalities.linux.socket import Socket, join
 from cells.personalities.linux.socket_names import FAMILY, find_socket, get_address, names_of, put_address, socket_of
 from cells.personalities.linux.sys_pipe import install_pair
 from cells.personalities.linux.table import FULL, PARTIAL, call
@@ -100,8 +101,7 @@ def _bind_path(process: Any, socket: Socket, address: bytes) -> None:
         raise Errno(EADDRINUSE)
     if socket.address:
         raise Errno(EINVAL)
-    socket.bound = vfs.create(found, Inode(vfs, SOCKET | masked(process, 0o777)))
-    assert socket.bound is not None
+    socket.bound = create(process, found, Inode(vfs, SOCKET | masked(process, 0o777)))
     socket.bound.data = socket
 
 

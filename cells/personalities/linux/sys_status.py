@@ -68,7 +68,8 @@ def _tell_room(process: Any, inode: Inode, size: int, at: int) -> int:
         raise Errno(EINVAL)
     frames = process.kernel.frames
     magic = PROC_MAGIC if getattr(inode, "of_proc", False) else TMPFS_MAGIC
-    room = (frames.total, frames.free, frames.free, NAME_COUNT, NAME_COUNT - inode.tree.named)
+    free = inode.tree.room()
+    room = (frames.total, free, free, NAME_COUNT, NAME_COUNT - inode.tree.named)
     process.space.write(at, STATFS64.pack(magic, PAGE, *room, 0, 0, 255, PAGE, 0, 0, 0, 0, 0))
     return 0
 

@@ -24,8 +24,8 @@ MOST = 64
 BY_SIGNAL, SILENT, BY_THREAD, TO_THREAD = 0, 1, 2, 4
 """SIGEV_*."""
 SI_TIMER = -2
-LEAST = 1000
-"""Nanoseconds of a period, so that a timer does not ring more often than it can be heard. Assumed."""
+LEAST, UNHEARD = 1000, 1_000_000
+"""Nanoseconds: the shortest period, and how long a timer that nobody hears is silent at least; its rings are counted. Assumed."""
 ABSOLUTE = 1
 MOST_OVERRUN = (1 << 31) - 1
 SHORT, LONG = "<4i", "<qi4xqi4x"
@@ -46,15 +46,19 @@ class Timer:
     event: Any = None
     period: int = 0
     overrun: int = 0
+    rung: bool = False
+    """At least once since it was set."""
 
     def ring(self) -> None:
         """Its time has come."""
         kernel = self.process.kernel
-        self.event = kernel.at(kernel.now() + self.period, self.ring) if self.period else None
-        if self.silent:
-            return
-        if self.signal in self.target.signals.pending:
-            self.overrun = min(self.overrun + 1, MOST_OVERRUN)
+        unheard = self.silent or self.signal in self.target.signals.pending
+        rings, self.rung = 1, True
+        if unheard and self.period:
+            rings = max(UNHEARD * kernel.hz // (NANO * self.period), 1)
+        self.event = kernel.at(kernel.now() + rings * self.period, self.ring) if self.period else None
+        if unheard:
+            self.overrun = min(self.overrun + rings, MOST_OVERRUN)
             return
         self.overrun = 0
         self.target.signals.send(self.target, self.signal, Info(SI_TIMER, self.number, 0, self.value))
@@ -70,6 +74,8 @@ class Timer:
         """Nanoseconds until it rings; 0 for never."""
         kernel = self.process.kernel
         cycles = max(self.event.time - kernel.now(), 1) if self.event is not None else 0
+        if self.period and cycles > self.period and self.rung:
+            cycles = cycles % self.period or self.period
         return int(-(-cycles * NANO // kernel.hz))
 
 
@@ -120,14 +126,15 @@ def _tell(process: Process, timer: Timer, at: int, form: str) -> int:
 
 
 def _set(process: Process, number: int, flags: int, new: int, old: int, form: str) -> int:
-    timer, kernel = _timer(process, number), process.kernel
     words = struct.unpack(form, process.space.read(new, struct.calcsize(form)))
+    timer, kernel = _timer(process, number), process.kernel
     if any(not 0 <= part < NANO for part in words[1::2]) or min(words) < 0:
         raise Errno(EINVAL)
     period, first = words[0] * NANO + words[1], words[2] * NANO + words[3]
     if old:
         _tell(process, timer, old, form)
     timer.stop()
+    timer.rung = False
     timer.overrun, timer.period = 0, -(-max(period, LEAST) * kernel.hz // NANO) if period else 0
     if first:
         if flags & ABSOLUTE and timer.clock in REAL_CLOCKS:

@@ -9,8 +9,7 @@ import struct
 from typing import Any
 
 from cells.personalities.arm.errno import EAGAIN, EINVAL, Errno
-from cells.personalities.arm.wait import Interrupted, Sleeping, Wait
-from cells.personalities.linux.blocking import attempt, later
+from cells.personalities.linux.blocking import Piecewise, attempt, later
 from cells.personalities.linux.file import APPEND, AT_ONCE, NONBLOCK, SMALL, File, RegularFile, WouldBlock
 from cells.personalities.linux.table import FULL, call
 from cells.personalities.linux.words import MOST, offset_of, vectors
@@ -29,7 +28,7 @@ def memory_of(process: Any, file: File, address: int, size: int) -> bytes:
     return data
 
 
-class Writing:
+class Writing(Piecewise):
     """One write: what is left of it, and how much is done."""
 
     def __init__(self, process: Any, file: File, pieces: list[tuple[int, int]]) -> None:
@@ -91,19 +90,6 @@ class Writing:
                 return
             count -= size
             self.pieces.pop(0)
-
-    def finish(self, why: WouldBlock) -> Sleeping:
-        """Go on whenever there is room; a signal ends it with what is done."""
-        while True:
-            try:
-                yield Wait(why.queues)
-                return self.go()
-            except WouldBlock as still:
-                why = still
-            except Interrupted:
-                if not self.done:
-                    raise
-                return self.done
 
 
 def write(process: Any, file: File, pieces: list[tuple[int, int]], done: int = 0) -> Any:

@@ -28,6 +28,10 @@ from cells.personalities.linux.held import BYTES, OPEN_FILES, TRAVELLING, Held
 from cells.personalities.linux.inode import Inode, Link, Pages, Regular
 from cells.personalities.linux.way import LINK_LIMIT, PATH_LIMIT, Found, Way
 
+SPARE = 8
+"""Files leave one part in this many of RAM to programs (assumed), so that who fills a disk reads ENOSPC and nobody is killed
+for want of memory. Linux gives a tmpfs half of RAM."""
+
 
 class Vfs:
     """The tree. `frames`: the pages of its files; `now`: virtual nanoseconds."""
@@ -57,6 +61,13 @@ class Vfs:
         files = [file for reference in self._cached.values() if (file := reference())]
         self._cached = {file.inode_number: weakref.ref(file) for file in files}
         return sum(file.trim() for file in files) > 0
+
+    def room(self) -> int:
+        """Pages that files may still take by being written; what programs map of them is not asked."""
+        spare = self.frames.total // SPARE
+        if self.frames.free <= spare:
+            self.reclaim()
+        return max(self.frames.free - spare, 0)
 
     # ---- the way
 

@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from cells.personalities.arm.spec import take_files
 from cells.personalities.linux.redirection import Account
 from cells.personalities.port import PersonalityPort
 from cells.personalities.rtos.kernel import Kernel
 from cells.personalities.rtos.lines import Console, Line
-from cells.personalities.rtos.spec import RtosSpec, is_python, take_images
+from cells.personalities.rtos.spec import RtosSpec, is_python
 from cells.personalities.rtos.status import Refused, Status
 from cells.personalities.rtos.task import Task
 from cells.port import RefusedError
@@ -125,7 +126,7 @@ class Rtos(Kernel):
 
     def _tell_of_end(self, task: Task) -> None:
         if task.fault:
-            self.print(f"{self.name}: {self.log[-1]}")
+            self.print(f"{self.name}: {task.name} {task.fault}")
             self.report("task faults", self.faults)
 
 
@@ -135,7 +136,7 @@ class Guest:
     def __init__(self, spec: RtosSpec, ram: Any, shared: CellMemory | None = None) -> None:
         self.spec = spec
         self.account = Account(spec.redirection)
-        images = take_images(spec, ram)
+        images = take_files(spec.images, ram)
         self.arm = self._engine(ram, shared) if images else None
         self.port = RtosPort(self.arm.cpu.vcpu if self.arm else Counter(), spec, shared, self.account.pack)
         self.kernel = Rtos(self.port, self.account)

@@ -12,20 +12,18 @@ turns, or a call of the task's own. All work of a call is bounded by the numbers
 and these are bounded.
 
 The handlers of interrupts and software timers are functions that run to their end in the kernel's time. They may call what does
-not wait: `post`, `give`, `set`.
+not wait: `post` of queues, semaphores and flags, `reset`, `start` and `stop`.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from cells.personalities.rtos.agenda import Agenda
 from cells.personalities.rtos.deadlines import Jobs
-from cells.personalities.rtos.mutex import Mutex
-from cells.personalities.rtos.objects import Flags, Object, Queue, Semaphore, Timer
+from cells.personalities.rtos.inventory import Inventory
 from cells.personalities.rtos.scheduler import Ready
 from cells.personalities.rtos.status import Refused, Status, TaskFault
 from cells.personalities.rtos.task import PRIORITIES, WAITS, Body, Clock, PythonBody, Request, State, Task, WaitQueue
@@ -34,25 +32,22 @@ from hypervisor.abi.time import NEVER, parse_time
 CALL_CYCLES, SWITCH_CYCLES, ALARM_CYCLES, INTERRUPT_CYCLES = 150, 200, 100, 250
 """Cycles of a call, a change of task, an alarm, the entry to an interrupt's handler and the way back: assumed, of the
 order of small kernels on an ARM9 (a context of 17 words saved and loaded, a list or two changed)."""
-TASKS, OBJECTS = 64, 256
+TASKS = 64
 LOG = 64
 """Lines of the kernel's own that are kept."""
 BURST = 10_000
 """Alarms that one turn takes: timers of a short period must not keep the tasks from running, nor the loop from its events."""
 
 
-Kept = TypeVar("Kept", bound=Object)
-
-
-class Kernel:
+class Kernel(Inventory):
     """Tasks and objects of one cell. `on_call`: the cycles that the cell's architecture takes for each call of a task."""
 
     def __init__(self, clock: Clock, *, hz: int, on_call: Callable[[], int] = lambda: 0) -> None:
+        super().__init__()
         self.clock, self.hz = clock, hz
         self.ready, self.agenda, self.jobs = Ready(), Agenda(), Jobs(self)
         self.tasks: dict[int, Task] = {}
         """Those that have not ended, by handle."""
-        self.objects: dict[int, Any] = {}
         self.ended: deque[Task] = deque(maxlen=TASKS)
         self.log: deque[str] = deque(maxlen=LOG)
         self.on_ended: Callable[[Task], object] = lambda task: None
@@ -61,7 +56,6 @@ class Kernel:
         self.current: Task | None = None
         self.switches = self.calls = self.faults = self.interrupts = 0
         self._on_call = on_call
-        self._handles = itertools.count(1)
 
     # ---- time
 
@@ -104,59 +98,6 @@ class Kernel:
         self.ready.add(task)
         self.jobs.begin(task, self.cycles(period), self.cycles(deadline))
         return task
-
-    def queue(self, name: str, depth: int) -> Queue:
-        """A queue of at most `depth` items. Raises as `keep`."""
-        return self.keep(Queue(self, name, depth))
-
-    def semaphore(self, name: str, count: int = 0, maximum: int = 0xFFFF) -> Semaphore:
-        """A counting semaphore. Raises as `keep`."""
-        return self.keep(Semaphore(self, name, count, maximum))
-
-    def mutex(self, name: str) -> Mutex:
-        """A mutex whose owner inherits the priority of who waits for it. Raises as `keep`."""
-        return self.keep(Mutex(self, name))
-
-    def flags(self, name: str) -> Flags:
-        """32 event flags. Raises as `keep`."""
-        return self.keep(Flags(self, name))
-
-    def timer(self, name: str, function: Callable[[], object]) -> Timer:
-        """A software timer, stopped. Raises as `keep`."""
-        return self.keep(Timer(self, name, function))
-
-    def keep(self, thing: Kept) -> Kept:
-        """Give an object a handle.
-
-        Raises:
-            Refused: NO_ROOM.
-        """
-        if len(self.objects) >= OBJECTS:
-            raise Refused(Status.NO_ROOM, f"more than {OBJECTS} objects")
-        thing.handle = next(self._handles)
-        self.objects[thing.handle] = thing
-        return thing
-
-    def delete(self, thing: Any) -> None:
-        """The object is gone: who waits for it gets DELETED, and its name and handle lead nowhere.
-
-        Raises:
-            Refused: NO_OBJECT, it is gone already.
-        """
-        if self.objects.pop(thing.handle, None) is None:
-            raise Refused(Status.NO_OBJECT, thing.name)
-        thing.clear()
-
-    def find(self, name: str) -> Any:
-        """The object of a name.
-
-        Raises:
-            Refused: NO_OBJECT.
-        """
-        for thing in self.objects.values():
-            if thing.name == name:
-                return thing
-        raise Refused(Status.NO_OBJECT, name)
 
     # ---- calls that every task has
 
@@ -288,8 +229,8 @@ class Kernel:
                 self.finish(task)
             except TaskFault as fault:
                 self.faults += 1
-                self.log.append(f"{task.name}: {fault} (pc {fault.pc:#x}, address {fault.address:#x})")
-                self.finish(task, fault.what)
+                self.log.append(f"{task.name} {fault}")
+                self.finish(task, str(fault))
             else:
                 if request is None:
                     break

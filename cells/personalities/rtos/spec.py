@@ -2,13 +2,12 @@
 
     Guest(RtosSpec(**settings["rtos"]), ram, shared)
 
-Images of ARM code come one after another at the beginning of the cell's RAM, as the topology names them; `take_images` takes them
-from there before any page is given out.
+Images of ARM code come one after another at the beginning of the cell's RAM, as the topology names them; `arm.spec.take_files`
+takes them from there before any page is given out.
 """
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,15 +34,3 @@ def is_python(program: str) -> bool:
     """
     module, colon, function = program.partition(":")
     return bool(colon) and function.isidentifier() and all(part.isidentifier() for part in module.split("."))
-
-
-def take_images(spec: RtosSpec, ram: mmap.mmap) -> dict[str, bytes]:
-    """The images, taken out of the RAM: its pages are as new afterwards."""
-    found, at = {}, 0
-    for name, size in spec.images:
-        found[name] = ram[at : at + size]
-        at += size
-    whole = -(-at // mmap.PAGESIZE) * mmap.PAGESIZE
-    if whole:
-        ram[:whole] = bytes(whole)
-    return found

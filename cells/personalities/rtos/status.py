@@ -39,5 +39,5 @@ class TaskFault(Exception):  # noqa: N818  the task's
     """A task cannot go on: what it did, where, and at which address."""
 
     def __init__(self, what: str, pc: int = 0, address: int = 0) -> None:
-        super().__init__(what)
+        super().__init__(f"{what} (pc {pc:#x}, address {address:#x})" if pc or address else what)
         self.what, self.pc, self.address = what, pc, address

@@ -227,7 +227,8 @@ class Baseband:
                 self.rtos.print(f"? {order[:NUMBER]} (ring NUMBER, drop)")
 
     def measure_task(self, rex: Rex) -> Generator[Any, Any, None]:
-        """The level of the signal, which wanders, and the account."""
+        """The level of the signal, which wanders, and the account; and that the cell is alive: nothing above starves this
+        task."""
         while True:
             yield Work(MESSAGE_CYCLES)
             level = min(max(self.level + self.rtos.random.choice((-1, 0, 0, 1)), 1), LEVELS - 1)
@@ -235,6 +236,7 @@ class Baseband:
                 self.level = level
                 self.tell(Kind.SIGNAL, level)
             self.account()
+            self.rtos.port.heartbeat()
             yield self.rtos.sleep(LOOK)
 
     def account(self) -> None:

@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -141,11 +142,14 @@ def _linked(name: str, objects: list[str], work: Path) -> bytes:
 
 
 def manifest(images: dict[str, bytes]) -> str:
-    """Sizes and SHA-256 sums of the images as JSON."""
-    entries = {
-        f"{name}.elf": {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in images.items()
-    }
-    return json.dumps({"toolchain": f"ziglang=={TOOLCHAIN}", "images": entries}, indent=2) + "\n"
+    """See `manifest_of`; names without ".elf"."""
+    return manifest_of({f"{name}.elf": data for name, data in images.items()})
+
+
+def manifest_of(files: Mapping[str, bytes]) -> str:
+    """Sizes and SHA-256 sums of files as JSON."""
+    sums = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in files.items()}
+    return json.dumps({"toolchain": f"ziglang=={TOOLCHAIN}", "images": sums}, indent=2) + "\n"
 
 
 def products(images: dict[str, bytes]) -> dict[Path, bytes]:
@@ -159,6 +163,27 @@ def differences(made: dict[Path, bytes]) -> list[str]:
     return [
         str(path.relative_to(SOURCES)) for path, data in made.items() if not path.exists() or path.read_bytes() != data
     ]
+
+
+def deliver(make: Callable[[], Mapping[Path, bytes]], *, check: bool, what: str = "images") -> int:
+    """What a command does with the files that `make` gives by path: write them or, with `check`, only compare.
+
+    Returns the exit status: 1: a file is out of date, 2: the build failed.
+    """
+    try:
+        made = make()
+    except (BuildError, OSError) as error:
+        print(f"build: {error}", file=sys.stderr)
+        return 2
+    if check:
+        stale = [path.name for path, data in made.items() if not path.exists() or path.read_bytes() != data]
+        print("\n".join(f"{name} differs" for name in stale) or f"all {what} are up to date")
+        return 1 if stale else 0
+    for path, data in made.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    print("\n".join(f"{path.name}: {len(data)} bytes" for path, data in made.items()))
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cells.personalities.brew.header import HEADER, header
 from cells.personalities.brew.image import parse
-from cells.programs.arm.build import COMPILE, SIZE_LIMIT, BuildError, check_toolchain, zig
+from cells.programs.arm.build import COMPILE, SIZE_LIMIT, BuildError, check_toolchain, deliver, zig
 from cells.programs.brew import NAMES
 
 SOURCES = Path(__file__).parent
@@ -64,21 +64,11 @@ def main(arguments: list[str] | None = None) -> int:
     if not chosen.check:
         HEADER.write_text(header())
     own: Path | None = chosen.source
-    try:
-        made = (
-            build_all() if own is None else {chosen.output or own.with_suffix(".mod"): build(own, thumb=chosen.thumb)}
-        )
-    except (BuildError, OSError) as error:
-        print(f"build: {error}", file=sys.stderr)
-        return 2
-    if chosen.check:
-        stale = [path.name for path, data in made.items() if not path.exists() or path.read_bytes() != data]
-        print("\n".join(f"{name} differs" for name in stale) or "all modules are up to date")
-        return 1 if stale else 0
-    for path, data in made.items():
-        path.write_bytes(data)
-        print(f"{path.name}: {len(data)} bytes")
-    return 0
+    return deliver(
+        lambda: {chosen.output or own.with_suffix(".mod"): build(own, thumb=chosen.thumb)} if own else build_all(),
+        check=chosen.check,
+        what="modules",
+    )
 
 
 if __name__ == "__main__":

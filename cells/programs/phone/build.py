@@ -8,14 +8,12 @@ nothing else in it but the directories that a Linux mounts or fills.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import stat
 import sys
 import tempfile
 from pathlib import Path
 
-from cells.programs.arm.build import SIZE_LIMIT, TOOLCHAIN, BuildError, check_toolchain, zig
+from cells.programs.arm.build import SIZE_LIMIT, BuildError, check_toolchain, deliver, manifest_of, zig
 from cells.wren.initramfs import Entry, newc
 from cells.wren.user import LIBRARY
 from cells.wren.user import build as user
@@ -69,9 +67,7 @@ def build() -> dict[Path, bytes]:
         BuildError: see above.
     """
     made = {"phone.cpio": root(program())}
-    sums = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in made.items()}
-    manifest = json.dumps({"toolchain": f"ziglang=={TOOLCHAIN}", "images": sums}, indent=2) + "\n"
-    return {IMAGES / name: data for name, data in {**made, "manifest.json": manifest.encode()}.items()}
+    return {IMAGES / name: data for name, data in {**made, "manifest.json": manifest_of(made).encode()}.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,21 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m cells.programs.phone.build", description="Build the phone's user interface."
     )
     parser.add_argument("--check", action="store_true", help="only say which committed files differ")
-    check = parser.parse_args(arguments).check
-    try:
-        made = build()
-    except (BuildError, OSError) as error:
-        print(f"build: {error}", file=sys.stderr)
-        return 2
-    if check:
-        stale = [path.name for path, data in made.items() if not path.exists() or path.read_bytes() != data]
-        print("\n".join(f"{name} differs" for name in stale) or "all images are up to date")
-        return 1 if stale else 0
-    IMAGES.mkdir(exist_ok=True)
-    for path, data in made.items():
-        path.write_bytes(data)
-    print("\n".join(f"{path.name}: {len(data)} bytes" for path, data in made.items()))
-    return 0
+    return deliver(build, check=parser.parse_args(arguments).check)
 
 
 if __name__ == "__main__":

@@ -82,3 +82,12 @@ def _row(row: bytes, take: Callable[[bytes], tuple[int, ...]], width: int) -> by
     for colour in range(PIXEL):
         scaled[colour::PIXEL] = bytes(take(row[colour::PIXEL]))
     return bytes(scaled)
+
+
+def enlarge(plane: bytes, old_width: int, old_height: int, width: int, height: int) -> bytes:
+    """A byte for each pixel, each of them several times; the new size is not smaller than the old one."""
+    if (width, height) == (old_width, old_height):
+        return plane
+    take = _taker(_places(old_width, width, 1))
+    rows = [bytes(take(plane[at : at + old_width])) for at in range(0, len(plane), old_width)]
+    return b"".join([rows[row] for row in _places(old_height, height, 1)])

@@ -21,11 +21,12 @@ from hypervisor.shell.inputs import TOUCH_RANGE
 from hypervisor.shell.observer import Observer, Sight
 from hypervisor.shell.picture import Picture
 from hypervisor.shell.runtime_dir import Address
-from hypervisor.shell.screen import kitty, sixel
+from hypervisor.shell.screen import kitty
 from hypervisor.shell.screen.blocks import Blocks
 from hypervisor.shell.screen.keys import Leave, Mouse
 from hypervisor.shell.screen.pen import Pen, Spot
 from hypervisor.shell.screen.scale import fit, scale
+from hypervisor.shell.screen.sixel import Sixels
 from hypervisor.shell.screen.tty import CUT, PIXEL_MOUSE, Abilities, Tty
 
 MOST_SIXELS = 2
@@ -80,7 +81,7 @@ class Viewer:
         self._tty, self._run, self._abilities = tty, run, abilities
         self._display, self._pen = display["name"], Pen(run, touch) if touch else None
         self.protocol = Protocol.blocks
-        self._blocks = Blocks(true_colour=abilities.true_colour)
+        self._blocks, self._sixels = Blocks(true_colour=abilities.true_colour), Sixels()
         self._picture: Picture | None = None
         self._place: Place | None = None
         self._size = tty.size()
@@ -163,10 +164,9 @@ class Viewer:
     def _drawn(self, picture: Picture, at: Place) -> bytes:
         if self.protocol is Protocol.kitty:
             return kitty.draw(picture, at.row, at.column, at.columns, at.rows)
-        scaled = scale(picture, at.width, at.height)
         if self.protocol is Protocol.sixel:
-            return sixel.draw(scaled, at.row, at.column)
-        return self._blocks.draw(scaled, at.row, at.column)
+            return self._sixels.draw(picture, at.row, at.column, at.width, at.height)
+        return self._blocks.draw(scale(picture, at.width, at.height), at.row, at.column)
 
     def _line(self, sight: Sight) -> bytes:
         """The last row: what is shown, how fast it goes, how to leave."""

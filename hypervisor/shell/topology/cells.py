@@ -15,11 +15,10 @@ from typing import Any, Literal, cast
 
 from boards import Board
 from cells.machine.notes import NO_NOTES
-from cells.personalities.rtos.spec import is_python
 from hypervisor.abi.info_page import ARGS_LIMIT
 from hypervisor.abi.time import parse_size, parse_time
-from hypervisor.shell.topology import applets, programs, roots, sources
-from hypervisor.shell.topology.problems import Report, nearest
+from hypervisor.shell.topology import personalities, programs, sources
+from hypervisor.shell.topology.problems import Report
 from hypervisor.shell.topology.schema import Cell
 from hypervisor.shell.topology.spec import CellSpec, Kind
 
@@ -137,75 +136,9 @@ def _personality(at: str, cell: Cell, context: Context) -> dict[str, Any]:
     """What a personality starts with; nothing for other cells."""
     if cell.personality is None:
         return {}
-    if cell.modules and cell.personality != "brew":
-        context.report.add(f"{at}.modules", "means nothing beside this personality; applets are brew's (remove it)")
-    if cell.args and cell.personality == "linux":
-        why = "means nothing beside this personality; what a program is given stands in run (remove it)"
-        context.report.add(f"{at}.args", why)
-    if cell.personality == "rtos":
-        return _rtos(at, cell, context)
-    if cell.personality == "brew":
-        return _brew(at, cell, context)
-    if not cell.run and not context.report.spoiled(f"{at}.run"):
-        context.report.add(f"{at}.run", 'missing; say what to start, for example ["/bin/sh"]')
-    root = cell.root or sources.KERNEL
-    paths = {name: found(f"{at}.files.{name}", roots.find_file, text, context) for name, text in cell.files.items()}
-    present = {name: path for name, path in paths.items() if path is not None}
-    return {
-        "run": cell.run,
-        "env": cell.env,
-        "root": root,
-        "root_path": found(f"{at}.root", roots.find_root, root, context, roots.digest_of),
-        "terminal": cell.terminal,
-        "files": tuple(present),
-        "file_paths": tuple(present.values()),
-    }
-
-
-def _rtos(at: str, cell: Cell, context: Context) -> dict[str, Any]:
-    """What makes the tasks of a real-time kernel: functions in Python, and images of ARM code, whose files are `files`."""
-    _check_python(at, cell, context)
-    if not cell.run and not context.report.spoiled(f"{at}.run"):
-        context.report.add(f"{at}.run", 'missing; say what makes tasks, for example ["mine:main"] or ["example"]')
-    for key in ("root", "env", "files", "terminal"):
-        if key in cell.model_fields_set:
-            context.report.add(f"{at}.{key}", "means nothing for a real-time kernel, which has no files (remove it)")
-    images: dict[str, Path] = {}
-    for index, text in enumerate(cell.run):
-        find = sources.check_guest if is_python(text) else sources.find_task_image
-        path = found(f"{at}.run[{index}]", find, text, context)
-        if path is not None and not is_python(text):
-            images[text] = path
-    return {"run": cell.run, "files": tuple(images), "file_paths": tuple(images.values())}
-
-
-def _brew(at: str, cell: Cell, context: Context) -> dict[str, Any]:
-    """The modules of a BREW-like cell, whose files are `files`, and which of them start at boot."""
-    report = context.report
-    for key in ("root", "env", "files", "terminal", "args"):
-        if key in cell.model_fields_set:
-            report.add(f"{at}.{key}", "means nothing for BREW, whose applets have files of their own (remove it)")
-    if not cell.modules and not report.spoiled(f"{at}.modules"):
-        report.add(f"{at}.modules", 'missing; say what is installed, for example ["bounce"]')
-    images: dict[str, Path] = {}
-    classes: dict[int, str] = {}
-    for index, text in enumerate(cell.modules):
-        key, name = f"{at}.modules[{index}]", applets.name_of(text)
-        if name in map(applets.name_of, cell.modules[:index]):
-            report.add(key, f'is a second module "{name}" (rename one)')
-            continue
-        path = found(key, applets.find, text, context)
-        if path is None or applets.is_python(text):
-            continue
-        images[name] = path
-        for class_id in applets.classes_of(path):
-            if (other := classes.setdefault(class_id, name)) != name:
-                report.add(key, f"has class {class_id:#010x}, which {other} has as well")
-    names = [applets.name_of(text) for text in cell.modules]
-    for index, text in enumerate(cell.run):
-        if applets.name_of(text) not in names:
-            report.add(f"{at}.run[{index}]", f'there is no module "{text}" in modules; {nearest(text, names)}')
-    return {"run": cell.run, "modules": cell.modules, "files": tuple(images), "file_paths": tuple(images.values())}
+    if cell.personality in personalities.PYTHON:
+        _check_python(at, cell, context)
+    return personalities.resolve(at, cell, context.report, partial(found, context=context))
 
 
 def _source(kind: Kind, cell: Cell) -> str:

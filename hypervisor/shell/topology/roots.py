@@ -4,10 +4,11 @@
     root = "phone"                                 # the phone's user interface
     root = "debian:busybox"                        # a fetched one, always of the port for the oldest of our CPUs
     root = "tree"                                  # a directory: packed when the topology is launched
-    files = { "/bin/mine" = "build/mine" }         # path in the cell = file of the host
+    files = { "/bin/mine" = "build/mine", "/src" = "src" }       # path in the cell = file, or directory, of the host
 
 What the cell gets is one newc cpio. A directory is packed without times and owners, in the order of the names: the same content
-gives the same bytes. Sockets, pipes and devices of the host stay behind.
+gives the same bytes. Sockets, pipes and devices of the host stay behind. A directory in `files` is a view of the host's as it was
+at the launch: nobody may write there by its modes, and what user 0 changes all the same stays in the cell.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hypervisor.shell.guests import GuestError, resolve
@@ -100,6 +102,25 @@ def find_file(text: str, directory: Path | None) -> Path:
     return find_root(text, directory) if text.startswith(FETCHED) else sources.find_file(text, directory)
 
 
+def find_part(text: str, directory: Path | None) -> Path:
+    """A file or a directory for the root.
+
+    Raises:
+        ValueError: there is neither.
+    """
+    place = sources.under(directory, text)
+    return place.resolve() if place.is_dir() and not text.startswith(FETCHED) else find_file(text, directory)
+
+
+def digest_of_part(path: Path) -> str:
+    """The SHA-256 of a file, or of what the cell gets of a directory.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    return digest_of(path) if path.is_dir() else sources.sha256(path)
+
+
 def _base(path: Path) -> bytes:
     if path.is_dir():
         return newc(_tree(path))
@@ -167,6 +188,16 @@ def _single(files: Mapping[str, Path]) -> Iterator[Entry]:
             if parent not in made:
                 made.add(parent)
                 yield folder(parent)
-        yield program(
-            name.lstrip("/"), path.read_bytes()
-        )  # whatever rights it has here: only its content is told of it
+        if path.is_dir():
+            made.add(name.lstrip("/"))
+            yield from _view(name.lstrip("/"), path)
+        else:  # whatever rights it has here: only its content is told of it
+            yield program(name.lstrip("/"), path.read_bytes())
+
+
+def _view(name: str, path: Path) -> Iterator[Entry]:
+    """A directory of the host below a name: to be looked at."""
+    yield Entry(name, stat.S_IFDIR | 0o555)
+    for entry in _tree(path):
+        mode = stat.S_IFMT(entry.mode) | (0o555 if entry.mode & 0o111 or stat.S_ISDIR(entry.mode) else 0o444)
+        yield replace(entry, path=f"{name}/{entry.path}", mode=entry.mode if stat.S_ISLNK(entry.mode) else mode)

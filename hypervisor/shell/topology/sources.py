@@ -239,11 +239,21 @@ def find_module(name: str, directory: Path | None) -> ModuleSpec | None:
     for at in range(len(parts)):
         if search is None:
             return None
-        spec = PathFinder.find_spec(".".join(parts[: at + 1]), search)
+        spec = PathFinder.find_spec(".".join(parts[: at + 1]), search) or (_elsewhere(parts[0]) if at == 0 else None)
         if spec is None:
             return None
         search = list(spec.submodule_search_locations) if spec.submodule_search_locations is not None else None
     return spec
+
+
+def _elsewhere(package: str) -> ModuleSpec | None:
+    """A package that is on no path, as one of an editable installation (ours too, by `./scripts/run`): its finder says where."""
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        spec: ModuleSpec | None = find(package, None) if find is not None and finder is not PathFinder else None
+        if spec is not None and spec.submodule_search_locations is not None:
+            return spec
+    return None
 
 
 def module_exists(name: str, directory: Path | None) -> bool:

@@ -111,6 +111,8 @@ class Page:
             reply = await self._handler(request, place)(request)
         except OperatorError as error:
             raise HttpError(410 if self._run.ended.is_set() else 400, str(error)) from None
+        except (OverflowError, UnicodeEncodeError):  # numbers and texts of JSON that no message to the run can carry
+            raise HttpError(400) from None
         return Reply(reply.status, reply.body, reply.kind, {**_HEADERS, **reply.headers}, reply.stream, trusted=True)
 
     def _check_origin(self, request: Request) -> None:

@@ -225,6 +225,38 @@ def test_who_is_called_and_never_returns_is_closed_before_who_has_called() -> No
     assert bench.system.active == Asks.CLASS
 
 
+class Blames(Quiet):
+    """Uses up its time, or goes deep into itself, before it asks an applet that has done nothing."""
+
+    CLASS = 0x01CE_2020
+    answers: ClassVar[list[bool]] = []
+
+    def do(self, code: int, word: int, data: Any) -> bool:
+        if code == Code.KEY and word:
+            self.shell.send_event(self.CLASS, Code.KEY, word - 1, data)
+        elif code == Code.KEY:
+            BLAMED[0].kernel.port.work(data)
+            self.answers.append(self.shell.send_event(Quiet.CLASS, Code.USER, 0, 0))
+        return True
+
+
+BLAMED: list[BrewBench] = []
+
+
+@pytest.mark.parametrize(
+    ("deep", "milliseconds", "wanted"), [(0, 0, True), (0, 300, True), (0, 450, False), (6, 0, True), (7, 0, False)]
+)
+def test_an_applet_is_not_closed_for_what_its_caller_has_used_up(deep: int, milliseconds: int, wanted: bool) -> None:
+    bench = BrewBench(["quiet", "blames"], python={**python(Blames), "quiet": f"{HERE}:Quiet"})
+    BLAMED[:], Blames.answers[:], Quiet.told[:] = [bench], [], []
+    bench.run(0.1)
+    bench.later(bench.system.send, Blames.CLASS, Code.KEY, deep, milliseconds * HZ // 1000)
+    bench.run(0.9)
+    assert Blames.answers == [wanted]
+    assert ((Code.USER, 0, 0) in Quiet.told) == wanted
+    assert "closed" not in bench.output
+
+
 def test_timers_come_in_their_order_once_each() -> None:
     bench = BrewBench(["waits"], python=python(Waits))
     bench.run(0.2)

@@ -26,6 +26,15 @@ def test_a_module_is_what_its_header_says() -> None:
     assert BASE < image.entry < BASE + len(image.text)
 
 
+def test_data_follow_the_code_and_zeroes_the_data() -> None:
+    head = struct.pack("<4s5I8I", b"CVMD", 1, 4096, 8, 5000, BASE + 56, 0x01CE_9000, *[0] * 7)
+    image = parse(head.ljust(4096, b"c") + b"datadata")
+    assert (len(image.text), image.data, image.bss) == (4096, b"datadata", 5000)
+    assert image.end == BASE + 3 * 4096
+    with pytest.raises(ImageError, match="bytes where its header says 4104"):
+        parse(head.ljust(4096, b"c") + b"datadat")
+
+
 @pytest.mark.parametrize(
     ("field", "word", "why"),
     [

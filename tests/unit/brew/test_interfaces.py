@@ -125,6 +125,22 @@ def test_a_file_keeps_what_was_written() -> None:
     applet(what)
 
 
+def test_a_file_that_was_removed_takes_room_until_nobody_has_it_open() -> None:
+    def what(shell: Handle) -> None:
+        files = made(shell, ClassId.FILEMGR)
+        file = files.open_file("a", Mode.CREATE)
+        again = files.open_file("a", Mode.READ)
+        assert file.write(bytes(1000)) == 1000
+        assert files.remove("a") == Error.SUCCESS
+        assert files.get_free_space() == SPACE - 1000, "once, however often it is open"
+        file.release()
+        assert files.get_free_space() == SPACE - 1000
+        again.release()
+        assert files.get_free_space() == SPACE
+
+    applet(what)
+
+
 @pytest.mark.parametrize("name", ["", "..", "../clock/a", "a//b", "/etc/passwd", "a/./b", "x" * 64, "a\n"])
 def test_no_name_leads_out_of_a_modules_directory(name: str) -> None:
     def what(shell: Handle) -> None:
@@ -336,3 +352,17 @@ def test_readable_calls_back_when_something_came_and_not_before() -> None:
     partner.coming.append(b"x")
     bench.run(0.4)
     assert called == [1]
+
+
+def test_a_bitmap_that_only_a_display_holds_goes_with_it_when_all_is_released() -> None:
+    def what(shell: Handle) -> None:
+        first = made(shell, ClassId.DISPLAY)
+        _, bitmap = first.create_di_bitmap(16, 8, 8)
+        made(shell, ClassId.DISPLAY).set_destination(bitmap)
+        bitmap.release()
+
+    bench = applet(what)
+    bench.later(bench.system.close, 0)
+    bench.run(0.3)
+    assert "not released: 1 IBitmap, 2 IDisplay" in bench.output
+    assert bench.system.modules["runs"].pixel_bytes == 0

@@ -143,6 +143,7 @@ words = st.integers(0, 2**32 - 1) | st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(words, words, words, words) | st.binary(max_size=80), max_size=40))
 def test_whatever_comes_the_personality_goes_on(messages: list[Any]) -> None:

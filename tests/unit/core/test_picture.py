@@ -43,6 +43,15 @@ def test_a_picture_in_two_parts_is_kept_once() -> None:
     assert not cell.drawn
 
 
+def test_a_part_that_goes_beyond_the_picture_is_refused_and_what_was_there_stays() -> None:
+    monitor, cell = Heard(), a_cell()
+    send(monitor, cell, 2, 2, 0, b"abc")
+    with pytest.raises(Refused, match="fill it"):
+        send(monitor, cell, 2, 2, 3, b"defghi")
+    send(monitor, cell, 2, 2, 3, b"defgh")
+    assert [kept.pixels for kept in monitor.told] == [b"abcdefgh"]
+
+
 def test_a_part_at_the_beginning_begins_anew() -> None:
     monitor, cell = Heard(), a_cell()
     send(monitor, cell, 2, 2, 0, b"xxx")

@@ -204,7 +204,9 @@ POINTERS = [
     ("utimensat_time64", HERE, DATA, ..., 0), ("pselect6_time64", 1, 0, 0, 0, ..., 0),
     ("ppoll_time64", DATA, 0, ..., 0, 8),
     ("rt_sigtimedwait_time64", DATA, 0, ..., 8), ("faccessat2", HERE, ..., 0, 0), ("statx", HERE, ..., 0, 0x7FF, DATA),
-    ("statx", HERE, DATA, 0, 0x7FF, ...),
+    ("statx", HERE, DATA, 0, 0x7FF, ...), ("memfd_create", ..., 0), ("copy_file_range", 3, ..., 3, 0, 1, 0),
+    ("timer_create", 1, ..., DATA), ("timer_create", 1, 0, ...), ("timer_settime", 0, 0, ..., 0),
+    ("timer_settime64", 0, 0, ..., 0), ("fcntl", 3, 6, ...), ("fcntl64", 3, 12, ...), ("fcntl64", 3, 13, ...),
 ]  # fmt: skip
 """Calls with one bad pointer, each at its place."""
 

@@ -91,6 +91,33 @@ def test_who_would_wait_for_who_waits_for_it_is_told(two: tuple[Any, Any]) -> No
     assert lock(second, WRITE, 0, 1, SET_AND_WAIT) == -e.EDEADLK
 
 
+def test_who_has_given_up_waiting_is_in_nobodys_way(two: tuple[Any, Any]) -> None:
+    first, second = two
+    lock(first, WRITE, 0, 1)
+    lock(second, WRITE, 1, 1)
+    first.space.put(AT, FLOCK.pack(WRITE, 0, 1, 1, 0))
+    sleeping, _ = begin(first, "fcntl64", 0, SET_AND_WAIT, AT)
+    sleeping.close()
+    assert lock(second, WRITE, 0, 1) == -e.EAGAIN
+    second.space.put(AT, FLOCK.pack(WRITE, 0, 0, 1, 0))
+    sleeping, _ = begin(second, "fcntl64", 0, SET_AND_WAIT, AT)
+    assert lock(first, NONE) == 0
+    assert go_on(sleeping) == 0
+
+
+def test_locks_count_among_all_that_the_kernel_holds(two: tuple[Any, Any]) -> None:
+    process = two[0]
+    held = process.kernel.vfs.held
+    before = held.now
+    for number in range(10):
+        lock(process, WRITE, 2 * number, 1)
+    assert held.now > before
+    held.limit = held.now
+    assert lock(process, WRITE, 100, 1) == -e.ENOLCK
+    invoke(process, "close", 0)
+    assert held.now == before
+
+
 def test_locks_of_an_open_file_end_with_it(two: tuple[Any, Any]) -> None:
     first, second = two
     assert lock(first, WRITE, request=SET + OF_FILE) == 0

@@ -8,6 +8,8 @@ import pytest
 
 from cells.personalities.arm import errno as e
 from cells.personalities.linux.rights import EXECUTE, READ, WRITE, may, may_signal
+from hypervisor.shell.guests.initramfs import Entry, newc
+from tests.support.linux import LinuxBench, program
 from tests.support.linux_process import fake_process, invoke, path
 
 CREATE, EXCLUSIVE, READ_WRITE = 0o100, 0o200, 2
@@ -77,6 +79,21 @@ def test_opening_asks_for_what_is_going_to_be_done(process: Any) -> None:
     assert invoke(process, "open", path(process, b"/f"), 1) == -e.EACCES
     assert invoke(process, "open", path(process, b"/f"), 0o1000) == -e.EACCES
     assert invoke(process, "open", path(process, b"/f"), CREATE | EXCLUSIVE) == -e.EEXIST
+
+
+def test_a_file_is_cut_and_a_socket_reached_by_who_may_write_them(process: Any) -> None:
+    make(process, b"/f", 0o644)
+    folder(process, b"/t", 0o777)
+    name = b"\x01\0/t/sock\0"
+    process.space.put(0x800, name)
+    server, client = (invoke(process, "socket", 1, 1, 0) for _ in range(2))
+    assert invoke(process, "bind", server, 0x800, len(name)) == 0
+    assert invoke(process, "listen", server, 5) == 0
+    become(process)
+    assert invoke(process, "truncate", path(process, b"/f"), 0) == -e.EACCES
+    assert invoke(process, "connect", client, 0x800, len(name)) == -e.EACCES
+    process.kernel.vfs.find(b"/t/sock").mode |= 0o002
+    assert invoke(process, "connect", client, 0x800, len(name)) == 0
 
 
 def test_the_way_leads_only_through_directories_that_may_be_searched(process: Any) -> None:
@@ -170,3 +187,19 @@ def test_signals_go_to_ones_own_processes(process: Any) -> None:
     other.user, other.session = [OTHER_USER] * 3, process.session
     assert not may_signal(process, other, 15)
     assert may_signal(process, other, 18)
+
+
+FIRST = """
+mov r0, #1000; mov r7, #213; svc #0
+adr r0, name; mov r1, #0; mov r2, #0; mov r7, #11; svc #0
+rsb r0, r0, #0; mov r7, #1; svc #0
+name: .asciz "/s"
+"""
+SECOND = "mov r7, #201; svc #0; add r0, r0, #7; mov r7, #1; svc #0"
+
+
+@pytest.mark.parametrize(("mode", "status"), [(0o4755, 7), (0o755, (1000 + 7) & 0xFF), (0o4700, e.EACCES)])
+def test_a_program_may_have_its_owners_rights(mode: int, status: int) -> None:
+    """The first process gives up root, and becomes a program of root's that ends with its effective user and 7."""
+    files = [Entry("p", 0o100755, program(FIRST)), Entry("s", 0o100000 | mode, program(SECOND))]
+    assert LinuxBench(newc(files), ["/p"]).run() == status

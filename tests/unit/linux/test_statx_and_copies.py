@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cells.personalities.arm import errno as e
+from tests.support.linux import LinuxBench, archive, program
 from tests.support.linux_process import fake_process, invoke, path
 
 DATA, OUT, HERE = 0x1000, 0x2000, -100
@@ -127,3 +128,17 @@ def test_threads_and_descriptors_of_a_process_are_in_its_directory(process: Any)
     assert "Pid:\t5" in text(process, b"/proc/1/task/5/status")
     descriptor = made(process, b"/f", b"abc")
     assert text(process, b"/proc/self/fdinfo/%d" % descriptor).startswith("pos:\t3\nflags:\t0")
+
+
+DEEP = """
+mov r0, #3; adr r1, limit; mov r7, #75; svc #0
+mov r2, sp; ldr r3, depth; sub r2, r2, r3; str r0, [r2]
+mov r7, #1; svc #0
+limit: .word 0x80000, 0x80000
+depth: .word {depth}
+"""
+
+
+@pytest.mark.parametrize(("depth", "status"), [(0x70000, 0), (0x90000, 128 + 11)])
+def test_a_stack_ends_where_its_limit_is(depth: int, status: int) -> None:
+    assert LinuxBench(archive({"p": program(DEEP.format(depth=depth))}), ["/p"]).run() == status

@@ -90,10 +90,14 @@ def test_what_comes_while_its_signal_waits_is_counted(process: Any) -> None:
     wind(process, number, 10, 10)
     run(process, 35)
     assert process.signals.sent == []
-    assert invoke(process, "timer_getoverrun", number) == 3
+    assert invoke(process, "timer_getoverrun", number) == 100
+    assert len(process.kernel.events) == 1
+    assert invoke(process, "timer_gettime64", number, OLD) == 0
+    assert struct.unpack("<qi4xqi4x", process.space.read(OLD, 32)) == (0, 10_000, 0, 5_000)
     process.signals.pending = {}
-    run(process, 40)
+    run(process, 1010)
     assert invoke(process, "timer_getoverrun", number) == 0
+    assert len(process.signals.sent) == 1
 
 
 def test_points_in_time_are_of_the_timers_clock(process: Any) -> None:

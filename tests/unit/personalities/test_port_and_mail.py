@@ -169,22 +169,30 @@ class Channel:
     """A channel whose partner has `room`; `meets`: it is rendezvous."""
 
     def __init__(self, *letters: bytes, room: int = 2, meets: bool = False) -> None:
-        self.name, self.peer = "talk", "other"
+        self.name, self.peer, self.limit = "talk", "other", 64
+        self.refusal = Status.OK
+        """What each call to send is refused with."""
         self.letters, self.room, self.meets = deque(letters), room, meets
         self.heard: list[bytes] = []
         self.asked: list[int] = []
         """For how long each call to send would have waited."""
         self.clock: Callable[[], int] = lambda: 0
         self.there = self.ready = True
+        self.looks = 0
 
     def send(self, data: bytes, until: int = NEVER) -> None:
         self.asked.append(max(until - self.clock(), 0))
+        if self.refusal:
+            raise RefusedError("send", self.refusal)
+        if len(data) > self.limit:
+            raise RefusedError("send", Status.TOO_LONG)
         if not self.room:
             raise RefusedError("send", Status.TIMEOUT)
         self.room -= 1
         self.heard.append(data)
 
     def try_receive(self) -> bytes | None:
+        self.looks += 1
         return self.letters.popleft() if self.letters else None
 
 
@@ -258,6 +266,45 @@ def test_a_partner_that_was_never_there_is_waited_for_and_one_that_died_is_not()
     assert channel.heard == [b"again"]
 
 
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_a_message_that_no_channel_carries_is_refused_at_once_whatever_waits_before_it(waiting: int) -> None:
+    channel = Channel(room=0)
+    port, box = box_of(channel)
+    assert all(box.send(b"x") for _ in range(waiting))
+    with pytest.raises(RefusedError, match=f"status {int(Status.TOO_LONG)}"):
+        box.send(b"y" * 65)
+    channel.room = 9
+    port.take()
+    assert channel.heard == [b"x"] * waiting
+
+
+@pytest.mark.parametrize("meets", [False, True])
+def test_a_channel_that_refuses_what_waits_loses_it_and_harms_nobody(meets: bool) -> None:
+    channel = Channel(room=0, meets=meets)
+    port, box = box_of(channel)
+    assert box.send(b"one")
+    assert box.send(b"two")
+    channel.refusal = Status.DENIED
+    for _ in range(20):
+        port.idle(port.time + HZ)
+    assert (box.pending, box.lost, channel.heard) == (False, 2, [])
+    channel.refusal, channel.room = Status.OK, 1
+    assert box.send(b"three")
+    assert channel.heard == [b"three"]
+
+
+def test_nobody_asks_the_dead_again_and_again() -> None:
+    channel = Channel(b"one", b"two", room=0)
+    port, box = box_of(channel)
+    port.take()
+    channel.there = False
+    for _ in range(100):
+        port.take()
+        box.on_change()
+    assert channel.looks <= 4
+    assert [box.receive(), box.receive()] == [b"one", b"two"]
+
+
 def test_a_message_that_waits_for_a_rendezvous_is_offered_longer_and_longer() -> None:
     channel = Channel(room=0, meets=True)
     port, box = box_of(channel)
@@ -272,6 +319,17 @@ def test_a_message_that_waits_for_a_rendezvous_is_offered_longer_and_longer() ->
     port.idle(port.time + HZ)
     assert channel.heard == [b"hello"]
     assert not box.pending
+
+
+def test_who_is_heard_offers_shorter_next_time() -> None:
+    channel = Channel(room=0, meets=True)
+    port, box = box_of(channel)
+    channel.clock = lambda: port.time
+    for room, wanted in ((0, 2), (0, 4), (0, 8), (1, 4), (1, 2), (1, 1), (1, 1)):
+        box._out.append(b"x") if not box.pending else None
+        channel.room = room
+        box.offer(port.time, NEVER, HZ // 1000)
+        assert box.rest(port.time, 1) - port.time == wanted * box._pause
 
 
 def test_two_that_offer_to_each_other_do_not_pause_alike() -> None:

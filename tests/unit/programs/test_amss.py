@@ -15,6 +15,7 @@ from cells.programs.amss.call import TABLE, Call, Do, State, What
 from cells.programs.amss.network import content, frame
 from cells.programs.keystore import Keystore
 from cells.programs.phone.messages import End, Kind, Message
+from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.status import Status
 from tests.support.rtos import HZ, RtosCell, Steps
 
@@ -145,6 +146,13 @@ def test_a_user_interface_that_starts_again_is_told_how_things_are() -> None:
     kind, since, *_, number = phone.run()[-1]
     assert (kind, number) == (Kind.CONNECTED, "+49891")
     assert since == pytest.approx(2000 - 472, abs=10)
+
+
+def test_the_least_urgent_task_says_that_the_cell_is_alive() -> None:
+    phone = Phone()
+    phone.run()
+    beats = [number for number, *_ in phone.cell.world.calls].count(Hypercall.HEARTBEAT)
+    assert beats == 6
 
 
 def test_a_flood_of_messages_loses_no_frame_and_no_deadline() -> None:

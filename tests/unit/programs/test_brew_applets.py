@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
+from cells.personalities.brew.codes import Code
 from cells.personalities.brew.header import HEADER, header
 from cells.personalities.brew.image import parse
 from cells.personalities.brew.kernel import INTERFACES
 from cells.personalities.brew.method import methods_of
+from cells.personalities.brew.python_module import Applet as PythonApplet
 from cells.personalities.brew.table import page
 from cells.programs.arm.build import SIZE_LIMIT, BuildError
 from cells.programs.brew import NAMES, build
@@ -117,7 +120,56 @@ MODULE(0x01CE4000);
 """
 
 
+RELAY = r"""
+#include "AEEAppGen.h"
+
+/* Sends a key to the applet `word`, with much in registers meanwhile. */
+static boolean handle(AEEApplet *me, AEEEvent event, uint32 word, uint32 data)
+{
+    if (event != EVT_USER)
+        return TRUE;
+    uint32 a = data * 3, b = data * 5, c = data * 7, d = data * 11;
+    boolean handled = ISHELL_SendEvent(me->m_pIShell, word, EVT_KEY, 'x', 0);
+    if (handled && a + b + c + d == 26 * data)
+        DBGPRINT("as before");
+    return TRUE;
+}
+
+int32 AEEClsCreateInstance(AEECLSID cls, IShell *shell, IModule *module, void **object)
+{
+    return AEEApplet_New(sizeof(AEEApplet), cls, module, shell, object, handle, NULL);
+}
+
+MODULE(0x01CE4001);
+"""
+
+
+class Middle(PythonApplet):
+    """Passes keys on to `bounce`."""
+
+    CLASS: ClassVar[int] = 0x01CE_4002
+
+    def handle_event(self, code: int, word: int, data: Any) -> bool:
+        return code != Code.KEY or bool(self.shell.send_event(int(Applet.BOUNCE), code, word, 0))
+
+
 @needs_toolchain
+@pytest.mark.slow
+def test_an_event_passed_through_other_modules_leaves_the_callers_registers(tmp_path: Path) -> None:
+    source = tmp_path / "relay.c"
+    source.write_text(RELAY)
+    python = {"middle": "tests.unit.programs.test_brew_applets:Middle"}
+    bench = BrewBench(["bounce", "middle", "relay"], modules=["bounce", ("relay", build.build(source))], python=python)
+    bench.run(0.1)
+    for target in (Middle.CLASS, int(Applet.BOUNCE)):
+        bench.later(bench.system.send, 0x01CE4001, Code.USER, target, 0x01234567 & 0xFF_FFFF)
+    bench.run(0.2)
+    assert bench.output.count("relay: as before") == 2
+    assert "closed" not in bench.output
+
+
+@needs_toolchain
+@pytest.mark.slow
 @pytest.mark.parametrize("thumb", [False, True], ids=["ARM", "Thumb"])
 def test_a_module_from_a_source_that_nobody_here_saw_runs(tmp_path: Path, thumb: bool) -> None:
     source = tmp_path / "unseen.c"
@@ -136,6 +188,7 @@ def test_a_module_from_a_source_that_nobody_here_saw_runs(tmp_path: Path, thumb:
 
 
 @needs_toolchain
+@pytest.mark.slow
 def test_the_readmes_applet_runs(tmp_path: Path) -> None:
     text = (build.SOURCES / "README.md").read_text()
     source = tmp_path / "hello.c"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cells.fault import GuestFault
-from cells.personalities.rtos import calls, elf
+from cells.personalities.rtos import call_table, elf
 from cells.personalities.rtos.image import NAMES, build
 from cells.personalities.rtos.status import Status
 from cells.port import RefusedError
@@ -84,11 +84,11 @@ def test_the_header_has_the_numbers_of_the_table_and_of_the_answers() -> None:
     header = (Path(build.SOURCES) / "rtos.h").read_text()
     numbers = {name: int(number) for name, number in re.findall(r"RTOS_(\w+) = (-?\d+),", header)}
     answers = {status.name: int(status) for status in Status}
-    assert {row.name.upper(): number for number, row in calls.TABLE.items()} | answers == numbers
+    assert {row.name.upper(): number for number, row in call_table.TABLE.items()} | answers == numbers
 
 
 def test_the_table_prints_a_row_for_each_call() -> None:
-    assert len(calls.page().splitlines()) == 2 + len(calls.TABLE)
+    assert len(call_table.page().splitlines()) == 2 + len(call_table.TABLE)
 
 
 # Crimes: the task ends, the cell lives on.
@@ -109,7 +109,7 @@ def test_a_task_that_breaks_is_ended_and_says_why(crime: str) -> None:
     images = {"bad": task_image(source + END), "example": EXAMPLE}
     cell = RtosCell(images)
     assert cell.run() == 1
-    assert f"bad.main: {why}" in cell.output
+    assert f"rt: bad.main {why}" in cell.output
     assert cell.guest.account.counts.faults == 1
     assert "done" in cell.output, "the others went on"
 
@@ -137,6 +137,7 @@ def test_a_task_that_returns_has_ended() -> None:
         (11, (1, 0), Status.NO_OBJECT),
         (15, (0, 4), Status.BAD_ADDRESS),
         (16, (0, 0, 0, 0), Status.NO_OBJECT),
+        (17, (1, 0, 10, 0xFFFF_FFFF), Status.BAD_ADDRESS),  # the console's queue: now, and not when something comes
         (35, (1,), Status.NO_OBJECT),
         (40, (0x10000, 0x7FF), Status.BAD_ARGUMENT),
         (40, (0, 10), Status.BAD_ADDRESS),
@@ -211,6 +212,45 @@ def test_an_interrupt_sets_the_flags_that_a_task_in_arm_code_waits_for() -> None
 def test_what_is_no_image_ends_the_cell_with_a_reason() -> None:
     with pytest.raises(GuestFault, match="cannot be loaded"):
         RtosCell({"bad": b"\x7fELF but no more of it" + bytes(100)}).run()
+
+
+def image_of(offset: int, address: int, in_file: int, in_memory: int) -> bytes:
+    """An image of one segment, code that begins at its beginning."""
+    header = elf.HEADER.pack(
+        *elf.EXPECTED, 0, 0, 2, 40, 1, address, elf.HEADER.size, 0, 0, elf.HEADER.size, 32, 1, 0, 0, 0
+    )
+    return header + elf.SEGMENT.pack(1, offset, address, address, in_file, in_memory, 5, 4096) + bytes(64)
+
+
+SIZE = elf.HEADER.size + elf.SEGMENT.size + 64
+
+
+@pytest.mark.parametrize(
+    ("segment", "why"),
+    [
+        ((SIZE - 64, elf.END - 64, 64, 64), ""),
+        ((SIZE - 64, elf.END - 64, 64, 65), "out of reach"),
+        ((SIZE - 64, 0x10000, 64, 63), "not in the file"),
+        ((SIZE - 63, 0x10000, 64, 64), "not in the file"),
+        ((SIZE - 64, 0x0FFF, 64, 64), "out of reach"),
+    ],
+)
+def test_a_segment_is_in_the_file_and_within_reach(segment: tuple[int, int, int, int], why: str) -> None:
+    image = image_of(*segment)
+    assert len(image) == SIZE
+    if why:
+        with pytest.raises(ValueError, match=why):
+            elf.parse(image)
+    else:
+        (part,) = elf.parse(image)[1]
+        assert part[:3] == (segment[1], bytes(64), 64)
+
+
+def test_what_is_typed_is_heard_while_a_task_never_sleeps() -> None:
+    ask = "mov r0, #1; sub r1, sp, #64; mov r2, #64; mov r3, #0; mov r7, #17; svc #0"
+    cell = RtosCell({"asks": task_image(f"again: {ask}; cmp r0, #5; bne again{END}")}, typed=[(HZ // 100, b"hello\n")])
+    assert cell.run() == 0
+    assert HZ // 100 < cell.guest.port.time < HZ // 50
 
 
 @settings(max_examples=200, deadline=None)

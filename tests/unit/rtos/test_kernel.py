@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from cells.personalities.rtos.kernel import OBJECTS, TASKS
+from cells.personalities.rtos.inventory import OBJECTS
+from cells.personalities.rtos.kernel import TASKS
 from cells.personalities.rtos.status import Refused, Status
 from cells.personalities.rtos.task import State, Work
 from tests.support.rtos import RtosBench, Steps

@@ -7,8 +7,10 @@ import random
 import pytest
 
 from hypervisor.shell.picture import Picture
-from hypervisor.shell.screen import kitty, sixel
+from hypervisor.shell.screen import kitty
 from hypervisor.shell.screen.blocks import Blocks
+from hypervisor.shell.screen.palette import Palettes
+from hypervisor.shell.screen.sixel import Sixels
 from tests.support import terminal
 
 
@@ -72,28 +74,73 @@ def test_without_true_colour_the_nearest_of_256_is_taken() -> None:
     assert (leaf, grey) == ((16 + 36 * 2 + 6 * 4 + 1, 16), (243, 16))
 
 
+def sixels(picture: Picture) -> dict[tuple[int, int], tuple[int, int, int]]:
+    return terminal.read_sixels(Sixels().draw(picture, 1, 1, picture.width, picture.height))
+
+
 @pytest.mark.parametrize(("width", "height", "colours"), [(1, 1, 1), (40, 13, 200), (33, 24, 3), (8, 6, 1)])
-def test_sixels_of_few_colours_are_the_picture(width: int, height: int, colours: int) -> None:
+def test_sixels_of_few_colours_are_the_picture_in_32_steps(width: int, height: int, colours: int) -> None:
     picture = noise(width, height, colours=colours)
-    pixels = terminal.read_sixels(sixel.draw(picture, 1, 1))
+    pixels = sixels(picture)
     for y in range(height):
         for x in range(width):
-            assert pixels[x, y] == tuple(round(part * 100 / 255) for part in picture.pixel(x, y))
+            assert pixels[x, y] == tuple(
+                round(round((part >> 3) * 255 / 31) * 100 / 255) for part in picture.pixel(x, y)
+            )
 
 
-def test_sixels_of_many_colours_are_near_the_picture() -> None:
-    picture = noise(64, 48)
-    pixels = terminal.read_sixels(sixel.draw(picture, 1, 1))
-    for y in range(48):
-        for x in range(64):
+def test_sixels_of_a_gradient_are_near_the_picture() -> None:
+    colours = [(x * 4, y * 5, (x + y) * 2) for y in range(48) for x in range(64)]
+    picture = Picture(64, 48, bytes(part for colour in colours for part in colour))
+    pixels = sixels(picture)
+    far = [
+        abs(part - shown * 2.55)
+        for y in range(48)
+        for x in range(64)
+        for part, shown in zip(picture.pixel(x, y), pixels[x, y], strict=True)
+    ]
+    assert sum(far) / len(far) < 6
+    assert max(far) < 28
+
+
+def test_sixels_of_noise_are_near_the_picture() -> None:
+    picture = noise(128, 96)
+    pixels = sixels(picture)
+    for y in range(96):
+        for x in range(128):
             for part, shown in zip(picture.pixel(x, y), pixels[x, y], strict=True):
                 assert abs(part - shown * 2.55) <= 27, "half a step of the coarsest colour, and a hundredth"
 
 
+def test_colours_stay_what_they_were_while_no_others_come() -> None:
+    palettes, first = Palettes(), noise(40, 30, colours=400)
+    palette = palettes.of(first).palette
+    part = Picture(40, 10, first.pixels[: 3 * 400])
+    assert palettes.of(part).palette == palette
+    assert palettes.of(noise(40, 30, seed=2, colours=400)).palette != palette
+
+
+def test_a_rare_colour_far_from_all_others_is_kept() -> None:
+    grey = [(128 + n % 16, 120 + n // 16 % 16, 128) for n in range(40 * 40)]
+    grey[777] = (255, 0, 0)
+    picture = Picture(40, 40, bytes(part for colour in grey for part in colour))
+    assert sixels(picture)[777 % 40, 777 // 40] == (100, 0, 0)
+
+
+def test_larger_sixels_have_every_pixel_four_times_and_smaller_ones_the_mean() -> None:
+    four = Picture(2, 2, bytes((255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255)))
+    large = terminal.read_sixels(Sixels().draw(four, 1, 1, 4, 4))
+    assert [large[x, 0] for x in range(4)] == [(100, 0, 0)] * 2 + [(0, 100, 0)] * 2
+    assert [large[0, y] for y in range(4)] == [(100, 0, 0)] * 2 + [(0, 0, 100)] * 2
+    ((_, small),) = terminal.read_sixels(Sixels().draw(four, 1, 1, 1, 1)).items()
+    assert all(abs(part - 50) < 4 for part in small)
+
+
 def test_a_flat_picture_of_sixels_is_short() -> None:
     flat = Picture(320, 240, bytes((10, 20, 30)) * (320 * 240))
-    assert len(sixel.draw(flat, 1, 1)) < 600
-    assert len(terminal.read_sixels(sixel.draw(flat, 1, 1))) == 320 * 240
+    said = Sixels().draw(flat, 1, 1, 320, 240)
+    assert len(said) < 600
+    assert len(terminal.read_sixels(said)) == 320 * 240
 
 
 def test_kitty_gets_the_pixels_in_pieces_and_the_room_in_characters() -> None:

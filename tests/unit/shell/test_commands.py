@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import boards
-from hypervisor.shell.commands import KERNEL_BOARDS, status_of
+from hypervisor.shell.boot import KERNEL_BOARDS
+from hypervisor.shell.commands import status_of
 from hypervisor.shell.problems import InputError, lines_of
 from hypervisor.shell.topology import Problem, TopologyError
 

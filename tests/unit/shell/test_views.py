@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from devices import Framebuffer, Touch
+from devices.device import Wiring
 from hypervisor.shell.picture import Scan
 from hypervisor.shell.views import BYTES_PER_S, FRAME_S, STILL_S, WATCHERS, ViewError, Views, asked_touch
 
@@ -131,6 +133,35 @@ def test_those_who_wait_hear_of_the_end(room: Room) -> None:
     room.watch(2, seen=1)
     room.views.close()
     assert room.answers[1][1:3] == (2, {"ok": False, "why": "the run has ended"})
+
+
+def board() -> Any:
+    """A display and two touch screens, of which one is nobody's."""
+    wiring = Wiring(lambda: 0, 1000)
+    devices = [
+        SimpleNamespace(name="lcd0", owner=1, receive=None, device=Framebuffer(wiring)),
+        SimpleNamespace(name="touch0", owner=None, receive=print, device=Touch(wiring)),
+        SimpleNamespace(name="touch1", owner=0, receive=print, device=Touch(wiring)),
+    ]
+    cells = [SimpleNamespace(name="input"), SimpleNamespace(name="display")]
+    return SimpleNamespace(bus=SimpleNamespace(devices=devices), cells=cells)
+
+
+def test_displays_are_listed_with_their_owners_and_touch_screens_that_somebody_drives() -> None:
+    monitor = board()
+    pictures: Any = SimpleNamespace(displays=lambda: [(entry, entry.device) for entry in monitor.bus.devices[:1]])
+    assert Views(monitor, pictures, cast(Any, None)).listed() == {
+        "displays": [{"name": "lcd0", "on": False, "width": 16, "height": 1, "owner": "display"}],
+        "touches": ["touch1"],
+    }
+
+
+def test_a_touch_is_for_the_owner_of_the_screen_that_is_meant() -> None:
+    where = {"x": 5, "y": 4095, "down": True}
+    assert asked_touch(board(), {"device": "touch1", **where})[3:] == ("input", b"touch1 5 4095 1")
+    for device in ("touch0", "lcd0", "touch9"):
+        with pytest.raises(ViewError, match=f'no cell has a touch screen "{device}"'):
+            asked_touch(board(), {"device": device, **where})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,25 @@ def test_the_packages_of_a_guest_are_not_imported_either(tmp_path: Path) -> None
     (tmp_path / "bombs" / "inner.py").write_text("def main(port): ...\n")
     assert guest_in(tmp_path, "bombs.inner:main") == []
     assert not any(name.startswith("bombs") for name in sys.modules)
+
+
+def test_a_package_of_an_editable_installation_is_found_though_it_is_on_no_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+            here = tmp_path / "elsewhere" / name / "__init__.py"
+            return spec_from_file_location(name, here) if name == "mapped" else None
+
+    package = tmp_path / "elsewhere" / "mapped"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit\n")
+    (package / "inner.py").write_text("def main(port): ...\n")
+    assert len(guest_in(tmp_path, "mapped.inner:main")) == 1
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder])
+    assert guest_in(tmp_path, "mapped.inner:main") == []
+    assert "mapped" not in sys.modules
 
 
 def test_an_installed_module_is_not_shadowed_by_a_file_beside_the_topology(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def test_requests_come_one_after_another_on_one_connection(served: Served) -> No
         b"POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nConnection: close\r\n\r\nxyz",
     )
     assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert answer.count(b"\r\nContent-Type: text/plain; charset=utf-8\r\n") == 2
     assert answer.endswith(b"\r\n\r\nxyz")
     first, second = served.asked
     assert (first.method, first.path, first.query, first.headers["host"]) == ("GET", "/a b", {"x": "1", "y": "1"}, "h")

@@ -12,18 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cells.personalities.arm.errno import EINVAL, EIO, ENOSPC, ENXIO, EROFS, Errno
+from cells.personalities.arm.errno import EIO, ENOSPC, EROFS, Errno
 from cells.personalities.linux.attached.device import (
-    READ,
     Device,
-    DeviceFile,
     device_number,
-    request,
-    seek,
-    tell,
     whole,
 )
-from cells.personalities.linux.file import ACCESS, NONBLOCK, POLL_ERROR, READABLE, WRITABLE, File, Opening, WouldBlock
+from cells.personalities.linux.attached.disk_file import DiskFile, Unknown
+from cells.personalities.linux.file import ACCESS, NONBLOCK, File, WouldBlock
 from cells.personalities.linux.inode import BLOCK, Inode
 from cells.split.asking import Asking
 from cells.split.block.protocol import BUFFER, EXTENT, FLAG_READ_ONLY, IDENTITY, LAYOUT, Operation
@@ -34,8 +30,8 @@ MAJOR = 254
 """The last of the numbers for local use of block devices (devices.txt)."""
 PIECE = 1 << 16
 """Bytes of one job at most: a longer call is several."""
-SIZE_64, SIZE_512, FLUSH = request(READ, "\x12", 114, 4), 0x1260, 0x1261
-READ_ONLY, SECTOR_SIZE = 0x125E, 0x1268
+MOST_ASKED = 1024
+"""Requests that are not answered: from then on calls wait. Those of a process that was killed meanwhile are among them."""
 FAILED = {Outcome.OUT_OF_RANGE: ENOSPC, Outcome.READ_ONLY: EROFS}
 
 
@@ -136,6 +132,8 @@ class Disk(Device):
             WouldBlock: it is not. Errno: it failed.
         """
         job = self._jobs.get(process.pid)
+        if job is not None and not job.waits and process.sleeping is None:
+            job = None  # of an earlier call, which a signal has ended: what it read may be old
         if job is not None and job.waits:
             raise WouldBlock(self.queue)
         if job is None or not job.wants(offset, size, data):
@@ -152,7 +150,9 @@ class Disk(Device):
             raise Errno(EIO)
         if job.data is not None and any(other.data is not None and other.waits for other in self._jobs.values()):
             raise WouldBlock(self.queue)
-        self._forget(writes=job.data is not None)
+        if self._asking.outstanding >= MOST_ASKED:
+            raise WouldBlock(self.queue)
+        self._forget()
         self._jobs[process.pid] = job
         first, behind = job.offset // self.sector, -(-(job.offset + job.size) // self.sector)
         if job.data is None:
@@ -165,14 +165,10 @@ class Disk(Device):
             if not job.waits:
                 self._write(job)
 
-    def _forget(self, *, writes: bool) -> None:
-        """What nobody will ask for: jobs of processes that are no more, and, before a write, what was read."""
+    def _forget(self) -> None:
+        """Jobs of processes that are no more."""
         living = self.kernel.processes
-        self._jobs = {
-            pid: job
-            for pid, job in self._jobs.items()
-            if job.waits or (living.get(pid) is not None and not (writes and job.data is None))
-        }
+        self._jobs = {pid: job for pid, job in self._jobs.items() if job.waits or living.get(pid) is not None}
 
     def _read(self, job: Job, first: int, behind: int) -> None:
         for start, count in self._parts(first, behind):
@@ -235,70 +231,3 @@ SECTORS = frozenset(512 << power for power in range(4))
 
 def _known(response: Response) -> bool:
     return response.status in set(Outcome)
-
-
-class Unknown(Opening):
-    """The disk has not said yet how large it is."""
-
-    def __init__(self, file: DiskFile) -> None:
-        super().__init__(file, file.device.queue)
-
-    @property
-    def ready(self) -> bool:
-        """It has, or never will."""
-        file = self.file
-        assert isinstance(file, DiskFile)
-        if file.device.dead:
-            raise Errno(EIO)
-        if file.device.read_only and file.writable:
-            raise Errno(EROFS)
-        return bool(file.device.size)
-
-
-class DiskFile(DeviceFile):
-    """An open disk."""
-
-    device: Disk
-
-    def read(self, process: Any, size: int) -> bytes:
-        """Bytes at the file's offset."""
-        data = self.device.read(process, self.offset, size)
-        self.offset += len(data)
-        return data
-
-    def read_at(self, process: Any, offset: int, size: int) -> bytes:
-        """From a place."""
-        return self.device.read(process, offset, size)
-
-    def write(self, process: Any, data: bytes) -> int:
-        """Bytes at the file's offset."""
-        went = self.device.write(process, self.offset, data)
-        self.offset += went
-        return went
-
-    def write_at(self, process: Any, offset: int, data: bytes) -> int:
-        """To a place."""
-        return self.device.write(process, offset, data)
-
-    def seek(self, to: int, whence: int) -> int:
-        """The new offset."""
-        return seek(self, to, whence, self.device.size)
-
-    def poll(self) -> int:
-        """What it is ready for."""
-        return POLL_ERROR if self.device.dead else READABLE | WRITABLE
-
-    def ioctl(self, process: Any, number: int, argument: int) -> int:
-        """BLK*: how large it is."""
-        device = self.device
-        if number == SIZE_64:
-            return tell(process, argument, "<Q", device.size)
-        if number == SIZE_512:
-            return tell(process, argument, "<I", min(device.size // 512, 0xFFFF_FFFF))
-        if number == SECTOR_SIZE:
-            return tell(process, argument, "<i", device.sector)
-        if number == READ_ONLY:
-            return tell(process, argument, "<i", int(device.read_only))
-        if number == FLUSH:
-            return 0
-        raise Errno(EINVAL if device.size else ENXIO)

@@ -79,6 +79,8 @@ class FrameBuffer(Device):
         self._height = 0
         self._asked_in: int | None = None
         """The life of the link in which the display was asked how large it is: once, whatever it answers."""
+        self._late = False
+        """Somebody wanted to show something before it was known how large the display is."""
         self.memory = memoryview(b"")
         self.pages: Pages | None = None
 
@@ -138,14 +140,19 @@ class FrameBuffer(Device):
         if self._shared is not None:
             self.kernel.port.work(copy_cycles(end - start))
             asking.link.memory[PICTURE + start : PICTURE + end] = self.memory[start:end]
-        lines = min(lines, max(self._height - top, 0))
-        if lines and asking.link.connected:
+        self._late = not self._height
+        self._flush(asking, top, min(lines, self._height - top))
+
+    def _flush(self, asking: Asking, top: int, lines: int) -> None:
+        if lines > 0 and asking.link.connected:
             asking.ask(Operation.FLUSH, RECTANGLE.pack(0, top, WIDTH, lines), b"", self._shown)
 
     def _identified(self, response: Response | None) -> None:
         """How many lines are this cell's."""
         if response is not None and response.status == Outcome.OK:
             self._height = min(GEOMETRY.unpack_from(response.body)[1], HEIGHT)
+            if self._late and self._asking is not None:
+                self._flush(self._asking, 0, self._height)
         self.changed()
 
     def _shown(self, _response: Response | None) -> None:

@@ -7,14 +7,12 @@ on every host. `--check` says which committed file differs; `FILE.c` is an image
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import sys
 import tempfile
 from pathlib import Path
 
 from cells.personalities.rtos.image import NAMES
-from cells.programs.arm.build import SIZE_LIMIT, TOOLCHAIN, BuildError, check_toolchain, zig
+from cells.programs.arm.build import SIZE_LIMIT, BuildError, check_toolchain, deliver, manifest_of, zig
 from cells.wren.user.build import COMPILE, LINK
 
 SOURCES = Path(__file__).parent
@@ -51,9 +49,7 @@ def build_all() -> dict[Path, bytes]:
         BuildError: see above.
     """
     made = {f"{name}.elf": image(SOURCES / f"{name}.c") for name in NAMES}
-    sums = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in made.items()}
-    manifest = json.dumps({"toolchain": f"ziglang=={TOOLCHAIN}", "images": sums}, indent=2) + "\n"
-    return {IMAGES / name: data for name, data in {**made, "manifest.json": manifest.encode()}.items()}
+    return {IMAGES / name: data for name, data in {**made, "manifest.json": manifest_of(made).encode()}.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,20 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="only say which committed files differ")
     parser.add_argument("source", nargs="?", type=Path, help="one C file of your own: its image is written beside it")
     chosen = parser.parse_args(arguments)
-    own = chosen.source
-    try:
-        made = {own.with_suffix(".elf"): image(own)} if own else build_all()
-    except (BuildError, OSError) as error:
-        print(f"build: {error}", file=sys.stderr)
-        return 2
-    if chosen.check:
-        stale = [path.name for path, data in made.items() if not path.exists() or path.read_bytes() != data]
-        print("\n".join(f"{name} differs" for name in stale) or "all images are up to date")
-        return 1 if stale else 0
-    for path, data in made.items():
-        path.write_bytes(data)
-    print("\n".join(f"{path.name}: {len(data)} bytes" for path, data in made.items()))
-    return 0
+    own: Path | None = chosen.source
+    return deliver(lambda: {own.with_suffix(".elf"): image(own)} if own else build_all(), check=chosen.check)
 
 
 if __name__ == "__main__":

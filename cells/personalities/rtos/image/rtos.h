@@ -1,4 +1,4 @@
-/* The real-time kernel's calls for tasks in C. What each does: python -m cells.personalities.rtos.calls
+/* The real-time kernel's calls for tasks in C. What each does: python -m cells.personalities.rtos.call_table
 
    An image has a `main`, which runs as a task of priority 250 and makes the others; when it returns, it has ended. Names are at most
    32 characters. Times are microseconds. Answers below zero are refusals (enum rtos_status). */

@@ -1,0 +1,1 @@
+"""The words of the `cellvisor` command: options and help texts, by groups of commands."""

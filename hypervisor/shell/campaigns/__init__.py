@@ -1,0 +1,1 @@
+"""Fault campaigns: files, runs in parallel, verdicts, the containment matrix. `hypervisor/faults` has the pure part."""

@@ -1,0 +1,141 @@
+"""The command `inject`, without its options."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from hypervisor.faults import ACTIONS, POINTS, Verdict
+from hypervisor.faults.verdict import BAD
+from hypervisor.shell.campaigns import schema
+from hypervisor.shell.campaigns.account import count
+from hypervisor.shell.campaigns.campaign import load_campaign
+from hypervisor.shell.campaigns.report_files import write_report
+from hypervisor.shell.campaigns.report_text import show
+from hypervisor.shell.campaigns.runner import Directory, Result, run_campaign
+from hypervisor.shell.problems import InputError
+
+
+@dataclass(frozen=True)
+class InjectOptions:
+    """What `inject` is told. `seeds`: 1 to that, None for the file's; `jobs`: runs at once, None for one per CPU of the host."""
+
+    campaign: str
+    seeds: int | None = None
+    jobs: int | None = None
+    out: Path | None = None
+    as_json: bool = False
+
+
+def inject(options: InjectOptions) -> int:
+    """Run a campaign; 1 if anything escaped or a monitor failed."""
+    campaign = load_campaign(options.campaign, options.seeds)
+    jobs = options.jobs or len(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cellvisor-inject-")))
+        directory = Directory(out.absolute(), campaign)
+        telling = stack.enter_context(Telling(options))
+        executor = stack.enter_context(ThreadPoolExecutor(jobs))
+        try:
+            results = run_campaign(campaign, directory, executor, telling)
+        except BaseException:
+            executor.shutdown(wait=True, cancel_futures=True)
+            raise
+        telling.end()
+        if options.out is not None:
+            write_report(campaign, results, options.out)
+        if options.as_json:
+            json.dump(_as_dict(results), sys.stdout, indent=2)
+            print()
+        else:
+            show(campaign, results, options.out, Console(highlight=False))
+            where = options.out / "report.html" if options.out else "none was kept; --out DIR keeps it, and every run"
+            print(f"report: {where}")
+    return 1 if any(Verdict(result.verdict) in BAD for result in results) else 0
+
+
+def _as_dict(results: list[Result]) -> dict[str, object]:
+    return {"counts": [asdict(each) for each in count(results)], "injections": [asdict(each) for each in results]}
+
+
+class Telling:
+    """How far it is, on standard error: a bar on a terminal, else a line for each tenth."""
+
+    def __init__(self, options: InjectOptions) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
+        )
+        self._live = console.is_terminal and not options.as_json
+        self._quiet = options.as_json
+        self._task = self._bar.add_task(options.campaign)
+        self._told = 0
+
+    def __enter__(self) -> Telling:
+        if self._live:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Leave the terminal to others. May be called twice."""
+        if self._live:
+            self._bar.stop()
+
+    def __call__(self, result: Result | None, done: int, of: int) -> None:
+        """One more is done; None: those of an earlier start."""
+        self._bar.update(self._task, completed=done, total=of)
+        tenth = 10 * done // of if of else 0
+        if self._live or self._quiet or (tenth == self._told and done < of) or not done:
+            return
+        self._told = tenth
+        print(f"{done} of {of} injections" + ("" if result else ", done before"), file=sys.stderr)
+
+
+def list_all(as_json: bool) -> int:
+    """What can be injected, and the built-in campaigns."""
+    campaigns = {name: schema.read(name)[2].description for name in schema.built_in()}
+    if as_json:
+        actions = [{"name": each.name, "kind": each.kind, "what": each.what} for each in ACTIONS.values()]
+        json.dump({"actions": actions, "points": POINTS, "campaigns": campaigns}, sys.stdout, indent=2)
+        print()
+        return 0
+    console = Console(highlight=False)
+    actions_table, points_table, campaigns_table = (
+        Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
+        for title in ("actions", "points", "built-in campaigns")
+    )
+    for point, what in POINTS.items():
+        points_table.add_row(point, what)
+    for action in ACTIONS.values():
+        actions_table.add_row(action.name, action.kind, action.what)
+    for name, description in campaigns.items():
+        campaigns_table.add_row(name, description)
+    for table in (actions_table, points_table):
+        console.print(table)
+        console.print()
+    console.print(campaigns_table)
+    return 0
+
+
+def required(campaign: str | None) -> str:
+    """The campaign that was named.
+
+    Raises:
+        InputError: none was.
+    """
+    if campaign is None:
+        raise InputError("inject: say which campaign, or --list to see what there is")
+    return campaign

@@ -1,0 +1,242 @@
+"""A campaign from beginning to end: the fault-free runs, then the injections, in parallel on any executor; verdicts as they come.
+
+A campaign's directory:
+
+    campaign.json            the campaign's name and topology: marks the directory as ours
+    results.jsonl            a line per injection that is done: what, to whom, when, the verdicts, detection and recovery
+    reference/FLAVOUR-SEED/  run directories without a fault
+    runs/ID/                 run directories of the injections, for `cellvisor replay`
+    report.html, matrix-FLAVOUR.svg
+
+Who starts the same campaign there again goes on where it ended: lines of injections that the campaign still has are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hypervisor.faults import Injection, Judgement, Seen, Verdict, judge
+from hypervisor.shell.campaigns.campaign import Campaign
+from hypervisor.shell.campaigns.one import Task, carry_out, visit_time
+from hypervisor.shell.files import RunDirError, replacing
+from hypervisor.shell.problems import InputError
+
+MARK, RESULTS = "campaign.json", "results.jsonl"
+FORMAT = "cellvisor-campaign-1"
+
+
+@dataclass(frozen=True)
+class Result:
+    """An injection and what came of it. Times in cycles; None where it does not apply. `run`: its run directory, beneath the
+    campaign's.
+    """
+
+    id: str
+    flavour: str
+    seed: int
+    fault: int
+    action: str
+    cell: str
+    at: int | None
+    verdict: str
+    why: str
+    cells: Mapping[str, tuple[str, str]]
+    detection: int | None = None
+    recovery: int | None = None
+    restarts: int = 0
+    host_seconds: float = 0.0
+    run: str = ""
+
+    def to_json(self) -> str:
+        """A line of results.jsonl."""
+        return json.dumps(asdict(self)) + "\n"
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> Result:
+        """The inverse.
+
+        Raises:
+            ValueError: that is none.
+        """
+        try:
+            data = json.loads(line)
+            cells = {name: (str(verdict), str(why)) for name, (verdict, why) in data["cells"].items()}
+            Verdict(data["verdict"])
+            return cls(**{**data, "cells": cells})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a result: {error}") from None
+
+
+class Directory:
+    """A campaign's directory, made or taken up again.
+
+    Raises:
+        RunDirError: it cannot be written, or holds something else.
+    """
+
+    def __init__(self, path: Path, campaign: Campaign) -> None:
+        self.path = path
+        mark = {"format": FORMAT, "name": campaign.name, "topology": campaign.file.topology}
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()) and not self._is_ours(mark):
+                raise RunDirError(path, "is not empty and not of this campaign; choose another directory with --out")
+            with replacing(path / MARK) as file:
+                file.write(json.dumps(mark).encode() + b"\n")
+        except OSError as error:
+            raise RunDirError.because(path, error, missing="choose another directory with --out") from error
+
+    def _is_ours(self, mark: Mapping[str, str]) -> bool:
+        try:
+            return bool(json.loads((self.path / MARK).read_text()) == mark)
+        except (OSError, ValueError):
+            return False
+
+    def finished(self, injections: tuple[Injection, ...]) -> list[Result]:
+        """What is done already; a line that is cut short, and what the campaign has no more, is dropped from the file."""
+        wanted = {injection.id for injection in injections}
+        found: dict[str, Result] = {}
+        path = self.path / RESULTS
+        for line in path.read_text().splitlines() if path.exists() else []:
+            try:
+                result = Result.from_json(line)
+            except ValueError:
+                continue
+            if result.id in wanted:
+                found[result.id] = result
+        with replacing(path) as file:
+            file.write("".join(result.to_json() for result in found.values()).encode())
+        return list(found.values())
+
+    def add(self, result: Result) -> None:
+        """One more, on the disk before the next is told."""
+        try:
+            with (self.path / RESULTS).open("a") as file:
+                file.write(result.to_json())
+        except OSError as error:
+            raise RunDirError.because(self.path / RESULTS, error) from error
+
+
+def run_campaign(
+    campaign: Campaign,
+    directory: Directory,
+    executor: Executor,
+    told: Callable[[Result | None, int, int], None] = lambda _result, _done, _all: None,
+) -> list[Result]:
+    """All injections that are not done yet; every result, in the campaign's order. `told`: after each, with how many are done.
+
+    Raises:
+        InputError: a run without any fault fails.
+        RunDirError: a result cannot be written.
+    """
+    injections = campaign.injections
+    results = {result.id: result for result in directory.finished(injections)}
+    told(None, len(results), len(injections))
+    left = [injection for injection in injections if injection.id not in results]
+    references = _references(campaign, directory, executor, {(each.flavour, each.seed) for each in left})
+    located = [_located(injection, directory) for injection in left]
+    for injection, seen in _runs(campaign, directory, executor, located):
+        reference = references[injection.flavour, injection.seed]
+        judgement = judge(injection.cell, reference, seen, campaign.rules[injection.flavour])
+        results[injection.id] = result = _result(injection, seen, judgement)
+        directory.add(result)
+        told(result, len(results), len(injections))
+    return [results[injection.id] for injection in injections]
+
+
+def _references(
+    campaign: Campaign, directory: Directory, executor: Executor, wanted: set[tuple[str, int]]
+) -> dict[tuple[str, int], Seen]:
+    """The runs without a fault, those of an earlier start if they are of the same device."""
+    found: dict[tuple[str, int], Seen] = {}
+    pending: dict[Future[Seen], tuple[str, int]] = {}
+    for key in sorted(wanted):
+        place = _reference(directory, *key)
+        old = _kept(place.with_suffix(".seen.json"), campaign.devices[key].digest)
+        if old is not None:
+            found[key] = old
+        else:
+            pending[executor.submit(carry_out, _task(campaign, *key, place))] = key
+    for future in as_completed(pending):
+        key, seen = pending[future], future.result()
+        why = seen.trouble or "; ".join(seen.broken) or ("it does not end" if seen.overdue else "")
+        if why:
+            raise InputError(f"{campaign.name}: under {key[0]} {campaign.file.topology} fails without any fault: {why}")
+        found[key] = seen
+    return found
+
+
+def _located(injection: Injection, directory: Directory) -> Injection:
+    """With the cycle at which its cell comes to its point, by the run without a fault: up to there both are the same."""
+    if not injection.point:
+        return injection
+    trace = _reference(directory, injection.flavour, injection.seed) / "trace.jsonl"
+    return injection.begun_at(visit_time(trace, injection.cell, injection.point, injection.visit))
+
+
+def _reference(directory: Directory, flavour: str, seed: int) -> Path:
+    return directory.path / "reference" / f"{flavour}-{seed}"
+
+
+def _kept(path: Path, digest: str) -> Seen | None:
+    try:
+        seen = Seen.from_dict(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return None
+    return seen if seen.digest == digest and not seen.trouble and not seen.broken else None
+
+
+def _runs(
+    campaign: Campaign, directory: Directory, executor: Executor, left: list[Injection]
+) -> Iterator[tuple[Injection, Seen]]:
+    """Each injection with what was seen, as they come; one that never strikes needs no run."""
+    pending: dict[Future[Seen], Injection] = {}
+    try:
+        for injection in left:
+            place = directory.path / "runs" / injection.id
+            task = _task(campaign, injection.flavour, injection.seed, place, injection)
+            if injection.steps:
+                pending[executor.submit(carry_out, task)] = injection
+            else:
+                yield injection, Seen({})
+        for future in as_completed(pending):
+            yield pending[future], future.result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _task(campaign: Campaign, flavour: str, seed: int, place: Path, injection: Injection | None = None) -> Task:
+    file = campaign.file
+    cell, steps = (injection.cell, injection.steps) if injection else ("", ())
+    return Task(campaign.topology, flavour, seed, file.for_, file.set, str(place), file.limit, cell, steps)
+
+
+def _result(injection: Injection, seen: Seen, judgement: Judgement) -> Result:
+    victim: Any = seen.cells.get(injection.cell)
+    return Result(
+        id=injection.id,
+        flavour=injection.flavour,
+        seed=injection.seed,
+        fault=injection.fault,
+        action=injection.action,
+        cell=injection.cell,
+        at=injection.at,
+        verdict=judgement.verdict.value,
+        why=judgement.why,
+        cells={name: (verdict.value, why) for name, (verdict, why) in judgement.cells.items()},
+        detection=_since(seen.struck, seen.noticed),
+        recovery=_since(seen.noticed, seen.recovered),
+        restarts=victim.restarts if victim else 0,
+        host_seconds=round(seen.host_seconds, 3),
+        run=f"runs/{injection.id}" if injection.steps else "",
+    )
+
+
+def _since(start: int | None, end: int | None) -> int | None:
+    return end - start if start is not None and end is not None else None
