@@ -173,4 +173,5 @@ def test_several_runs_must_be_told_apart(place: Path, monkeypatch: pytest.Monkey
     finally:
         for process in processes:
             process.terminate()
-            assert process.wait(10) == 143
+        ends = [process.wait(10) for process in processes]
+    assert ends == [143, 143]
