@@ -165,7 +165,7 @@ def _signal(run: Run, cell: str, number: int, state: str) -> None:
     process = run.hosts[run.cell(cell).index].process
     if process is None:
         return
-    os.kill(process.pid, number)
+    process.kill(number)  # by its descriptor: the number may be another's by now
     end = host_time.monotonic() + SETTLE_S
     with suppress(psutil.NoSuchProcess):  # it is gone altogether
         while psutil.Process(process.pid).status() != state and host_time.monotonic() < end:
