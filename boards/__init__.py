@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 from boards.errors import BoardError
-from boards.flatten import device_tree
+from boards.flatten import Hypervisor, TreeNode, device_tree
 from boards.loader import check_models, cpu_names, load_board, load_cpu, names
 from boards.rules import HYPERCALL_BASE, HYPERCALL_SIZE
-from boards.schema import Board, Cache, Caches, Cpu, DeviceSpec, LinuxBoot, Power, Region, Timing, Tlb
+from boards.schema import Board, Cache, Caches, Cpu, DeviceSpec, LinuxBoot, Power, Region, Timing, Tlb, VirtualRoom
 
 __all__ = [
     "HYPERCALL_BASE",
@@ -24,11 +24,14 @@ __all__ = [
     "Caches",
     "Cpu",
     "DeviceSpec",
+    "Hypervisor",
     "LinuxBoot",
     "Power",
     "Region",
     "Timing",
     "Tlb",
+    "TreeNode",
+    "VirtualRoom",
     "check_models",
     "cpu_names",
     "device_tree",

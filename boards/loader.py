@@ -9,7 +9,6 @@ wrong comes out as one `BoardError`; what else is wrong is in its `more`.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from boards import toml
 from boards.errors import BoardError, Complaint, Complaints, did_you_mean
 from boards.schema import Board, Cpu, Strict
 
@@ -104,8 +104,8 @@ def _names_in(folder: Traversable) -> list[str]:
 
 def _read(source: Traversable | Path, file: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(source.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        return toml.loads(source.read_text(encoding="utf-8"))
+    except (toml.TomlError, UnicodeDecodeError, OSError) as error:
         raise BoardError(file, "", str(error)) from None
 
 

@@ -73,6 +73,8 @@ def nothing_overlaps(board: Board) -> Iterator[Complaint]:
         (f"regions_not_modelled.{place}.base", region.name, region.base, region.size)
         for place, region in enumerate(board.regions_not_modelled)
     ]
+    if board.virtual is not None:
+        fixed.append(("virtual.base", "room for virtual devices", board.virtual.base, PAGE * board.virtual.most))
     for group in (devices, regions):
         pairs = [
             (a, b) for a, b in combinations(group + fixed, 2) if group is devices or not (a in fixed and b in fixed)
@@ -131,6 +133,20 @@ def inputs_are_not_shared(board: Board) -> Iterator[Complaint]:
             taken[place] = spec.name
 
 
+def virtual_devices_have_room(board: Board) -> Iterator[Complaint]:
+    """Pages and inputs that are kept for virtual devices are nobody else's."""
+    room = board.virtual
+    if room is None:
+        return
+    if room.base % PAGE:
+        yield Complaint("virtual.base", "must begin on a page of 4 KiB")
+    for _, spec in _specs(board):
+        numbers = () if spec.irq is None or spec.parent is not None else (spec.irq, *spec.more_irqs)
+        for number in numbers:
+            if room.irq <= number < room.irq + room.most:
+                yield Complaint("virtual.irq", f"input {number} is already taken by {spec.name}")
+
+
 def physical_interrupts_have_lines(board: Board) -> Iterator[Complaint]:
     """A physical device that interrupts has a `line`, of its own; a private one has none."""
     seen: dict[int, str] = {}
@@ -175,5 +191,6 @@ RULES: tuple[Callable[[Board], Iterator[Complaint]], ...] = (
     names_are_unique,
     interrupts_lead_somewhere,
     inputs_are_not_shared,
+    virtual_devices_have_room,
     physical_interrupts_have_lines,
 )

@@ -172,6 +172,14 @@ class Region(Strict):
     size: Size
 
 
+class VirtualRoom(Strict):
+    """Where virtual devices of a cell may lie: `most` pages from `base` on, and as many free inputs of the root controller."""
+
+    base: NonNegativeInt
+    irq: NonNegativeInt
+    most: PositiveInt
+
+
 class LinuxBoot(Strict):
     """How an unmodified kernel is started here. Offsets are from the start of RAM."""
 
@@ -203,6 +211,7 @@ class Board(Strict):
     private: tuple[DeviceSpec, ...]
     physical: tuple[DeviceSpec, ...] = ()
     regions_not_modelled: tuple[Region, ...] = ()
+    virtual: VirtualRoom | None = None
     linux: LinuxBoot | None = None
     sources: tuple[str, ...] = ()
 

@@ -12,7 +12,7 @@ from cells.links import Link
 from hypervisor.abi.records import Event, EventKind
 from hypervisor.abi.time import NEVER
 
-_ANSWER, _MEMORY = int(EventKind.ANSWER), int(EventKind.MEMORY)
+_ANSWER, _MEMORY, _FAULT = int(EventKind.ANSWER), int(EventKind.MEMORY), int(EventKind.FAULT)
 """As plain numbers: they are asked for at every exit."""
 
 
@@ -24,10 +24,11 @@ class Lockstep:
     """State of the world switch, as the cell sees it.
 
     `answer`: the bytes that came with the last exit's answer. `memory`: who carries out what the monitor says about pages, at
-    once: they may be used before any time has passed.
+    once: they may be used before any time has passed. `faults`: injected ones that came with a resume, and that the
+    guest does to itself before it runs on (cells/faults.py, cells/engines/faults.py).
     """
 
-    __slots__ = ("_events", "_link", "_seq", "answer", "end", "horizon", "memory", "start")
+    __slots__ = ("_events", "_link", "_seq", "answer", "end", "faults", "horizon", "memory", "start")
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -36,6 +37,7 @@ class Lockstep:
         self.start = self.end = self.horizon = 0
         self.answer = b""
         self.memory: Callable[[bytes], None] = _no_memory
+        self.faults: list[bytes] = []
 
     def exit(
         self,
@@ -62,6 +64,8 @@ class Lockstep:
                 self.answer = event.payload
             elif event.kind == _MEMORY:
                 self.memory(event.payload)
+            elif event.kind == _FAULT:
+                self.faults.append(event.payload)
             else:
                 self._events.append(event)
         if len(self._events) > 1:

@@ -31,12 +31,14 @@ _LONGEST = 64
 class CellMemory:
     """Own memory `ram` (a mapping of a memory file) at guest physical `base`, and the window. `pages`: the socket's descriptor.
 
-    `on_change(address, size, rights)` is told of what changes in the window, after it came and before it goes.
+    `on_change(address, size, rights)` is told of what changes in the window, after it came and before it goes;
+    `on_own_change(address, size)` of pages of its own memory that are others now, or whose content others may have changed.
     """
 
     def __init__(self, ram: Any, base: int, pages: int) -> None:
         self.base, self.size = base, len(ram)
         self.on_change: Callable[[int, int, int], None] = _ignore
+        self.on_own_change: Callable[[int, int], object] = _overlook
         self._own = memoryview(ram)
         self._own_at = int(ffi.cast("uintptr_t", ffi.from_buffer(ram)))
         window = lib.pages_reserve(WINDOW_SIZE)
@@ -131,6 +133,7 @@ class CellMemory:
 
     def _note(self, address: int, pages: int, rights: int) -> None:
         if self._is_own(address):
+            self.on_own_change(address, pages * PAGE)
             return
         for page in range(address // PAGE, address // PAGE + pages):
             self._rights[page] = rights
@@ -154,4 +157,8 @@ def _check(error: int) -> None:
 
 
 def _ignore(_address: int, _size: int, _rights: int) -> None:
+    """Nobody asked to be told."""
+
+
+def _overlook(_address: int, _size: int) -> None:
     """Nobody asked to be told."""

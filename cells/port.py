@@ -20,11 +20,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cells.device_memory import NO_DEVICE_MEMORY, DeviceMemory
+from cells.disks import NO_DISKS, Disk
+from cells.faults import CellFaults, take_faults
 from cells.flavours import Connections, connect
 from cells.lockstep import Lockstep
 from cells.memory import CellMemory
 from hypervisor.abi.hypercalls import Hypercall
-from hypervisor.abi.records import DATA_LIMIT, OUTPUT_LIMIT, EventKind, ExitKind
+from hypervisor.abi.records import DATA_LIMIT, OUTPUT_LIMIT, Event, EventKind, ExitKind
 from hypervisor.abi.status import from_word
 from hypervisor.abi.time import NEVER, parse_time
 
@@ -56,6 +58,7 @@ class Port:
         boot: Mapping[str, Any] | None = None,
         memory: CellMemory | None = None,
         devices: DeviceMemory = NO_DEVICE_MEMORY,
+        disks: Mapping[str, Disk] = NO_DISKS,
     ) -> None:
         self.name = name
         self.hz = hz
@@ -74,11 +77,17 @@ class Port:
         self.on_peer: Callable[[int, int], None] = self._early_peers.__setitem__
         """Whose business notifications (source, bits) and the comings and goings of partners (source, there) are; what comes
         before there are `connections` is kept for them."""
+        self.on_terminal: Callable[[Event], object] = bool
+        """What is done when the window of who sits at the console changes, or who typed has gone; nothing, mostly."""
         self.await_line: Callable[[int], object] = self._wait
         """How `wait_irq` sleeps until a time or an interrupt: a flavour may have another way."""
+        self.faults: CellFaults | None = None
+        """Injected faults that wait at points of this cell; None while there are none."""
         self._connections: Connections | None = None
         self._memory = memory
         self._devices = devices
+        self.disks = disks
+        """Files of the host that are disks of this cell's."""
 
     # ---- time
 
@@ -226,6 +235,11 @@ class Port:
             self.on_notify(source, bits)
 
     @property
+    def has_memory(self) -> bool:
+        """Whether there is any to share."""
+        return self._memory is not None
+
+    @property
     def memory(self) -> CellMemory:
         """Its own memory, and pages that others share with it.
 
@@ -315,6 +329,8 @@ class Port:
                 self._lines.append(struct.unpack("<IB", event.payload))
             elif event.kind == EventKind.NOTIFY:
                 self.on_notify(*struct.unpack("<IQ", event.payload))
+            elif event.kind in (EventKind.WINDOW, EventKind.END):
+                self.on_terminal(event)
             elif event.kind == EventKind.PEER:
                 self.on_peer(*struct.unpack("<IB", event.payload))
         return bool(due)
@@ -326,8 +342,11 @@ class Port:
         if self._output:
             output = bytes(self._output[:OUTPUT_LIMIT])
             del self._output[:OUTPUT_LIMIT]
-        value = self._world.exit(kind, self._time, self._ran, deadline, arguments, output=output, data=data)
-        self._time = self._world.start
+        world = self._world
+        value = world.exit(kind, self._time, self._ran, deadline, arguments, output=output, data=data)
+        self._time = world.start
+        if world.faults:
+            take_faults(self, world.faults)
         return value
 
 

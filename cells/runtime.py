@@ -18,12 +18,14 @@ from typing import Any, NamedTuple, Protocol
 
 from cells import kernel, sandbox
 from cells.device_memory import NO_DEVICE_MEMORY, DeviceMemory
+from cells.disks import NO_DISKS, Disk, open_disks
 from cells.engines.python_program import PythonProgram
 from cells.fault import GuestFault
 from cells.links import Link, ShmLink, ZmqLink, connect
 from cells.lockstep import Lockstep
 from cells.machine.machine import Machine, MachineSpec
 from cells.machine.pv import PvMachine
+from cells.machine.xen import XenMachine
 from cells.memory import CellMemory
 from cells.order import CellOrder, unpickle_guest
 from cells.post import PostedLink
@@ -46,13 +48,14 @@ def cell_main(order: CellOrder, fds: Mapping[str, int]) -> None:
     """The entry of a local cell's process; does not return.
 
     `fds`: "page" for the shm transport, "ram" for memory of its own, "pages" for the socket through which pages of others come,
-    and the content of devices that can be read as memory.
+    the content of devices that can be read as memory, and the files of disks.
     """
     settings: Mapping[str, Any] = order.settings
     if settings.get("small"):
         kernel.prctl(kernel.PR_SET_THP_DISABLE, 1)  # a huge page here and there would double what a small cell takes
     memory = take_memory(settings, fds)
-    guest = build_guest(order, memory, DeviceMemory(settings.get("device_memory", ()), fds))
+    disks = open_disks(settings.get("disks", ()), fds)
+    guest = build_guest(order, memory, DeviceMemory(settings.get("device_memory", ()), fds), disks)
     world = Lockstep(_connect(settings, fds))
     if memory is not None and memory.shared is not None:
         world.memory = memory.shared.take
@@ -114,11 +117,16 @@ def take_memory(settings: Mapping[str, Any], fds: Mapping[str, int]) -> Ram | No
     return Ram(ram, CellMemory(ram, place["base"], fds["pages"]) if "pages" in fds else None)
 
 
-def build_guest(order: CellOrder, memory: Ram | None, devices: DeviceMemory = NO_DEVICE_MEMORY) -> Guest:
+def build_guest(
+    order: CellOrder,
+    memory: Ram | None,
+    devices: DeviceMemory = NO_DEVICE_MEMORY,
+    disks: Mapping[str, Disk] = NO_DISKS,
+) -> Guest:
     """The guest that the order describes, in this memory."""
     settings: Mapping[str, Any] = order.settings
     if settings["kind"] == "python":
-        return _python_program(order, memory.shared if memory is not None else None, devices)
+        return _python_program(order, memory.shared if memory is not None else None, devices, disks)
     assert memory is not None, "a machine has memory"
     base = settings["memory"]["base"]
     for address, content in settings.get("segments", ()):
@@ -126,9 +134,16 @@ def build_guest(order: CellOrder, memory: Ram | None, devices: DeviceMemory = NO
     if settings["kind"] == "personality":
         return _personality(settings, memory)
     spec = MachineSpec(**settings["machine"])
-    machine = (PvMachine if spec.paravirtual else Machine)(spec, memory.own, memory.shared)
+    machine = _kind_of(spec)(spec, memory.own, memory.shared)
     machine.devices = devices
     return machine
+
+
+def _kind_of(spec: MachineSpec) -> type[Machine]:
+    """What its kernel may expect of the CPU."""
+    if spec.paravirtual:
+        return PvMachine
+    return XenMachine if spec.door else Machine
 
 
 def _personality(settings: Mapping[str, Any], memory: Ram) -> Guest:
@@ -139,7 +154,9 @@ def _personality(settings: Mapping[str, Any], memory: Ram) -> Guest:
     return guest
 
 
-def _python_program(order: CellOrder, memory: CellMemory | None, devices: DeviceMemory) -> PythonProgram:
+def _python_program(
+    order: CellOrder, memory: CellMemory | None, devices: DeviceMemory, disks: Mapping[str, Disk]
+) -> PythonProgram:
     settings: Mapping[str, Any] = order.settings
     if order.guest:
         main = unpickle_guest(order.guest)
@@ -149,7 +166,7 @@ def _python_program(order: CellOrder, memory: CellMemory | None, devices: Device
         module, _, function = settings["program"].partition(":")
         main = getattr(importlib.import_module(module), function)
     facts: dict[str, Any] = {key: settings.get(key) for key in ("hz", "seed", "boot")}
-    return PythonProgram(main, settings["args"], name=order.name, memory=memory, devices=devices, **facts)
+    return PythonProgram(main, settings["args"], name=order.name, memory=memory, devices=devices, disks=disks, **facts)
 
 
 def _own_memory() -> int:

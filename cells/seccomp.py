@@ -58,8 +58,10 @@ NUMBERS: Mapping[str, int] = {
 PROT_EXEC = 4
 CLONE_OF_A_THREAD = 0x00010000 | 0x00000800 | 0x00000100
 """CLONE_THREAD, CLONE_SIGHAND, CLONE_VM: only a thread has all three."""
-FCNTL_COMMANDS = (1, 2, 3, 4, 1030)
-"""Get and set the flags of a descriptor, duplicate it. No seals, locks, leases, pipe sizes or signals to owners."""
+FCNTL_COMMANDS = (1, 2, 3, 1030)
+"""Get and set the flags of a descriptor, get those of what it is open to, duplicate it. These last ones cannot be set (F_SETFL):
+whoever else has the same open file would find, for example, that all that it writes is appended. No seals, locks, leases, pipe
+sizes or signals to owners."""
 IOCTL_REQUESTS = (0x5421, 0x541B)
 """FIONBIO, which Python uses for time-outs of sockets, and FIONREAD."""
 

@@ -12,6 +12,7 @@ only status and reset are heard. The limit of four partial programs between eras
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -41,6 +42,8 @@ class NandChipState(TickState):
 
     pages: dict[int, bytes] = field(default_factory=dict)
     wear: dict[int, int] = field(default_factory=dict)
+    spoiled: list[int] = field(default_factory=list)
+    """Blocks that have gone bad before their time."""
     chip_status: int = 0
     protected: int = 0
     busy: int = 0
@@ -61,7 +64,7 @@ class NandChip(Ticking):
     state: NandChipState
     KEPT: ClassVar[frozenset[str]] = frozenset(
         # An operation under way goes on: the chip has no reset pin.
-        {"pages", "wear", "chip_status", "busy", "operation", "row", "column", "register"}
+        {"pages", "wear", "spoiled", "chip_status", "busy", "operation", "row", "column", "register"}
     )
 
     def __init__(
@@ -235,13 +238,33 @@ class NandChip(Ticking):
             return BLANK[:DATA] + b"\x00" + BLANK[DATA + 1 :]
         return BLANK
 
+    def spoil(self, block: int | None, below: Callable[[int], int]) -> None:
+        """A block goes bad: by default one with something in it. A bit of each of its pages flips; it takes nothing new.
+
+        `below(n)`: a number of [0, n), by which all is chosen that is not given.
+        """
+        pages = self.state.pages
+        used = sorted({row // PAGES_IN_BLOCK for row in pages})
+        if block is None:
+            block = used[below(len(used))] if used else below(self.blocks)
+        for row in [row for row in sorted(pages) if row // PAGES_IN_BLOCK == block]:
+            content, bit = bytearray(pages[row]), below(8 * WHOLE_PAGE)
+            content[bit // 8] ^= 1 << bit % 8
+            pages[row] = bytes(content)
+        self.state.spoiled.append(block)
+
     def is_bad(self, block: int) -> bool:
         """Whether programming and erasing fail: bad from the factory, or worn out (each block a little later than the
         least that the manufacturer promises).
         """
         wear = self.state.wear.get(block, 0)
-        return block in self.bad or (
-            wear > self._endurance and wear > self._endurance + scatter(self._seed, block) % (self._endurance // 8 + 1)
+        return (
+            block in self.bad
+            or block in self.state.spoiled
+            or (
+                wear > self._endurance
+                and wear > self._endurance + scatter(self._seed, block) % (self._endurance // 8 + 1)
+            )
         )
 
 

@@ -57,6 +57,8 @@ class NorFlashState(TickState):
 
     pages: dict[int, bytearray] = field(default_factory=dict)
     wear: dict[int, int] = field(default_factory=dict)
+    spoiled: list[int] = field(default_factory=list)
+    """Blocks that have gone bad before their time: they take nothing new."""
     shows: int = ARRAY
     command: int = 0
     """The first cycle of a command whose next cycle is awaited; 0 for none."""
@@ -78,7 +80,7 @@ class NorFlash(Ticking):
     state: NorFlashState
     KEPT: ClassVar[frozenset[str]] = frozenset(
         # An operation under way goes on: a reset of the board's software does not reach the chip's state machine.
-        {"pages", "wear", "status", "operation", "busy", "block", "addresses", "words"}
+        {"pages", "wear", "spoiled", "status", "operation", "busy", "block", "addresses", "words"}
     )
 
     def __init__(
@@ -123,6 +125,21 @@ class NorFlash(Ticking):
         pages, changed = self.state.pages, sorted(self._changed)
         self._changed.clear()
         return [(number * PAGE, bytes(pages.get(number, BLANK_PAGE))) for number in changed]
+
+    def spoil(self, block: int | None, below: Callable[[int], int]) -> None:
+        """A block goes bad: by default one with something in it. A bit of each of its pages flips; it takes nothing new.
+
+        `below(n)`: a number of [0, n), by which all is chosen that is not given.
+        """
+        s = self.state
+        used = sorted({page * PAGE // self.block for page in s.pages})
+        if block is None:
+            block = used[below(len(used))] if used else below(self.size // self.block)
+        for page in [page for page in sorted(s.pages) if page * PAGE // self.block == block]:
+            bit = below(8 * PAGE)
+            s.pages[page][bit // 8] ^= 1 << bit % 8
+            self._changed.add(page)
+        s.spoiled.append(block)
 
     # ---- the bus
 
@@ -259,7 +276,7 @@ class NorFlash(Ticking):
         """The block's cells are set, unless it is worn out."""
         s = self.state
         s.wear[s.block] = s.wear.get(s.block, 0) + 1
-        if s.wear[s.block] > self.endurance:
+        if s.wear[s.block] > self.endurance or s.block in s.spoiled:
             s.status |= ERASE_FAILED
             return
         first, last = s.block * self.block // PAGE, (s.block + 1) * self.block // PAGE
@@ -269,6 +286,9 @@ class NorFlash(Ticking):
 
     def _clear_bits(self, addresses: list[int], words: list[int]) -> None:
         """Programming makes zeros; it never makes ones."""
+        if addresses and addresses[0] // self.block in self.state.spoiled:
+            self.state.status |= PROGRAM_FAILED
+            return
         start = addresses[0] if addresses else 0
         if addresses == list(range(start, start + 2 * len(words), 2)) and start % PAGE + 2 * len(words) <= PAGE:
             self._clear_stretch(start, struct.pack(f"<{len(words)}H", *words))

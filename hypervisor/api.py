@@ -25,9 +25,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from hypervisor.abi.faults import Armed
 from hypervisor.abi.time import NEVER, parse_time
 from hypervisor.core.cell import Cell, CellState
 from hypervisor.core.effects import Rest
+from hypervisor.faults.actions import check_order
 from hypervisor.shell.cellhost import PATIENCE, Patience
 from hypervisor.shell.inputs import Input, InputKind, ReplayError
 from hypervisor.shell.listening import HELD_S, POLL_S, Listening, Source
@@ -239,8 +241,18 @@ class Run(Listening):
         """Have a cell die when it reaches a virtual time."""
         self._order(InputKind.KILL_AT, cell, str(self.cycles(time)).encode())
 
+    def inject(self, cell: str, fault: Armed) -> None:
+        """Order a fault for a cell, or ("") for the host; it strikes at its time or point (hypervisor/faults).
+
+        Raises:
+            BadFault: there is no such action, or it makes no sense there.
+        """
+        check_order(fault, cell)
+        self._order(InputKind.INJECT, cell, fault.to_text())
+
     def _order(self, kind: InputKind, cell: str, data: bytes = b"") -> None:
-        self.cell(cell)
+        if cell:
+            self.cell(cell)
         if self._options.replay is None:
             self.loop.take(Input(self.loop.step, self.monitor.now, kind, cell, data))
 

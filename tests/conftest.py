@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,11 +42,21 @@ def shared_place(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> 
 
 
 @pytest.fixture
-def live() -> Iterator[Live]:
-    """Launch runs; at the end each is checked and closed, and nothing may be left of it."""
-    launcher = Live()
+def live(tmp_path: Path) -> Iterator[Live]:
+    """Launch runs; at the end each is checked and closed, and nothing may be left of it. What replay needs stays if it fails."""
+    launcher = Live(tmp_path / ".runs")
     yield launcher
     launcher.finish()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed says how its runs are done again."""
+    report = yield
+    launcher = getattr(item, "funcargs", {}).get("live")
+    if report.failed and isinstance(launcher, Live) and (lines := launcher.replays()):
+        report.sections.append(("do it again", "\n".join(lines)))
+    return report
 
 
 @pytest.fixture(autouse=True)

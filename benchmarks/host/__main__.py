@@ -18,16 +18,20 @@ from rich.text import Text
 
 from benchmarks.host import (
     connections,
+    fault_points,
+    faults,
     integer_loop,
     kernel_boot,
     personality,
     phone,
     start_up,
     two_kernels,
+    virtio,
     virtual_tlb,
     vtable_calls,
     world_switch,
     wren_boot,
+    xen_boot,
 )
 from benchmarks.host.figure import Figure, Setting, Target, Unavailable
 from benchmarks.samples import Sample, Spread, number, read, table, write
@@ -41,11 +45,15 @@ FIGURES = {
         start_up,
         two_kernels,
         connections,
+        fault_points,
+        faults,
         virtual_tlb,
+        virtio,
         wren_boot,
         personality,
         phone,
         vtable_calls,
+        xen_boot,
     )
 }
 PROBE = "CELLVISOR_PROBE"

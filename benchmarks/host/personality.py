@@ -26,7 +26,7 @@ QILING = "CELLVISOR_QILING"
 """The environment's name for a Python that has Qiling, if this one has not."""
 CELL, COUNTING, BARE, EMULATOR, QEMU = "cell", "raw with a counting hook", "raw without a hook", "qiling", "qemu-arm"
 BOARD, NAME = "arm926", "work"
-COMPUTING = ("loop", "crc", "sort")
+COMPUTING = ("loop", "crc", "sort", "sha256", "dct", "search")
 
 Run = Callable[[str, int], float]
 """Host seconds of a kind of work, so many times."""
@@ -47,6 +47,9 @@ WORKS: Mapping[str, Work] = {
     "loop": Work(100_000_000, ALL),
     "crc": Work(150, ALL),
     "sort": Work(60, ALL),
+    "sha256": Work(25, ALL),
+    "dct": Work(100, ALL),
+    "search": Work(6000, ALL),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from cells.flavours.names import by_peer
 from cells.port import Port
 
 
@@ -26,3 +27,10 @@ def owned(port: Port) -> list[Owned]:
 def first(port: Port, models: Collection[str]) -> Owned | None:
     """The first device that is one of these models."""
     return next((device for device in owned(port) if device.model in models), None)
+
+
+def ends(port: Port) -> list[tuple[str, str]]:
+    """Name and class of each link of which this cell is the back end, in the order of the topology."""
+    return [
+        (name, told["kind"]) for name, told in by_peer(port.boot.get("links", ())).items() if told["role"] == "back"
+    ]

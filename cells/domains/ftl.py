@@ -178,7 +178,11 @@ class FlashDisk:
             if self._medium.read(block, unit) == b"\xff" * self.sector_size:
                 return
             self._used[block] += 1
-            self._medium.program(block, unit, b"\xff" * self.sector_size, bytes(TAG.size))
+            try:
+                self._medium.program(block, unit, b"\xff" * self.sector_size, bytes(TAG.size))
+            except DeviceError as error:
+                self._give_up(block, error)
+                return
 
     # ---- the log
 

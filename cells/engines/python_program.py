@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cells.device_memory import NO_DEVICE_MEMORY, DeviceMemory
+from cells.disks import NO_DISKS, Disk
 from cells.lockstep import Lockstep
 from cells.memory import CellMemory
 from cells.port import Port
@@ -30,9 +31,11 @@ class PythonProgram:
         boot: Mapping[str, Any] | None = None,
         memory: CellMemory | None = None,
         devices: DeviceMemory = NO_DEVICE_MEMORY,
+        disks: Mapping[str, Disk] = NO_DISKS,
     ) -> None:
         self._main, self._arguments = main, arguments
-        self._facts = {"name": name, "hz": hz, "seed": seed, "boot": boot, "memory": memory, "devices": devices}
+        self._facts = {"name": name, "hz": hz, "seed": seed, "boot": boot, "memory": memory}
+        self._facts |= {"devices": devices, "disks": disks}
 
     def run(self, world: Lockstep) -> None:
         """Run the program to its end."""

@@ -101,10 +101,48 @@ class Link(Protocol):
         ...
 
 
+class Server(Protocol):
+    """The back end of one device of an unmodified kernel."""
+
+    def begin(self) -> None:
+        """Meet the front end, now or whenever it comes."""
+        ...
+
+    def serve(self) -> bool:
+        """Serve at most one request; whether there may be more."""
+        ...
+
+
+class NetServer(Server, Protocol):
+    """The back end of a network interface."""
+
+    @property
+    def address(self) -> bytes:
+        """The interface's."""
+        ...
+
+    def offer(self, frame: bytes) -> bool:
+        """A frame for the guest; whether it had room."""
+        ...
+
+
+class KernelEnd(Protocol):
+    """A link whose front end is a driver of an unmodified kernel: no memory and a bell, but a protocol of its own."""
+
+    kind: str
+
+    def serves(self, what: Any, clock: Any, log: Callable[[str], None]) -> Any:
+        """The back end: of kind block a `Server` of a share of a store, of kind net a `NetServer`, whose frames go into `what`,
+        a function that says whether anybody took them.
+        """
+        ...
+
+
 class Connections(ABC):
     """All that a cell is connected to. Channels and links by the peer's name (the channel's, if two have one peer).
 
-    `asks`: to hear of what has come takes a call of the kernel (`wait`); elsewhere events tell.
+    `asks`: to hear of what has come takes a call of the kernel (`wait`); elsewhere events tell. `kernels`: links to drivers of
+    unmodified kernels, by name.
     """
 
     asks = False
@@ -112,6 +150,7 @@ class Connections(ABC):
     def __init__(self) -> None:
         self.channels: dict[str, MessageChannel] = {}
         self.links: dict[str, Link] = {}
+        self.kernels: dict[str, KernelEnd] = {}
         self.shared: dict[str, memoryview] = {}
 
     @abstractmethod

@@ -37,6 +37,8 @@ class BoundedChannel:
         self._slot: int = told["slot"]
         self.limit: int = told["limit"]
         self._may_send = self._may_receive = True
+        self._bereft = False
+        """The partner's death was told to `try_receive`, which cannot say so: the next `receive` does."""
         self.there = False
 
     @property
@@ -52,6 +54,9 @@ class BoundedChannel:
     def receive(self, until: int = NEVER) -> bytes:
         """See `MessageChannel`."""
         while (data := self._get()) is None:
+            if self._bereft:
+                self._bereft = False
+                raise RefusedError(f"receive from {self.peer}", Status.PEER_GONE)
             self._wait("receive from", until)
         return data
 
@@ -69,6 +74,7 @@ class BoundedChannel:
             return self._get()
         except RefusedError as refusal:
             _expect(Status.PEER_GONE, refusal)
+            self._bereft = True
             return None
 
     # ---- what happens to it
@@ -95,6 +101,8 @@ class BoundedChannel:
         except RefusedError as refusal:
             _expect(Status.FULL, refusal)
             self._may_send = False
+        else:
+            self._bereft = False
         return self._may_send
 
     def _get(self) -> bytes | None:

@@ -23,9 +23,12 @@ _HEADER = 110
 """Of a newc entry: a magic of 6 characters and 13 hexadecimal numbers of 8 (cpio(5))."""
 _FILE_SIZE, _NAME_SIZE = 6, 11
 """Which of the 13 numbers they are."""
+_HEX = frozenset(b"0123456789abcdefABCDEF")
 _TRAILER = b"TRAILER!!!\0"
 EMPTY_CPIO = b"070701" + b"%08X" * 13 % (*[0] * 11, len(_TRAILER), 0) + _TRAILER + b"\0" * 3
 """An archive with nothing in it."""
+_PIECES = 256
+"""Archives one after another; distributions have three at most."""
 _UNPACKED_LIMIT = 1 << 30
 """Bytes; more than any board's RAM."""
 
@@ -57,22 +60,31 @@ def check_initrd(file: str, data: bytes) -> tuple[str, ...]:
     Raises:
         ImageError: it is empty, of no format that a kernel takes, damaged or cut short.
     """
+    return _formats(file, data, inside=False)
+
+
+def _formats(file: str, data: bytes, *, inside: bool) -> tuple[str, ...]:
+    """`inside`: of a compressed piece, where a kernel takes no other one; so nothing is unpacked for ever."""
     formats = []
     rest = data
     while rest := rest.lstrip(b"\0"):
-        name, rest = _piece(file, rest)
+        name, rest = _piece(file, rest, inside=inside)
         formats.append(name)
+        if len(formats) > _PIECES:
+            raise ImageError(file, f"is no initrd: it has more than {_PIECES} pieces")
     if not formats:
         raise ImageError(file, "is empty")
     return tuple(formats)
 
 
-def _piece(file: str, data: bytes) -> tuple[str, bytes]:
+def _piece(file: str, data: bytes, *, inside: bool) -> tuple[str, bytes]:
     """The format of the first piece and what follows it."""
     if data.startswith((b"070701", b"070702")):
         return "cpio", data[_cpio_end(file, data) :]
     for magic, name, make in _COMPRESSED:
         if data.startswith(magic):
+            if inside:
+                raise ImageError(file, f"is no initrd: a compressed piece holds another one ({name})")
             return name, _after_stream(file, data, name, make()) if make else b""
     known = ", ".join(["cpio (newc)", *(name for _, name, _ in _COMPRESSED)])
     raise ImageError(file, f"is no initrd: it begins with {data[:4].hex(' ')}, which is none of {known}")
@@ -89,7 +101,7 @@ def _after_stream(file: str, data: bytes, name: str, decompressor: _Decompressor
     if not decompressor.eof:
         raise ImageError(file, f"is truncated: its {name} stream has no end")
     if unpacked.startswith(b"0707"):
-        check_initrd(file, unpacked)
+        _formats(file, unpacked, inside=True)
     return decompressor.unused_data
 
 
@@ -111,10 +123,12 @@ def _cpio_number(file: str, header: bytes, index: int) -> int:
     """One of the 13 numbers of an entry."""
     if not header.startswith((b"070701", b"070702")):
         raise ImageError(file, f"is damaged: a cpio entry begins with {header[:6]!r}, not with 070701")
-    try:
-        return int(header[6 + 8 * index : 14 + 8 * index], 16)
-    except ValueError:
-        raise ImageError(file, "is damaged: a cpio entry has a number that is none") from None
+    digits = header[6 + 8 * index : 14 + 8 * index]
+    if not _HEX.issuperset(
+        digits
+    ):  # `int` takes signs, spaces and underscores too: a negative size would lead in a circle
+        raise ImageError(file, "is damaged: a cpio entry has a number that is none")
+    return int(digits, 16)
 
 
 def _aligned(offset: int) -> int:

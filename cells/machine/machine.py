@@ -15,9 +15,12 @@ from typing import Any
 
 from cells.device_memory import NO_DEVICE_MEMORY
 from cells.engines.arm import ArmEngine, Stop
+from cells.engines.faults import Patient, suffer
 from cells.fault import GuestFault
 from cells.lockstep import Lockstep
 from cells.machine.hypercall_page import Happened, HypercallPage
+from cells.machine.virtio.devices import VirtualDevices
+from cells.machine.virtio.ram import GuestRam
 from cells.memory import CellMemory
 from devices.bus import PAGE, assemble
 from hypervisor.abi.hypercalls import Hypercall
@@ -26,6 +29,7 @@ from hypervisor.abi.records import OUTPUT_LIMIT, EventKind, ExitKind
 from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import CARRIERS, Translations
 
+_HAPPENED: Mapping[int, str] = {EventKind.NOTIFY: "<IQ", EventKind.PEER: "<IB"}
 INPUTS = 0b11
 """Bits of `vcpu.lines` that end a wait-for-interrupt: IRQ and FIQ."""
 
@@ -53,6 +57,10 @@ class MachineSpec:
     entry: int
     registers: tuple[int, int, int]
     paravirtual: bool = False
+    door: str = ""
+    """How its HVCs are answered (xen.py), "" for a guest fault."""
+    virtual: Mapping[str, Any] | None = None
+    """Virtual devices behind which its channels are (virtio/devices.py); None: it has none."""
     vtlb: Mapping[str, int] | None = None
     """The TLB, the virtual one and what that costs (`ArmEngine.count_translations`); None: translations are not counted."""
 
@@ -92,6 +100,7 @@ class Machine:
             transmit=self._transmit,
         )
         self._controller, self._uart = _find(self.bus, "line"), _find(self.bus, "receive")
+        self._virtual = self._make_virtual(spec, ram, shared)
         for name, base, size in spec.unmodelled:
             self.bus.name_region(name, base, size)
         for base, size in without(self.bus.windows(), spec.physical):
@@ -100,10 +109,19 @@ class Machine:
             self._map_physical(base, size)
         self.hypercalls = HypercallPage(self._hypercall, self._wait_for_event)
         self.engine.map_device(spec.hypercall_base, PAGE, self.hypercalls.read, self.hypercalls.write)
+        self._patient = Patient(self.engine, ram, spec.ram_base)
         self.engine.reset(spec.entry, *spec.registers)
         self.engine.warm_up()
 
     # ---- construction
+
+    def _make_virtual(self, spec: MachineSpec, ram: Any, shared: CellMemory | None) -> VirtualDevices | None:
+        if spec.virtual is None or shared is None:
+            return None
+        memory = GuestRam(memoryview(ram), spec.ram_base, self.engine.dma_written)
+        virtual = VirtualDevices(spec.virtual, memory, shared, self._vcpu, self._exit)
+        virtual.place(self.bus, self.now, self._controller.line)
+        return virtual
 
     def _map_private(self, base: int, size: int) -> None:
         read, write = self.bus.read, self.bus.write
@@ -180,6 +198,8 @@ class Machine:
         now = self.now()
         for event in world.due(now):
             self._take(event.kind, event.payload)
+        if self._virtual is not None and self._virtual.rung:
+            self._virtual.progress()
         if now >= self.bus.deadline():
             self.bus.advance()
 
@@ -198,11 +218,15 @@ class Machine:
         """
         self._world = world
         self._vcpu.offset = world.start - self._vcpu.cycles
+        if self._virtual is not None:
+            self._virtual.begin(world)
         while True:
             self._step(world)
 
     def _step(self, world: Lockstep) -> None:
         self._catch_up(world)
+        if world.faults:
+            suffer(self._patient, world.faults)
         now = self.now()
         deadline = min(world.next_event(), self.bus.deadline())
         if self._waiting and not self._wait(world, now, deadline):
@@ -231,8 +255,16 @@ class Machine:
         if stop is Stop.WFI:
             self._waiting = True
         elif stop is not Stop.LIMIT:
-            code, pc, address, text = self.engine.fault()
-            raise GuestFault(code, pc, address, text)
+            self._stopped(stop)
+
+    def _stopped(self, stop: Stop) -> None:
+        """The engine cannot go on by itself.
+
+        Raises:
+            GuestFault: nobody else can.
+        """
+        code, pc, address, text = self.engine.fault()
+        raise GuestFault(code, pc, address, text)
 
     def _take(self, kind: int, payload: bytes) -> None:
         """Something happened from outside."""
@@ -243,10 +275,10 @@ class Machine:
             self._controller.line(number)(bool(level))
         elif kind == EventKind.DMA:
             self.engine.dma_written(*struct.unpack("<QQ", payload))
-        elif kind == EventKind.NOTIFY:
-            self.hypercalls.events.append(Happened(kind, *struct.unpack("<IQ", payload)))
-        elif kind == EventKind.PEER:
-            self.hypercalls.events.append(Happened(kind, *struct.unpack("<IB", payload)))
+        elif kind in _HAPPENED:
+            happened = Happened(kind, *struct.unpack(_HAPPENED[kind], payload))
+            if self._virtual is None or not self._virtual.take(happened):
+                self.hypercalls.events.append(happened)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from cells.faults import arm_points
 from cells.personalities.mail import Mail
 from cells.port import Port
 from hypervisor.abi.hypercalls import Hypercall
@@ -66,6 +67,8 @@ class PersonalityPort(Port):
         self._vcpu = vcpu
         self._account = account
         self._mail: Mail | None = None
+        self.on_faults: Callable[[list[bytes]], None] = _ignore
+        """Who does injected faults to the ARM CPU."""
         self._beat = spec.heartbeat
         self._next_beat = 0 if self._beat else NEVER
         before = cast("Lockstep", _Before())
@@ -200,10 +203,18 @@ class PersonalityPort(Port):
         value = world.exit(kind, cycles + vcpu.offset, cycles, deadline, arguments, (vcpu.insns, 0), output, data)
         vcpu.offset = world.start - cycles
         vcpu.limit = 0
+        if world.faults:
+            arm_points(self, world.faults)
+            self.on_faults(world.faults)
         return value
+
+
+def _ignore(_faults: list[bytes]) -> None:
+    """There is no ARM CPU that could be harmed."""
 
 
 class _Before:
     """The world before it begins."""
 
     start = end = horizon = 0
+    faults: list[bytes] = []  # noqa: RUF012  nothing comes to it

@@ -27,7 +27,7 @@ class Asking:
 
     def __init__(self, link: Link, layout: Layout, clock: Clock = TIMELESS) -> None:
         self.link = link
-        self._ring = FrontRing(link, layout)
+        self._ring = FrontRing(link, layout, clock)
         self._clock = clock
         self._hearers: dict[int, Heard] = {}
         self._broken_in: int | None = None
@@ -43,14 +43,19 @@ class Asking:
         """Requests whose answer nobody has heard."""
         return len(self._hearers)
 
-    def ask(self, operation: int, body: bytes, data: bytes, heard: Heard) -> None:
-        """One request; `heard` is called by a later `progress`, or at once with None."""
+    def ask(self, operation: int, body: bytes, data: bytes, heard: Heard, *, kick: bool = True) -> None:
+        """One request; `heard` is called by a later `progress`, or at once with None. Without `kick` others follow."""
         if self.broken:
             heard(None)
             return
         self._clock.work(REQUEST_CYCLES + copy_cycles(len(data)))
         self._hearers[self._ring.submit(operation, body, data)] = heard
-        self._ring.kick()
+        if kick:
+            self._ring.kick()
+
+    def kick(self, least: int = 1) -> None:
+        """Ring the back end, if there are so many new requests for it."""
+        self._ring.kick(least if self._ring.live else 1)
 
     def progress(self) -> None:
         """Keep the session alive, and hand on what has been answered."""

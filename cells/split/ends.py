@@ -19,15 +19,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from cells.flavours import Connections, Link
+from cells.split.clock import TIMELESS as TIMELESS  # noqa: PLC0414  for all who have it from here
+from cells.split.clock import Clock as Clock  # noqa: PLC0414
 from cells.split.ring import BackRing, FrontRing, Layout, Request, Response
 from hypervisor.abi.time import NEVER
 
 REQUEST_CYCLES = 300
 COPY_CYCLES = 2
 """Cycles of a request at each end, and of four bytes copied: of the order of the instructions of a small C driver. Assumed."""
+
+
+RETRY, TRIES = 20_000_000, 8
+"""Cycles in which an answer should have come, and twice as many each time; how often a front end asks for it again. 20 ms to
+5 s at 1 GHz, as an erase of NOR flash may take a second. A choice of ours."""
 
 
 class Outcome(IntEnum):
@@ -54,41 +61,19 @@ class TimedOutError(Exception):
     """What was waited for had not come by then."""
 
 
-class Clock(Protocol):
-    """What a split driver needs of a port: the time, and a way to spend it."""
-
-    @property
-    def now(self) -> int:
-        """Virtual time in cycles."""
-        ...
-
-    def work(self, cycles: int) -> None:
-        """Compute for so long."""
-        ...
-
-
-class Timeless:
-    """A clock that stands still: work costs nothing, and no wait ends by time."""
-
-    now = 0
-
-    def work(self, cycles: int) -> None:
-        """See `Clock`."""
-
-
-TIMELESS = Timeless()
-
-
 def copy_cycles(length: int) -> int:
     """What it costs to copy so many bytes."""
     return -(-length // 4) * COPY_CYCLES
 
 
 class FrontEnd:
-    """A client's end: one ring per layout over one link."""
+    """A client's end: one ring per layout over one link. `prompt`: how many of them, from the first, are answered by themselves:
+    if nothing comes there for long, something was lost.
+    """
 
     kind: str
     layouts: tuple[Layout, ...]
+    prompt = 1
 
     def __init__(self, connections: Connections, name: str, clock: Clock = TIMELESS) -> None:
         """`name`: as in `connections.links`."""
@@ -100,7 +85,7 @@ class FrontEnd:
         self._link = link
         self._clock = clock
         self._connections = connections
-        self._rings = [FrontRing(link, layout) for layout in self.layouts]
+        self._rings = [FrontRing(link, layout, clock) for layout in self.layouts]
         self._siblings: list[FrontEnd] = vars(connections).setdefault("front_ends", [])
         self._siblings.append(self)
 
@@ -119,6 +104,7 @@ class FrontEnd:
 
         The cell's other front ends are kept connected meanwhile: a back end that was made again wants an answer.
         """
+        tries = 0
         while True:
             for each in self._siblings:
                 each._progress()
@@ -126,8 +112,26 @@ class FrontEnd:
                 return True
             if until != NEVER and self._clock.now >= until:
                 return False
-            if not any(each._link.rung for each in self._siblings):
+            if any(each._link.rung for each in self._siblings):
+                continue
+            if tries < TRIES and self._expects():
+                tries += self._wait_or_ask_again(min(until, self._clock.now + (RETRY << tries)))
+            else:
                 self._connections.wait(until)
+
+    def _expects(self) -> bool:
+        """Whether the back end is there and owes an answer."""
+        return self._link.connected and any(ring.outstanding for ring in self._rings[: self.prompt])
+
+    def _wait_or_ask_again(self, until: int) -> bool:
+        """Wait; if that was in vain, a bell or a count may have been lost. Whether it was."""
+        self._connections.wait(until)
+        if self._link.rung or self._clock.now < until:
+            return False
+        for ring in self._rings[: self.prompt]:
+            if ring.outstanding:
+                ring.again()
+        return True
 
     def _progress(self) -> None:
         self._link.rung = False  # before looking: whoever rings from here on is heard
@@ -176,7 +180,8 @@ class BackEnd(ABC):
         self._log = log or _silent
         links = [link for link in connections.links.values() if link.kind == self.kind and link.role == "back"]
         self.clients: Sequence[Client] = [
-            Client(index, link, [BackRing(link, layout) for layout in self.layouts]) for index, link in enumerate(links)
+            Client(index, link, [BackRing(link, layout, clock) for layout in self.layouts])
+            for index, link in enumerate(links)
         ]
 
     def run(self) -> None:
@@ -190,9 +195,11 @@ class BackEnd(ABC):
         """Serve at most one request of each ring of each client; whether there was any, or the device had anything."""
         busy = False
         for client in self.clients:
-            client.link.rung = False
+            rung, client.link.rung = client.link.rung, False
             for ring in client.rings:
                 had = self._serve_one(client, ring)
+                if rung and not had:
+                    ring.again()
                 ring.kick(ring.layout.slots // 2 if had else 1)  # one bell for several answers, as long as more are due
                 busy |= had
             self._notice(client)

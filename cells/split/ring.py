@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cells.flavours import Link
+from cells.split.clock import TIMELESS, Clock, faults_of
+from cells.split.mishaps import LATER, Entry, Skew, enter
 
 HEADER_SIZE = 64
 FRONT = struct.Struct("<4I")
@@ -37,6 +39,8 @@ BACK_AT = 32
 SLOT = struct.Struct("<QHhI16s")
 """Identity, operation, status, bytes in the slot's buffer, body. A request has no status, a response no operation."""
 BODY_SIZE = 16
+PATIENCE = 3
+"""Sessions in a row that a front end opens because of what stands in the ring, before it says that its back end lies."""
 COUNT = 0xFFFF_FFFF
 """Counts run on and wrap; only differences mean anything."""
 
@@ -117,12 +121,15 @@ class _Back(NamedTuple):
     done: int
 
 
-class _Ring:
-    """What both ends do alike."""
+class Ring:
+    """What both ends do alike. `clock`: the cell's, who knows of faults that are injected into it (mishaps.py)."""
 
-    def __init__(self, link: Link, layout: Layout) -> None:
+    def __init__(self, link: Link, layout: Layout, clock: Clock = TIMELESS) -> None:
         self.link = link
         self.layout = layout
+        self.kept: tuple[int, Entry] | None = None
+        """An entry that an injected fault keeps for the next one, and the count that it was for."""
+        self._clock = clock
         self._generation: int | None = None
         self._news = 0
 
@@ -144,11 +151,25 @@ class _Ring:
     def _write_back(self, back: _Back) -> None:
         BACK.pack_into(self.link.memory, self.layout.offset + BACK_AT, *back)
 
-    def _put(self, count: int, id_: int, operation: int, status: int, body: bytes, data: bytes) -> None:
+    def put(self, count: int, entry: Entry) -> None:
         """Fill a slot and its buffer; the count that makes them valid is written afterwards."""
+        id_, operation, status, body, data, claims = entry
         memory, start = self.link.memory, self.layout.buffer(count)
         memory[start : start + len(data)] = data
-        SLOT.pack_into(memory, self.layout.slot(count), id_, operation, status, len(data), body)
+        length = len(data) if claims < 0 else claims
+        SLOT.pack_into(memory, self.layout.slot(count), id_, operation, status, length, body)
+
+    def places(self, count: int, length: int) -> tuple[memoryview, memoryview]:
+        """Where an entry with so many bytes of data lies: slot and buffer."""
+        slot, start = self.layout.slot(count), self.layout.buffer(count)
+        return self.link.memory[slot : slot + SLOT.size], self.link.memory[start : start + length]
+
+    def _enter(self, count: int, entry: Entry) -> Skew:
+        """The same where a fault may strike: by how much the other end is told a wrong count."""
+        if faults_of(self._clock) is not None:
+            return enter(self, self._clock, count, entry)
+        self.put(count, entry)
+        return 0
 
     def _copy(self, count: int) -> tuple[int, int, int, int, bytes]:
         """A slot, copied once."""
@@ -163,11 +184,12 @@ class _Ring:
         return bytes(self.link.memory[start : start + length])
 
 
-class FrontRing(_Ring):
+class FrontRing(Ring):
     """The client's end. It keeps a copy of every request until its response is here."""
 
-    def __init__(self, link: Link, layout: Layout) -> None:
-        super().__init__(link, layout)
+    def __init__(self, link: Link, layout: Layout, clock: Clock = TIMELESS) -> None:
+        super().__init__(link, layout, clock)
+        self._patience = PATIENCE
         self.live = False
         self._attached = False
         self._life = 0
@@ -197,12 +219,26 @@ class FrontRing(_Ring):
         """The next response, in the order of the requests; carries the handshake on too.
 
         Raises:
-            BrokenRingError: what stands in the ring cannot be.
+            BrokenRingError: what stands in the ring cannot be, and it was so after each attempt to begin anew.
         """
         self.progress()
         if not self._arrived and self.live:
-            self._collect()
+            try:
+                self._collect()
+            except BrokenRingError:
+                if not self._patience:
+                    raise
+                self._patience -= 1
+                self._open(self._back().nonce, save=False)
         return self._arrived.popleft() if self._arrived else None
+
+    def again(self) -> None:
+        """Say again what was said: for long nothing has come, and a bell or a count may be lost."""
+        if self.link.connected and self._generation == self.link.generation:
+            self.kept = None
+            self._write_front(self._mine)
+            self._news += 1
+            self.kick()
 
     def progress(self) -> None:
         """Open a session when there is a new back end, and submit again what it has not answered."""
@@ -217,12 +253,15 @@ class FrontRing(_Ring):
             self._fill()
             self.kick()
 
-    def _open(self, nonce: int) -> None:
+    def _open(self, nonce: int, *, save: bool = True) -> None:
         """Empty the ring and name a new session."""
         self.live = False
-        if self._attached:
+        if self._attached and save:
             self._save()
+        if self.link.generation != self._generation:
+            self._patience = PATIENCE
         self._attached = False
+        self.kept = None
         self._generation = self.link.generation
         there = self._front()
         self._life = self._life or _next(there.life)
@@ -244,9 +283,11 @@ class FrontRing(_Ring):
         sent = self._mine.requests - self._taken & COUNT
         while sent < min(self.layout.slots, len(self._unanswered)):
             request = self._unanswered[sent]
-            self._put(self._mine.requests, request.id, request.operation, 0, request.body, request.data)
+            entry = Entry(request.id, request.operation, 0, request.body, request.data)
+            skew = self._enter(self._mine.requests, entry)
             self._mine = self._mine._replace(requests=self._mine.requests + 1 & COUNT)
-            self._write_front(self._mine)
+            if skew is not LATER:
+                self._write_front(self._mine._replace(requests=self._mine.requests + skew & COUNT))
             self._news += 1
             sent += 1
 
@@ -264,19 +305,22 @@ class FrontRing(_Ring):
             self.kick()
 
     def _response(self) -> Response:
-        id_, _, status, length, body = self._copy(self._taken)
+        id_, operation, status, length, body = self._copy(self._taken)
         data = self._data(self._taken, length)
+        if operation and id_ == self._unanswered[0].id:
+            raise BrokenRingError(f"a response to request {id_} is counted, and was never written")
         if id_ != self._unanswered[0].id or data is None:
             raise BrokenRingError(f"response {id_} with {length} bytes to request {self._unanswered[0].id}")
         self._taken = self._taken + 1 & COUNT
+        self._patience = PATIENCE
         return Response(self._unanswered.popleft(), status, body, data)
 
 
-class BackRing(_Ring):
+class BackRing(Ring):
     """The driver domain's end. Requests are answered in the order in which they came; `waiting` holds the unanswered."""
 
-    def __init__(self, link: Link, layout: Layout) -> None:
-        super().__init__(link, layout)
+    def __init__(self, link: Link, layout: Layout, clock: Clock = TIMELESS) -> None:
+        super().__init__(link, layout, clock)
         self.waiting: deque[Request] = deque()
         self.broken: Crime | None = None
         self._mine = _Back(0, 0, 0, 0, 0, 0)
@@ -347,14 +391,23 @@ class BackRing(_Ring):
         if not self.live or not self.waiting:
             return False
         request = self.waiting.popleft()
-        self._put(self._mine.responses, request.id, 0, status, body, data)
+        skew = self._enter(self._mine.responses, Entry(request.id, 0, status, body, data))
         self._mine = self._mine._replace(responses=self._mine.responses + 1 & COUNT)
-        self._write_back(self._mine)
+        if skew is not LATER:
+            self._write_back(self._mine._replace(responses=self._mine.responses + skew & COUNT))
         self._news += 1
         return True
 
+    def again(self) -> None:
+        """Say again what was said: the other end rings, and there is nothing new from it."""
+        if self._session and self._back() != self._mine:
+            self.kept = None
+            self._write_back(self._mine)
+            self._news += 1
+
     def _forget(self) -> None:
         self._session = 0
+        self.kept = None
         self.waiting.clear()
         self.broken = None
 

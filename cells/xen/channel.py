@@ -15,7 +15,9 @@ from cells.xen.grants import Mapped
 from cells.xen.kernel import Kernel
 from cells.xen.ring import BrokenRingError, Receiver, Sender
 from cells.xen.xenbus import Device
+from hypervisor.abi.faults import Hit
 from hypervisor.abi.memory import PAGE
+from hypervisor.abi.mishaps import befalls
 from hypervisor.abi.status import Status
 from hypervisor.abi.time import NEVER
 from hypervisor.abi.xen import XenbusState
@@ -43,6 +45,10 @@ class RingChannel(Device):
         self._mapped: Mapped | None = None
         self._reference: int | None = None
         self._bell: int | None = None
+        self._behind: list[bytes] = []
+        """Messages that an injected fault keeps for the next one."""
+        self._bereft = False
+        """The partner died since this end last sent anything: who asks for an answer is told once that none will come."""
 
     # ---- MessageChannel
 
@@ -66,7 +72,8 @@ class RingChannel(Device):
     def receive(self, until: int = NEVER) -> bytes:
         """See `MessageChannel`."""
         while (data := self._get()) is None:
-            if self.peer_state is XenbusState.UNKNOWN:
+            if self._bereft or self.peer_state is XenbusState.UNKNOWN:
+                self._bereft = False
                 raise RefusedError(f"receive from {self.peer}", Status.PEER_GONE)
             self._wait("receive from", until)
         return data
@@ -90,6 +97,31 @@ class RingChannel(Device):
         self._work(data)
         if self._sender is None:
             return False
+        faults = self._kernel.port.faults
+        if faults is None:
+            return self._write(data)
+        return self._write_or_not(data, faults.visit("message"))
+
+    def _write_or_not(self, data: bytes, hit: Hit | None) -> bool:
+        """The same where an injected fault strikes; a delay is this end's own sleep."""
+        if hit is None:
+            sent = self._write(data)
+            while sent and self._behind and self._write(self._behind[0]):
+                self._behind.pop(0)
+            return sent
+        fate = befalls(hit, data, self.limit)
+        if fate.held is not None and not fate.delay:
+            self._behind.append(fate.held)
+        elif fate.held is not None:
+            self._kernel.port.sleep_until(self._kernel.port.now + fate.delay)
+            return self._write(fate.held)
+        went = [self._write(message) for message in fate.now]
+        return all(went[:1])
+
+    def _write(self, data: bytes) -> bool:
+        """Into the ring, if there is room."""
+        if self._sender is None:
+            return False
         try:
             sent, was_empty = self._sender.put(data)
         except BrokenRingError:
@@ -97,6 +129,7 @@ class RingChannel(Device):
             return False
         if was_empty:
             self._ring()
+        self._bereft &= not sent
         return sent
 
     def _get(self) -> bytes | None:
@@ -157,6 +190,7 @@ class RingChannel(Device):
 
     def leave(self) -> None:
         """The partner's ring goes back. The front's port stays open for a new partner."""
+        self._bereft |= self.state is XenbusState.CONNECTED
         self._let_go()
         if self.role == "back" and self._bell is not None:
             self._kernel.events.close(self._bell)

@@ -28,6 +28,7 @@ from hypervisor.abi.xen import (
     UNMAP_GRANT,
     Call,
     GrantOp,
+    GrantStatus,
     Gtf,
     MapFlag,
     MapSpace,
@@ -37,6 +38,11 @@ from hypervisor.abi.xen import (
 
 class GrantRefusedError(RefusedError):
     """The hypervisor did not map a grant. `status`: as in the structure (GrantStatus)."""
+
+    @property
+    def passes(self) -> bool:
+        """There is no room now: somebody has to take note of earlier changes first."""
+        return self.status in (GrantStatus.EAGAIN, GrantStatus.NO_DEVICE_SPACE)
 
 
 @dataclass(frozen=True, slots=True)

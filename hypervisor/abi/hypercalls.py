@@ -24,6 +24,9 @@ class Hypercall(IntEnum):
     CONSOLE_WRITE = 10
     CONSOLE_READ = 11
     PICTURE = 12
+    FILES = 13
+    FAULTED = 14
+    INPUT = 15
 
     CAP_MINT = 16
     CAP_MOVE = 17
@@ -65,6 +68,9 @@ TABLE: dict[Hypercall, str] = {
     Hypercall.CONSOLE_WRITE: "(data) -> 0: characters to the console of a kernel without a UART",
     Hypercall.CONSOLE_READ: "(most) -> how many characters were typed at it and, as the answer, these",
     Hypercall.PICTURE: "(width | height << 16, first byte; data) -> 0: a part of what this cell sees; the last one keeps it",
+    Hypercall.FILES: "(operation | view << 8, place; path) -> as served.py says: a look at a directory of the host",
+    Hypercall.FAULTED: "(number, visit) -> 0: an injected fault that was sent to this cell has struck at its point",
+    Hypercall.INPUT: "() -> 0: a program waits for standard input, which is a pipe of the host's; it comes as typed",
     Hypercall.CAP_MINT: "(slot, rights) -> a new slot with no more than these of its rights",
     Hypercall.CAP_MOVE: "(slot, free slot) -> 0",
     Hypercall.CAP_REVOKE: "(slot) -> how many capabilities derived from it are gone, wherever they were",
@@ -73,7 +79,7 @@ TABLE: dict[Hypercall, str] = {
     Hypercall.MEMORY_MAP: "(slot, address in the window, writable) -> 0: the pages of a memory capability appear there",
     Hypercall.MEMORY_UNMAP: "(address in the window, pages) -> 0",
     Hypercall.CHANNEL_SEND: "(slot; data) -> 0, or FULL: a message, copied",
-    Hypercall.CHANNEL_RECEIVE: "(slot) -> how many are left << 32 | its length and, as the answer, the oldest message, or EMPTY",
+    Hypercall.CHANNEL_RECEIVE: "(slot) -> how many are left << 32 | its length and the oldest message; or EMPTY, PEER_GONE",
     Hypercall.NOTIFY: "(slot, bits) -> 0: ring; bits that wait already are merged",
     Hypercall.IPC: "(to | from << 16, tag, timeouts; message) -> tag << 32 | who sent, and the message: send, receive, or both",
     Hypercall.IPC_UNMAP: "(address, pages, rights) -> pages that were taken back from those they were mapped on to",

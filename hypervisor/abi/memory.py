@@ -30,5 +30,14 @@ def device_descriptor(base: int) -> str:
     return f"device.{base:#x}"
 
 
+DISK = "disk"
+"""The model of a device that is a file of the host: it has no registers, its owner has the content mapped."""
+
+
+def disk_descriptor(name: str) -> str:
+    """The name under which a cell's process is given the file of its disk."""
+    return f"disk.{name}"
+
+
 HANDOVER = struct.Struct("<QIBI")
 """What comes with a file's descriptor at a cell's socket: address, pages, rights, and the first page in the file."""

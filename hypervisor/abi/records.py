@@ -43,7 +43,8 @@ class EventKind(IntEnum):
     address and length of memory that a device wrote. NOTIFY: `<IQ`, who rang (a slot or port of the receiver's own) and bits
     that say what for. MEMORY: `<QIB`, guest physical address, pages, and what they are from now on (0 nothing, 1 readable,
     3 writable too). PEER: `<IB`, the other end of a slot or port is gone (0) or there (1). ANSWER: what a call answers
-    beside its value.
+    beside its value. FAULT: an injected fault, which the cell does to itself at once (hypervisor/abi/faults.py). WINDOW: `<HH`,
+    the rows and columns of who sits at the console. END: whoever typed has gone; nothing more will come.
     """
 
     CONSOLE = 1
@@ -53,6 +54,13 @@ class EventKind(IntEnum):
     MEMORY = 5
     PEER = 6
     ANSWER = 7
+    FAULT = 8
+    WINDOW = 9
+    END = 10
+
+
+QUIET = frozenset({EventKind.MEMORY, EventKind.FAULT})
+"""Events that the cell hears of, and that wake nobody."""
 
 
 class Event(NamedTuple):

@@ -240,12 +240,20 @@ GET_VERSION = Struct("<H2xI")
 class MemoryOp(IntEnum):
     """Operations of memory_op."""
 
+    INCREASE_RESERVATION = 0
     DECREASE_RESERVATION = 1
     CURRENT_RESERVATION = 3
     MAXIMUM_RESERVATION = 4
     POPULATE_PHYSMAP = 6
     ADD_TO_PHYSMAP = 7
+    MEMORY_MAP = 9
     MAXIMUM_GPFN = 14
+    REMOVE_FROM_PHYSMAP = 15
+    ADD_TO_PHYSMAP_BATCH = 23
+
+
+MEMOP_START, MEMOP_MASK = 6, 0x3F
+"""The upper bits of the operation: the extent at which a call that was cut short goes on."""
 
 
 class MapSpace(IntEnum):
@@ -253,10 +261,21 @@ class MapSpace(IntEnum):
 
     SHARED_INFO = 0
     GRANT_TABLE = 1
+    GMFN_FOREIGN = 4
 
 
 ADD_TO_PHYSMAP = Struct("<HHIQQ")
 """domain, size, space, index, guest frame."""
+
+
+ADD_TO_PHYSMAP_BATCH = Struct("<HHHHQQQ")
+"""domain, space, how many, foreign domain; indices, guest frames, errors (pointers)."""
+BATCH_ERROR = Struct("<i")
+REMOVE_FROM_PHYSMAP = Struct("<H6xQ")
+"""domain, guest frame."""
+RESERVATION = Struct("<QQIIH6x")
+"""frames (pointer), extents, order of an extent, flags, domain."""
+PFN = Struct("<Q")
 
 
 class HvmOp(IntEnum):
@@ -362,6 +381,14 @@ class ConsoleOp(IntEnum):
 
 RUNSTATE_UPDATE_FLAG = 5
 """The one vm_assist that ARM knows."""
+
+
+# ---- the console's ring: a page of the guest's, input at 0, output behind (public/io/console.h)
+
+CONSOLE_IN, CONSOLE_OUT, CONSOLE_OUT_AT = 1024, 2048, 1024
+"""Bytes of both rings, and where the second begins."""
+CONSOLE_IN_CONS, CONSOLE_IN_PROD, CONSOLE_OUT_CONS, CONSOLE_OUT_PROD = 3072, 3076, 3080, 3084
+"""Offsets of the free-running indices in the page."""
 
 
 # ---- the store: its ring and its messages

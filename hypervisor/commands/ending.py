@@ -27,7 +27,9 @@ def guarded(command: Callable[[], int], debug: bool, *, interrupted: int = 130) 
 
 
 def _told(error: Exception, debug: bool) -> int:
-    """Say what is wrong: a clear line per problem of the user's (2), and something of ours without its details (1)."""
+    """Say what is wrong: a clear line per problem of the user's (2, or 1 if a run failed of it), and something of ours
+    without its details (1)."""
+    from hypervisor.shell.files import WriteFailed
     from hypervisor.shell.problems import lines_of
 
     lines = lines_of(error)
@@ -35,4 +37,4 @@ def _told(error: Exception, debug: bool) -> int:
         traceback.print_exception(error)
     for line in lines or [f"{type(error).__name__}: {error} (this is a mistake of cellvisor's; --debug shows where)"]:
         print(f"cellvisor: {line}", file=sys.stderr)
-    return 2 if lines else 1
+    return 2 if lines and not isinstance(error, WriteFailed) else 1

@@ -31,6 +31,9 @@ def inject(
     jobs: Annotated[
         int | None, typer.Option(min=1, max=1024, metavar="N", help="Runs at once; one per CPU is the default.")
     ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only N of the injections, spread evenly over all.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep every run, the results and a report; started again, it goes on there."),
@@ -48,6 +51,6 @@ def inject(
 
         if list_:
             return command.list_all(as_json)
-        return command.inject(command.InjectOptions(command.required(campaign), seeds, jobs, out, as_json))
+        return command.inject(command.InjectOptions(command.required(campaign), seeds, jobs, out, as_json, sample))
 
     guarded(start, debug)

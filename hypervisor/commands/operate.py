@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -136,6 +137,54 @@ def kill(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
 def restart(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
     """Start a cell anew, from its image."""
     _order("restart", cell, run, debug)
+
+
+@app.command(rich_help_panel=OPERATE)
+def shutdown(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
+    """Ask a cell's kernel to power off by itself: its file systems are clean afterwards."""
+    _order("shutdown", cell, run, debug)
+
+
+@app.command(rich_help_panel=OPERATE)
+def reboot(cell: CellName, run: RunName = None, debug: Debug = False) -> None:
+    """Ask a cell's kernel to begin anew by itself."""
+    _order("reboot", cell, run, debug)
+
+
+class StoreVerb(StrEnum):
+    """What can be done to the store."""
+
+    ls = "ls"
+    read = "read"
+    write = "write"
+    watch = "watch"
+
+
+@app.command(
+    rich_help_panel=OPERATE,
+    epilog=examples("xenstore ls", "xenstore read /local/domain/1/name", "xenstore write /local/domain/1/data hello"),
+)
+def xenstore(
+    verb: Annotated[StoreVerb, typer.Argument(help="ls shows a node and all below it; watch prints changes there.")],
+    path: Annotated[str, typer.Argument(metavar="[PATH]", help="A node; the root is the default.")] = "/",
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="What to write.")] = None,
+    run: RunName = None,
+    debug: Debug = False,
+) -> None:
+    """Look into the store of a running topology under Xen, or write into it as its first domain may (Ctrl-C ends a watch)."""
+
+    def start() -> int:
+        from hypervisor.shell import operating
+        from hypervisor.shell.problems import InputError
+
+        if (value is not None) != (verb is StoreVerb.write):
+            raise InputError("xenstore: write takes a path and a value, the others a path alone")
+        if verb is StoreVerb.write:
+            return operating.store_write(path, str(value), run)
+        look = {StoreVerb.ls: operating.store_ls, StoreVerb.read: operating.store_read}
+        return look.get(verb, operating.store_watch)(path, run)
+
+    guarded(start, debug, interrupted=0)
 
 
 @app.command(rich_help_panel=OPERATE, epilog=examples("trace | grep switch"))

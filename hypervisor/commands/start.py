@@ -158,6 +158,7 @@ def boot(
         "exec -- ./program one two",
         "exec --flavour l4 -- busybox sh",
         "exec --file data.txt -- cat data.txt",
+        "exec --file src=/mnt -- ls -l /mnt",
     ),
 )
 def exec_(
@@ -173,7 +174,11 @@ def exec_(
     ] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", metavar="HOST[=CELL]", help="Copy this file into the root, too; repeatable."),
+        typer.Option(
+            "--file",
+            metavar="HOST[=CELL]",
+            help="Copy this file into the root, too, or show the cell this directory, which it cannot change; repeatable.",
+        ),
     ] = None,
     env: Annotated[
         list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable of its environment; repeatable.")

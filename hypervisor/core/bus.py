@@ -6,7 +6,7 @@ relative to its base.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,7 +57,8 @@ class PhysicalDevice:
     """A device on the bus: `base`, `size` in bytes, `owner` a cell's index or None, `line` its interrupt line.
 
     `receive` takes what reaches it from outside, as the movements of a hand, if it is of that kind. `shown` brings what the owner
-    sees of it as memory up to date; False: it must ask the device.
+    sees of it as memory up to date; False: it must ask the device. `stuck`: registers that read as a value whatever happens, by
+    offset, by an injected fault.
     """
 
     name: str
@@ -69,6 +70,7 @@ class PhysicalDevice:
     cell_line: int | None = None
     receive: Callable[[bytes], None] | None = None
     shown: Callable[[], bool] | None = None
+    stuck: Mapping[int, int] | None = None
 
 
 class Bus:
@@ -89,16 +91,19 @@ class Bus:
         self._due = None
 
     def find(self, cell: int, address: int) -> PhysicalDevice:
-        """The device at `address`, if `cell` owns it.
+        """The device at `address`, if `cell` owns it: each cell may have virtual ones of its own at one place.
 
         Raises:
             Refused: there is none, or it is another cell's.
         """
+        others = None
         for device in self.devices:
             if device.base <= address < device.base + device.size:
-                if device.owner != cell:
-                    raise Refused(Status.NOT_YOURS, f"{device.name} belongs to another cell")
-                return device
+                if device.owner == cell:
+                    return device
+                others = device
+        if others is not None:
+            raise Refused(Status.NOT_YOURS, f"{others.name} belongs to another cell")
         raise Refused(Status.BAD_ARGUMENT, f"no device at {address:#x}")
 
     def deadline(self) -> int:

@@ -17,7 +17,7 @@ tables are fixed by `seal` at the end of boot: afterwards they can be looked up,
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 
@@ -87,6 +87,11 @@ class _Node:
             yield node
 
 
+def _never(_cell: int) -> bool:
+    """No table passes for full."""
+    return False
+
+
 class Authority:
     """The tables of all cells, known by index. `static`: nothing changes after `seal`."""
 
@@ -94,6 +99,8 @@ class Authority:
         self._static = static
         self._slots = slots
         self._sealed = False
+        self.full: Callable[[int], bool] = _never
+        """Whether a cell's table is to pass for full, by an injected fault."""
         self._tables: defaultdict[int, dict[int, _Node]] = defaultdict(dict)
 
     # ---- boot
@@ -241,6 +248,8 @@ class Authority:
         if rights & ~has:
             extra = Right(rights & ~has).text()
             raise Refused(Status.RIGHTS, f"slot {node.slot} gives {has.text()}: {extra} cannot come of it")
+        if self.full(cell):
+            raise Refused(Status.NO_ROOM, f"all {self._slots} slots of the table are taken")
         return self._insert(cell, replace(node.capability, rights=Right(rights)), node)
 
     def _insert(self, cell: int, capability: Capability, parent: _Node | None) -> int:

@@ -42,6 +42,9 @@ ABSENT, RUNNABLE, RUNNING, BLOCKED = VcpuState
 class CellParams:
     """How a topology describes a cell. Times in cycles, `ram` in bytes, `heartbeat` 0 for none.
 
+    `back_off`: how long it waits before it is started again, twice as long each time up to `back_off_limit`;
+    `restart_window`: for how long a restart counts, 0 for ever.
+
     `digest`: what its programs are known by in the trace, so that no two programs share one.
     """
 
@@ -56,6 +59,9 @@ class CellParams:
     on_crash: str = "destroy"
     max_restarts: int = 3
     heartbeat: int = 0
+    back_off: int = 0
+    back_off_limit: int = 0
+    restart_window: int = 0
     digest: str = ""
     label: str = ""
     pages: bool = True
@@ -93,6 +99,8 @@ class Vcpu:
     """While it waits inside a hypercall, only that call's answer or end of time wakes it."""
     stalls: int = 0
     """Exits in a row that took no time."""
+    slowness: int = 1
+    """What each of its cycles costs, by an injected fault (core/injected.py)."""
     cycles: int = 0
     insns: int = 0
     interrupts: int = 0
@@ -132,6 +140,10 @@ class Cell:
     paused: bool = False
     heartbeat: int | None = None
     """Its timer, while one is expected."""
+    comeback: int | None = None
+    """Its timer, while it waits to be started again."""
+    crashes: list[int] = field(default_factory=list)
+    """When its policy has started it again, as far as that still counts."""
     segment: int | None = None
     typed: bytearray = field(default_factory=bytearray)
     """What was typed at a kernel that has no UART, until it asks for it."""

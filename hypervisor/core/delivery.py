@@ -6,7 +6,11 @@ import struct
 
 from hypervisor.abi.records import EVENT, EVENTS_LIMIT, Event, EventKind
 
+WRITTEN_LIMIT = 64
+"""Events DMA that wait for one vCPU of those that `written` queues."""
 _RING = struct.Struct("<IQ")
+_LINE = 4
+"""Bytes of a LINE event that say which."""
 _FIRST = (EventKind.ANSWER, EventKind.MEMORY)
 
 
@@ -21,6 +25,34 @@ def ring(waiting: list[Event], time: int, source: int, bits: int) -> bool:
             return False
     waiting.append(Event(time, EventKind.NOTIFY, _RING.pack(source, bits)))
     return True
+
+
+def written(waiting: list[Event], event: Event, everything: Event) -> None:
+    """Queue that somebody wrote memory, if that does not wait already; of too many such events one for everything is left."""
+    told = [other for other in waiting if other.kind == EventKind.DMA]
+    if any(other.payload in (event.payload, everything.payload) for other in told):
+        return
+    if len(told) < WRITTEN_LIMIT:
+        waiting.append(event)
+        return
+    waiting[:] = [other for other in waiting if other.kind != EventKind.DMA]
+    waiting.append(everything)
+
+
+def level(waiting: list[Event], event: Event) -> None:
+    """Queue what a line has come to. Of more than two changes of a line that wait the first and the last are told: a storm takes
+    no room, and the vCPU knows that the line was up and what it is now.
+    """
+    same = [place for place, other in enumerate(waiting) if other.kind == EventKind.LINE and _same_line(other, event)]
+    if same and waiting[same[-1]].payload == event.payload:
+        return
+    if len(same) > 2:
+        del waiting[same[-1]], waiting[same[-2]]
+    waiting.append(event)
+
+
+def _same_line(one: Event, other: Event) -> bool:
+    return one.payload[:_LINE] == other.payload[:_LINE]
 
 
 def announce(waiting: list[Event], event: Event) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hypervisor.abi import records
+from hypervisor.abi.faults import Armed
 
 
 class ResumeVcpu(NamedTuple):
@@ -65,6 +66,13 @@ class KeepPicture:
     pixels: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class WantInput:
+    """A program of the cell waits for standard input, which is a pipe."""
+
+    cell: int
+
+
 class TraceRecord(NamedTuple):
     """Something that belongs in the trace beside exits: `kind` and its fields."""
 
@@ -80,6 +88,13 @@ class Rest:
 
     time: int
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakHost:
+    """An injected fault of the host: from now on it does what `fault` says."""
+
+    fault: Armed
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +157,8 @@ Effect = (
     | KillCell
     | ShowOutput
     | KeepPicture
+    | WantInput
     | TraceRecord
+    | BreakHost
     | Rest
 )

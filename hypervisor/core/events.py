@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hypervisor.abi.faults import Armed
 from hypervisor.abi.records import Exit
 
 
@@ -39,6 +40,22 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowChanged:
+    """Who sits at the cell's console has so many rows and columns now."""
+
+    cell: int
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputEnded:
+    """Nobody will type at the cell's console any more."""
+
+    cell: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceTouched:
     """Something reached a device of the cell from outside: a hand on a touch screen."""
 
@@ -49,10 +66,18 @@ class DeviceTouched:
 
 @dataclass(frozen=True, slots=True)
 class OperatorAsked:
-    """The operator ordered `verb`: pause, unpause, kill or restart."""
+    """The operator ordered `verb`: pause, unpause, kill, restart, shutdown or reboot."""
 
     verb: str
     cell: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreWritten:
+    """The operator wrote into the architecture's store."""
+
+    path: str
+    value: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +97,30 @@ class StopSet:
 
 
 @dataclass(frozen=True, slots=True)
+class FaultOrdered:
+    """A fault is to be injected into the cell, -1 for the host (core/injected.py)."""
+
+    cell: int
+    fault: Armed
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """All that happened so far was told: decide who runs next."""
 
 
-Event = CellReady | VcpuExited | CellDied | Typed | DeviceTouched | OperatorAsked | KillPlanned | StopSet | Settled
+Event = (
+    CellReady
+    | VcpuExited
+    | CellDied
+    | Typed
+    | WindowChanged
+    | InputEnded
+    | DeviceTouched
+    | OperatorAsked
+    | StoreWritten
+    | KillPlanned
+    | StopSet
+    | FaultOrdered
+    | Settled
+)

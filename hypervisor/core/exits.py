@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hypervisor.abi.memory import READABLE
-from hypervisor.abi.records import EventKind, Exit, ExitKind, Resume
+from hypervisor.abi.records import QUIET, Exit, ExitKind, Resume
 from hypervisor.abi.status import Status, to_word
 from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import CARRIERS
-from hypervisor.core import redirection, translations
+from hypervisor.core import injected, mishaps, redirection, translations
 from hypervisor.core.bus import PhysicalDevice
 from hypervisor.core.cell import Cell, Vcpu
 from hypervisor.core.errors import Refused
@@ -60,6 +60,8 @@ def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
     counts.exits[KINDS[kind]] += 1
     vcpu.cycles, vcpu.insns, vcpu.interrupts = cycles, insns, interrupts
     monitor.ledger.charge(cell.name, "guest", ran)
+    if monitor.faults is not None:
+        injected.stopped(monitor, cell, ran)
     if kind in CARRIERS:
         about = redirection if cell.index in monitor.mechanism.wiring.personalities else translations
         about.charge(monitor, cell, record)
@@ -77,7 +79,7 @@ def nothing(monitor: Monitor, cell: Cell, record: Exit) -> None:
 def wait(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """The guest waits for an interrupt: until its deadline or an event."""
     vcpu = cell.vcpu
-    wake = min((e.time for e in vcpu.events if e.kind != EventKind.MEMORY), default=NEVER)
+    wake = min((e.time for e in vcpu.events if e.kind not in QUIET), default=NEVER)
     wake = min(wake, max(record.deadline, record.time))
     if wake <= record.time:
         vcpu.due = wake
@@ -98,10 +100,13 @@ def device(monitor: Monitor, cell: Cell, record: Exit) -> None:
             raise Refused(Status.BAD_ARGUMENT, f"an access of {record.a1} bytes")
         entry = monitor.bus.find(cell.index, record.a0)
         if record.kind == ExitKind.READ:
-            vcpu.value = to_word(entry.device.registers.read(record.a0 - entry.base, record.a1))
+            value = entry.device.registers.read(record.a0 - entry.base, record.a1)
+            if entry.stuck:
+                value = mishaps.stuck_at(entry.stuck, record.a0 - entry.base, record.a1, value)
+            vcpu.value = to_word(value)
         else:
             _store(entry, record)
-        if entry.shown is not None and entry.shown():
+        if entry.shown is not None and entry.shown() and not entry.stuck:
             vcpu.value |= READABLE
         monitor.heed_timers()
     except Refused as refusal:
@@ -121,6 +126,8 @@ def _store(entry: PhysicalDevice, record: Exit) -> None:
 
 def hypercall(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """A call: answered from the dispatch table, or refused."""
+    if monitor.faults is not None:
+        mishaps.before_call(monitor, cell, record)
     monitor.spend(cell, "hypercall", monitor.costs.hypercall)
     call = monitor.calls.get(record.a0)
     if call is None and monitor.mechanism.unserved(cell, record):

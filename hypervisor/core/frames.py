@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from hypervisor.abi.status import Status
 from hypervisor.core.errors import Refused, require_none
+from hypervisor.faults.injector import Injector
 
 FRAME = 4096
 """Bytes of a frame: the small page of every ARM MMU that we model."""
@@ -83,6 +84,7 @@ class FrameTable:
         self._segments: list[Segment] = []  # by first frame
         self._accounts: dict[str, Account] = {}
         self._next_id = 1
+        self.faults: Injector | None = None
 
     def allocate(self, owner: str, size: int, purpose: str) -> Segment:
         """The lowest gap that holds `size` bytes, rounded up to frames.
@@ -94,6 +96,8 @@ class FrameTable:
         if size <= 0:
             raise ValueError(f'"{owner}" asks for {size} bytes')
         count = -(-size // FRAME)
+        if self.faults is not None and self.faults.visit("core.frames", owner, frames=count):
+            raise OutOfFrames(owner, count, 0)
         segment = Segment(self._next_id, self._find_gap(owner, count), count, owner, purpose)
         self._next_id += 1
         self._segments.insert(bisect_right(self._segments, segment.first, key=lambda other: other.first), segment)

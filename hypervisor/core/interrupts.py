@@ -126,6 +126,10 @@ class InterruptController:
         """The vCPU that the line is routed to."""
         return self._line(line).vcpu
 
+    def level(self, line: int) -> bool:
+        """What its device drives it to."""
+        return self._line(line).level
+
     def state(self, line: int) -> LineState:
         """The line's state."""
         return self._line(line).state

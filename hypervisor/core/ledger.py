@@ -55,6 +55,7 @@ CAUSES: dict[str, str] = {
     "vtlb": "a miss of the virtual TLB: the guest's tables walked; and the guest's upkeep of its TLB, trapped",
     "store": "a request to the store that domains meet in",
     "policy": "a decision of mandatory access control",
+    "slowed": "an injected fault: its own instructions took longer than they should",
     "idle": "a core with nothing to run",
 }
 """Why cycles pass: name -> meaning. Summaries list causes in this order."""

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
+from hypervisor.abi.records import QUIET
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core.cell import Cell, CellState, VcpuState
+from hypervisor.core.errors import Refused
 
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
 
+DOUBLINGS = 32
+"""Of a back-off: more would be longer than any run."""
 KILLED = "killed"
 """Why a cell died of SIGKILL, whoever sent it and whether it was planned: the trace is the same."""
 
@@ -24,7 +29,11 @@ def start(monitor: Monitor, cell: Cell, cause: str) -> None:
         end(monitor, cell, CellState.FAILED, refusal, keep=False)
         return
     if cell.segment is None:
-        cell.segment = monitor.frames.allocate(cell.name, cell.params.ram, "ram").id
+        try:
+            cell.segment = monitor.frames.allocate(cell.name, cell.params.ram, "ram").id
+        except Refused as none_left:  # others have taken what it had
+            end(monitor, cell, CellState.FAILED, none_left.why, keep=False)
+            return
     monitor.emit(do.StartCell(cell.index, cause))
 
 
@@ -32,12 +41,14 @@ def fail(monitor: Monitor, cell: Cell, why: str) -> None:
     """The cell died, hung, or broke a rule: apply its policy."""
     if cell.ended:
         return
-    policy = cell.params.on_crash
-    if policy == "restart" and cell.account.restarts >= cell.params.max_restarts:
-        policy, why = "destroy", f"{why}; gave up after {cell.account.restarts} restarts"
+    policy, counted = cell.params.on_crash, _counted(monitor, cell)
+    if policy == "restart" and counted >= cell.params.max_restarts:
+        policy, why = "destroy", f"{why}; gave up after {counted} restarts"
     monitor.note("dead", cell, why=why, policy=policy)
     if policy == "restart":
-        again(monitor, cell, why)
+        if cell.params.restart_window:
+            cell.crashes.append(monitor.now)
+        again(monitor, cell, why, _delay(cell, counted))
     else:
         end(monitor, cell, CellState.FAILED, why, keep=policy == "preserve")
 
@@ -53,11 +64,38 @@ def end(monitor: Monitor, cell: Cell, state: CellState, why: str, *, keep: bool)
     monitor.mechanism.cell_gone(cell)
 
 
-def again(monitor: Monitor, cell: Cell, cause: str) -> None:
-    """Bring the cell up anew."""
+def _counted(monitor: Monitor, cell: Cell) -> int:
+    """Its restarts that count: all, or those of the window that its topology says."""
+    if not cell.params.restart_window:
+        return cell.account.restarts
+    since = monitor.now - cell.params.restart_window
+    cell.crashes = [time for time in cell.crashes if time > since]
+    return len(cell.crashes)
+
+
+def _delay(cell: Cell, counted: int) -> int:
+    """How long it waits: `back_off`, twice that, four times, ... at most `back_off_limit`."""
+    return min(cell.params.back_off << min(counted, DOUBLINGS), cell.params.back_off_limit)
+
+
+def again(monitor: Monitor, cell: Cell, cause: str, delay: int = 0) -> None:
+    """Bring the cell up anew, now or when it has waited so many cycles."""
     take_down(monitor, cell, cause, keep=False)
     cell.account.restarts += 1
-    start(monitor, cell, cause)
+    if not delay:
+        start(monitor, cell, cause)
+        return
+    cell.state, cell.why = CellState.STARTING, cause
+    cell.comeback = monitor.alarms.at(monitor.now + delay, partial(_come_back, monitor, cell))
+    monitor.note("back_off", cell, until=monitor.now + delay, cause=cause)
+    monitor.heed_timers()
+
+
+def _come_back(monitor: Monitor, cell: Cell) -> None:
+    """It has waited long enough; one that is held goes on waiting until it is let go."""
+    cell.comeback = None
+    if not cell.paused:
+        start(monitor, cell, cell.why)
 
 
 def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
@@ -66,10 +104,13 @@ def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
     reset_devices(monitor, cell)
     monitor.scheduler.withdraw(vcpu, vcpu.inflight.start if vcpu.inflight else monitor.now)
     vcpu.events.clear()
-    vcpu.kill_at, vcpu.pending = NEVER, None
+    vcpu.kill_at, vcpu.pending, vcpu.slowness = NEVER, None, 1
     monitor.mechanism.cell_ended(cell)
     monitor.memory.cell_ended(cell, keep=keep)
     expect_no_heartbeat(monitor, cell)
+    if cell.comeback is not None:
+        monitor.alarms.cancel(cell.comeback)
+        cell.comeback = None
     cell.paused = False
     cell.typed.clear()
     cell.drawn.clear()
@@ -118,9 +159,14 @@ def unpause(monitor: Monitor, cell: Cell) -> None:
         return
     cell.paused = False
     vcpu = cell.vcpu
+    if cell.state is CellState.STARTING:
+        monitor.note("unpause", cell, cause="operator")
+        if cell.comeback is None:
+            start(monitor, cell, cell.why)
+        return
     if vcpu.state is VcpuState.BLOCKED:
         # It looks for itself what it was waiting for, unless that is the answer to a call.
-        lost = vcpu.pending is None and vcpu.wake >= NEVER and not vcpu.events
+        lost = vcpu.pending is None and vcpu.wake >= NEVER and all(event.kind in QUIET for event in vcpu.events)
         vcpu.wake = monitor.now if lost else max(vcpu.wake, monitor.now)  # being held is no latency of the scheduler's
     vcpu.time = max(vcpu.time, monitor.now)
     expect_heartbeat(monitor, cell)
@@ -144,7 +190,19 @@ def shut_down(monitor: Monitor, cell: Cell, status: int) -> None:
     end(monitor, cell, CellState.SHUT_DOWN, f"status {status}", keep=False)
 
 
+def ask(verb: str) -> Callable[[Monitor, Cell], None]:
+    """The operator asks the guest to end, or to begin anew, by itself; what it makes of that is its own matter."""
+
+    def asked(monitor: Monitor, cell: Cell) -> None:
+        if not cell.ended:
+            monitor.note("asked", cell, what=verb, cause=monitor.mechanism.ask(cell, verb) or "operator")
+
+    return asked
+
+
 ORDERS: dict[str, Callable[[Monitor, Cell], None]] = {
+    "shutdown": ask("shutdown"),
+    "reboot": ask("reboot"),
     "pause": pause,
     "unpause": unpause,
     "kill": kill,

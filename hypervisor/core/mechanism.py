@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hypervisor.abi.faults import Draws
+from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import Exit
 from hypervisor.abi.status import Status
 from hypervisor.core.cell import Cell
@@ -18,9 +20,14 @@ from hypervisor.core.wiring import Wiring
 
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
+    from hypervisor.faults.injector import Injector
 
 Handler = Callable[["Monitor", Cell, Exit], int]
 """(monitor, caller, record) -> result; raises `Refused` for an honest no. The answer's bytes go through `monitor.reply`."""
+
+
+CallWords = tuple[int, int, int, int, bytes]
+"""Number, arguments and bytes of a call, as an exit has them."""
 
 
 class Reach(NamedTuple):
@@ -41,6 +48,8 @@ class Mechanism:
     def __init__(self, monitor: Monitor, wiring: Wiring) -> None:
         self.monitor = monitor
         self.wiring = wiring
+        self.store_listeners: list[Callable[[str], None]] = []
+        """Who is told the path of each change in the architecture's store. They look on: nothing of the run is their doing."""
 
     def calls(self) -> Mapping[int, Handler]:
         """The hypercalls of this architecture, beside those that every one has."""
@@ -79,9 +88,36 @@ class Mechanism:
         """
         raise Refused(Status.WRONG_STATE, "an exception of a cell that is not paravirtual")
 
+    def takes_typed(self, cell: Cell) -> bool:
+        """Whether the cell's kernel has no UART, but hears of what was typed at it by `typed`."""
+        return cell.index in self.wiring.paravirtual
+
     def typed(self, cell: Cell) -> None:
-        """Something was typed at a paravirtual cell (`cell.typed`): let it look."""
+        """Something was typed at such a cell (`cell.typed`): let it look."""
         self.monitor.ring(cell, 0, 1)
+
+    def deaf(self, cell: Cell, verb: str) -> str:
+        """Why a guest cannot be asked to "shutdown" or to "reboot"; "" if it can."""
+        return "such a guest understands no such request"
+
+    def number(self, cell: Cell) -> int:
+        """By what number the cell goes under this architecture."""
+        return cell.index
+
+    def look_into_store(self, path: str) -> tuple[bytes, tuple[str, ...]]:
+        """The value of a node of the architecture's store, and the names of its children.
+
+        Raises:
+            Refused: there is no such node, or no store.
+        """
+        raise Refused(Status.UNKNOWN_CALL, "there is no store under this architecture")
+
+    def write_into_store(self, path: str, value: bytes) -> None:
+        """The operator sets the value of a node; what cannot be written is not."""
+
+    def ask(self, cell: Cell, verb: str) -> str:
+        """Ask a guest to "shutdown" or to "reboot" in a way that it understands; why that cannot be, "" if it was asked."""
+        return self.deaf(cell, verb)
 
     def unserved(self, cell: Cell, record: Exit) -> bool:
         """An access to a device, or a hypercall that nobody knows; True when somebody else answers it, by `monitor.answer`."""
@@ -90,6 +126,21 @@ class Mechanism:
     def interrupt(self, cell: Cell, line: int, level: bool) -> bool:
         """A physical device's line changed; True when the owner is told in another way than by a LINE event."""
         return False
+
+    def show_faults(self, injector: Injector) -> None:
+        """From now on faults may be injected: parts with points of their own (hypervisor/faults/points.py) get to know."""
+
+    cell_points: frozenset[str] = frozenset()
+    """Points of injected faults that are in the cells under this architecture, though elsewhere the monitor passes them."""
+
+    def forged(self, cell: Cell, draws: Draws) -> list[CallWords]:
+        """Calls that a cell could make and that name what is not its own: each of them must come to nothing."""
+        strange = 1 + draws.below(255)
+        return [(Hypercall.IRQ_MASK, strange, 0, 0, b""), (Hypercall.IRQ_EOI, strange, 0, 0, b"")]
+
+    def pestering(self, cell: Cell) -> list[CallWords]:
+        """Calls by which a cell may take the time and room of each of its partners."""
+        return []
 
     def reach(self) -> list[Reach]:
         """Who may reach whom by which right, now."""
@@ -103,6 +154,16 @@ class Mechanism:
         """Whom the cell must trust directly, and why."""
         ground = Ground([other.name for other in self.monitor.cells], self.wiring, self.reach())
         return judge(ground, cell.index, self.trust_rules())
+
+    def lose_store(self) -> None:
+        """By an injected fault: the daemon of the store is gone, where there is one."""
+
+    def find_store(self) -> None:
+        """It is there again."""
+
+    def holdings(self) -> Mapping[str, int]:
+        """What is held for cells beyond what was fixed at boot, by name: nothing when all have ended (inventory.py)."""
+        return {}
 
     def check_invariants(self) -> None:
         """Raises:

@@ -21,14 +21,15 @@ from hypervisor.abi.status import Status
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused, require, require_none
 from hypervisor.core.handover import NEWS_LIMIT, GuestMemory, Handover
+from hypervisor.core.injected import refused
 from hypervisor.core.segments import OWN, Backing, Mapping, PageMap, Segment
 
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
 
-SEGMENT_LIMIT = 128
-"""Segments of one owner."""
-MAPPING_LIMIT = 256
+SEGMENT_LIMIT = 512
+"""Segments of one owner: an unmodified kernel grants single pages, 32 requests of 11 each to one disk, and keeps them granted."""
+MAPPING_LIMIT = 1024
 """Mappings in one cell's window."""
 CUT_SLACK = 2
 """Pieces that one cut can add to a mapping."""
@@ -132,7 +133,8 @@ class Memory:
     ) -> int:
         """Pages of a segment appear in a cell's window, at `address` or at the lowest free place; the answer is where.
 
-        A cell that is not up yet finds them at its start. `permanent`: at each start, as long as the segment lives.
+        A cell that is not up yet finds them at its start. `permanent`: at each start, as long as the segment lives. `address`
+        may be in the cell's own memory, if it is up: what is there is covered, and there again when the mapping goes.
 
         Raises:
             Refused: NOT_YOURS (no such segment), BAD_ARGUMENT (no such pages, no such place), WRONG_STATE (something is
@@ -146,6 +148,7 @@ class Memory:
         require(not cell.ended, Status.WRONG_STATE, f"{cell.name} has ended")
         at = self._place(cell, address, pages)
         few = len(self._maps[cell.index].mappings) < MAPPING_LIMIT
+        few = few and (permanent or not refused(self._monitor, cell, "core.grant", pages=pages))
         require(few, Status.NO_ROOM, f"{cell.name} has {MAPPING_LIMIT} mappings")
         self._require_news([cell.index], len(found.backings) + CUT_SLACK)
         if cell.index != found.cell:
@@ -178,6 +181,10 @@ class Memory:
         """What lies at an address of a cell, own memory or window: the segment and the page of it; None if none does."""
         entry = self._maps[cell.index].entries.get(address // PAGE)
         return (entry.segment, entry.offset) if entry else None
+
+    def is_behind(self, cell: Cell) -> bool:
+        """Whether so many changes wait for the cell's vCPU that it must run before more is done with its pages."""
+        return self._waiting(cell.index) > NEWS_LIMIT - CUT_SLACK - 1
 
     def runs_apart(self, cell: int) -> frozenset[int]:
         """The cells that this one shares pages with which one of both may write: they never run at once on the host."""
@@ -231,6 +238,11 @@ class Memory:
         for segment in self._segments.values():
             for backing in segment.backings:
                 backing.seen.discard(cell.index)
+
+    def held_by(self, cell: Cell) -> int:
+        """Segments of a cell, and its mappings but the permanent ones: none once it has ended and nothing is kept."""
+        own = sum(segment.cell == cell.index for segment in self._segments.values())
+        return own + sum(not mapping.permanent for mapping in self._maps[cell.index].mappings)
 
     def backings(self) -> dict[int, tuple[Backing, ...]]:
         """What each segment is made of, for whoever must know how pages are handed over."""
@@ -306,9 +318,24 @@ class Memory:
             if found is None:
                 raise Refused(Status.NO_ROOM, f"the window of {cell.name} has no gap of {pages} pages")
             return found
-        _require_range(address, pages, WINDOW_BASE, WINDOW_SIZE, f"the window of {cell.name}")
+        if self._covers(cell, address, pages):
+            require(self._hands.is_up(cell.index), Status.WRONG_STATE, f"{cell.name} is not up")
+        else:
+            _require_range(address, pages, WINDOW_BASE, WINDOW_SIZE, f"the window of {cell.name}")
         require(not table.taken(address, pages), Status.WRONG_STATE, f"{cell.name} has something at {address:#x}")
         return address
+
+    def _covers(self, cell: Cell, address: int, pages: int) -> bool:
+        """Whether pages there hide the cell's own memory."""
+        end = self.ram_base + cell.params.ram // PAGE * PAGE
+        return self.ram_base <= address and address + pages * PAGE <= end and address % PAGE == 0 and pages > 0
+
+    def _uncover(self, mapping: Mapping) -> None:
+        """What a cell saw there is gone; what lies below is there again."""
+        if self._covers(self._monitor.cells[mapping.cell], mapping.address, mapping.pages):
+            self._hands.give_back(mapping, (mapping.address - self.ram_base) // PAGE)
+        else:
+            self._hands.take_away(mapping)
 
     def _enter(self, mapping: Mapping) -> None:
         self._maps[mapping.cell].enter(mapping)
@@ -320,7 +347,7 @@ class Memory:
 
     def _take_away(self, mapping: Mapping) -> None:
         self._leave(mapping)
-        self._hands.take_away(mapping)
+        self._uncover(mapping)
 
     def _give_back(self, mapping: Mapping, lost: Mapping) -> None:
         """A mapping loses a part; what is left of it must be made of whole backings."""
@@ -328,7 +355,7 @@ class Memory:
         if mapping.cell != segment.cell:
             self._cut(segment, lost.offset, lost.pages)
         self._leave(mapping)
-        self._hands.take_away(lost)
+        self._uncover(lost)
         for left in (mapping.part(mapping.address, lost.address), mapping.part(lost.end, mapping.end)):
             if left.pages:
                 self._enter(left)

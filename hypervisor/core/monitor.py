@@ -23,12 +23,13 @@ from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import NO_TRANSLATIONS
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
-from hypervisor.core import refusals
+from hypervisor.core import injected, mishaps, refusals
 from hypervisor.core.bus import Bus
 from hypervisor.core.calls import CALLS
+from hypervisor.core.calls.files import Served
 from hypervisor.core.cell import ABSENT, BLOCKED, RUNNING, Cell, CellParams, CellState, Pending, Vcpu
 from hypervisor.core.costs import Costs
-from hypervisor.core.delivery import ring, take_events
+from hypervisor.core.delivery import level, ring, take_events, written
 from hypervisor.core.errors import InvariantBroken
 from hypervisor.core.exits import EXITS, KINDS, account, lie_in
 from hypervisor.core.frames import FrameTable
@@ -43,10 +44,12 @@ from hypervisor.core.policies import Policy, VcpuParams
 from hypervisor.core.scheduler import Dispatch, Scheduler
 from hypervisor.core.timers import TimerQueue
 from hypervisor.core.wiring import Wiring
+from hypervisor.faults.injector import Injector
 
 CONSOLE_LIMIT = 1 << 16
 """Typed bytes that wait for one cell; what comes above is dropped, and said so in the trace."""
 
+_DMA = struct.Struct("<QQ")
 Handled = list[do.Effect]
 _record = tuple.__new__
 """A named tuple without its own `__new__`, which takes longer than all the rest of it: some are made at every exit."""
@@ -86,6 +89,8 @@ class Monitor:
         self.heartbeats: TimerQueue[Cell] = TimerQueue()
         self.alarms: TimerQueue[Callable[[], None]] = TimerQueue()
         """Timers that mechanisms keep for guests: what is done when one is due."""
+        self.faults: Injector | None = None
+        """Faults that are injected into this run (injected.py); None while none was ordered, which is all that points ask."""
         self.stop_at = NEVER
         self.between_rounds = True
         self.round_began = 0
@@ -101,13 +106,19 @@ class Monitor:
             on.VcpuExited: self._on_exited,
             on.CellDied: self._on_died,
             on.Typed: self._on_typed,
+            on.WindowChanged: self._on_window,
+            on.InputEnded: self._on_input_ended,
             on.DeviceTouched: self._on_touched,
             on.OperatorAsked: self._on_operator,
+            on.StoreWritten: lambda event: self.mechanism.write_into_store(event.path, event.value),
             on.KillPlanned: self._on_kill_planned,
             on.StopSet: self._on_stop_set,
+            on.FaultOrdered: lambda event: injected.order(self, event.cell, event.fault),
             on.Settled: self._on_settled,
         }
         self.memory = Memory(self)
+        self.served: Served | None = None
+        """Who reads the host's files for cells that have views of them."""
         self.mechanism = mechanism(self, wiring or Wiring())
         self.calls: Mapping[int, Handler] = {**CALLS, **self.mechanism.calls()}
 
@@ -140,7 +151,10 @@ class Monitor:
         """Let something happen to a cell's vCPU: now on one core, a cross-core latency later on several."""
         vcpu, time = cell.vcpu, self.now + self._latency
         if self._hears(cell):
-            vcpu.events.append(Event(time, kind, payload))
+            if kind is EventKind.LINE:
+                level(vcpu.events, Event(time, kind, payload))
+            else:
+                vcpu.events.append(Event(time, kind, payload))
             self._rouse(cell, time)
 
     def ring(self, cell: Cell, source: int, bits: int) -> None:
@@ -149,6 +163,21 @@ class Monitor:
         if self._hears(cell):
             ring(vcpu.events, time, source, bits)
             self._rouse(cell, time)
+
+    def wrote(self, cell: Cell, address: int, length: int) -> None:
+        """Tell a cell's vCPU that its memory was written by somebody else: it may hold code. That wakes nobody."""
+        if self._hears(cell):
+            time = self.now + self._latency
+            event, everything = (
+                Event(time, EventKind.DMA, _DMA.pack(*range_))
+                for range_ in ((address, length), (self.frames.base, cell.params.ram))
+            )
+            written(cell.vcpu.events, event, everything)
+
+    def nudge(self, cell: Cell) -> None:
+        """Have a vCPU that sleeps run for a moment: it takes note of what waits for it. One that waits in a call stays there."""
+        if cell.vcpu.state is BLOCKED and cell.vcpu.pending is None and self._hears(cell):
+            self._rouse(cell, self.now + self._latency)
 
     @staticmethod
     def _hears(cell: Cell) -> bool:
@@ -182,6 +211,8 @@ class Monitor:
 
     def reply(self, cell: Cell, data: bytes) -> None:
         """Bytes that go with the answer of the call that is being served or answered; they come before all other events."""
+        if self.faults is not None:
+            data = injected.replied(self, cell, data)
         cell.vcpu.events.insert(0, Event(cell.vcpu.time, EventKind.ANSWER, data))
 
     def suspend(
@@ -216,6 +247,8 @@ class Monitor:
 
     def set_line(self, line: int, level: bool) -> None:
         """A physical device drives its line: the controller decides, the owner's controller is told."""
+        if level and self.faults is not None and mishaps.line_is_lost(self, line):
+            return
         if self.interrupts.set_level(line, level) or not level:  # a masked line rises unheard
             self.tell_level(line, level)
 
@@ -283,11 +316,19 @@ class Monitor:
         if cell.ended or waiting + len(event.data) > CONSOLE_LIMIT:
             self.note("dropped", cell, bytes=len(event.data), cause="console input queue")
             return
-        if cell.index in self.mechanism.wiring.paravirtual:  # it has no UART: it is rung, and asks
+        if self.mechanism.takes_typed(cell):  # it has no UART: it is rung, and asks
             cell.typed += event.data
             self.mechanism.typed(cell)
         else:
             self.post(cell, EventKind.CONSOLE, event.data)
+
+    def _on_window(self, event: on.WindowChanged) -> None:
+        if event.cell in self.mechanism.wiring.personalities:  # a UART knows of no window
+            self.post(self.cells[event.cell], EventKind.WINDOW, struct.pack("<HH", event.rows, event.columns))
+
+    def _on_input_ended(self, event: on.InputEnded) -> None:
+        if event.cell in self.mechanism.wiring.personalities:
+            self.post(self.cells[event.cell], EventKind.END, b"")
 
     def _on_touched(self, event: on.DeviceTouched) -> None:
         for entry in self.bus.owned_by(event.cell):
@@ -434,6 +475,8 @@ class Monitor:
             if not self._several and self._next_kill() <= start:  # of one that hoped for this core
                 until = start + 1
                 self.scheduler.round_end = min(self.scheduler.round_end, until)
+        if self.faults is not None and vcpu.slowness > 1:  # so that others come to their turn in time
+            until = start + max((until - start) // vcpu.slowness, 1)
         events = take_events(vcpu.events) if vcpu.events else ()
         vcpu.inflight = _record(Resume, (vcpu.seq, start, until, min(horizon, until), vcpu.value, events))
         if vcpu.kill_at <= start:
@@ -469,6 +512,11 @@ class Monitor:
         """A timer may be due before the round ends. On several cores it waits for that: they cannot be called back."""
         if not self._several:
             self.scheduler.round_end = min(self.scheduler.round_end, max(self._next_timer(), self.scheduler.time()))
+
+    def show_faults(self, injector: Injector) -> None:
+        """Let the parts that have points of their own ask it."""
+        self.frames.faults = injector
+        self.mechanism.show_faults(injector)
 
     def note(self, kind: str, cell: Cell, **fields: int | str) -> None:
         """Have something about a cell written into the trace."""

@@ -44,6 +44,7 @@ class Crossing:
         self.latency = latency
         self._hz = hz
         self._frames: list[tuple[int, bytes]] = []
+        self._newest = 0
         self._meeting = latency  # both are busy from the beginning
 
     @property
@@ -63,13 +64,19 @@ class Crossing:
     def met(self, mine: Bulletin, theirs: Bulletin) -> list[tuple[int, bytes]]:
         """Both have told: the frames that arrive here, each with its cycle, and `meeting` is the next one.
 
-        No honest board tells of a frame that leaves long after the meeting; from another it does not lie here for ever.
+        No honest board tells of a frame that leaves long after the meeting, that comes from the past, or that overtakes another.
+        From one that does, frames do not lie here for ever, and come in the order in which they were told.
         """
-        arriving = [(min(time, self._meeting + NS) + self.latency, frame) for time, frame in theirs.frames]
+        self._newest = max(self._newest, self._meeting)
+        arriving = [(self._arrival(time), frame) for time, frame in theirs.frames]
         under_way = [time + self.latency for time, _ in mine.frames] + [time for time, _ in arriving]
         earliest = max(min(mine.idle_until, theirs.idle_until, *under_way), self._meeting)
         self._meeting = NEVER if theirs.over or mine.over or earliest >= NEVER else earliest + self.latency
         return [(self._cycle(time), frame) for time, frame in arriving]
+
+    def _arrival(self, time: int) -> int:
+        self._newest = max(self._newest, min(time, self._meeting + NS) + self.latency)
+        return self._newest
 
     def close(self) -> None:
         """There is nobody to meet any more."""

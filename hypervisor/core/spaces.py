@@ -47,6 +47,11 @@ class Translation(NamedTuple):
     user: bool
 
 
+def _never() -> bool:
+    """No pool passes for empty."""
+    return False
+
+
 class TablePool:
     """RAM for tables: blocks of 16 KiB, each a first-level table, or cut into second-level ones. Lowest first.
 
@@ -60,6 +65,8 @@ class TablePool:
         self._cut: dict[int, set[int]] = {}
         """Blocks cut into second-level tables -> those of them that are in use."""
         self._whole: set[int] = set()
+        self.starved: Callable[[], bool] = _never
+        """Whether it is to pass for empty, by an injected fault."""
 
     @property
     def free(self) -> int:
@@ -109,7 +116,7 @@ class TablePool:
         return self._whole.union(*self._cut.values())
 
     def _take(self, what: str) -> int:
-        if not self._free:
+        if not self._free or self.starved():
             raise PoolExhausted(what)
         return self._free.pop(0)
 

@@ -84,6 +84,8 @@ class Wiring:
     """xen: the text of the topology's file of labels and rules, "" for none."""
     paravirtual: Mapping[int, int] = field(default_factory=dict)
     """Cell whose kernel runs without privileges -> the table format of its CPU (hypervisor/abi/pv.py)."""
+    hvc_kernels: Mapping[int, bool] = field(default_factory=dict)
+    """xen: cell whose kernel has its CPU to itself and calls by HVC -> whether the domain builder makes its rings."""
     virtual_bases: Mapping[int, int] = field(default_factory=dict)
     """Such a cell -> the virtual address at which its kernel begins to find its RAM; not in here: where it is physically."""
     tlbs: Mapping[int, TlbParams] = field(default_factory=dict)

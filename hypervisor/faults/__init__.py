@@ -9,8 +9,10 @@ for injection in expand(plan, [Device(flavour, 1, digest, ("client", "storage"),
 
 from __future__ import annotations
 
-from hypervisor.faults.actions import ACTIONS, POINTS, Action, Order
+from hypervisor.faults.actions import ACTIONS, Action, GuestKind, Key, Order, check_order
+from hypervisor.faults.injector import Injector
 from hypervisor.faults.plan import ANY, Device, Fault, Injection, Plan, Step, expand
+from hypervisor.faults.points import POINTS, Point
 from hypervisor.faults.seen import CellSeen, Seen
 from hypervisor.faults.statistics import wilson
 from hypervisor.faults.verdict import Judgement, Rules, Verdict, judge
@@ -23,14 +25,19 @@ __all__ = [
     "CellSeen",
     "Device",
     "Fault",
+    "GuestKind",
     "Injection",
+    "Injector",
     "Judgement",
+    "Key",
     "Order",
     "Plan",
+    "Point",
     "Rules",
     "Seen",
     "Step",
     "Verdict",
+    "check_order",
     "expand",
     "judge",
     "wilson",

@@ -16,12 +16,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from hypervisor.abi.faults import SURE, Armed
 from hypervisor.abi.time import parse_time
 from hypervisor.faults.actions import ACTIONS, NOISE_BYTES, Order
+from hypervisor.faults.points import is_compiled_in
 
 ANY = "*"
-"""Each cell of the topology in turn."""
+"""Each cell of the topology in turn, in which the action makes sense."""
 ID_LENGTH = 16
+HOLD = "10ms"
+"""Of a pause, if nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,12 @@ class Fault:
 
     When: `at`; or `count` times drawn evenly from `within`; or, with a `probability` for each virtual millisecond of `within`
     (by default the whole run), the first one that it hits, if any; or at the `visit`-th time that its cell comes to a `point`,
-    from 1. `times`, `every`: the same again. `hold`: of a pause.
+    from 1. `times`, `every`: the same again. `hold`: of a pause, and how long other faults stay.
+
+    A point that is compiled in counts its visits from the time on that is given as well, if one is; `times` are then visits in a
+    row, and `probability` is that of each of them. `cell` is "" for the host. `topologies`, `flavours`: nowhere else, if there
+    are any.
+    `values`: what the action is told, by name.
     """
 
     action: str
@@ -43,7 +52,10 @@ class Fault:
     visit: int = 1
     times: int = 1
     every: str = "10ms"
-    hold: str = "10ms"
+    hold: str = ""
+    topologies: tuple[str, ...] = ()
+    flavours: tuple[str, ...] = ()
+    values: tuple[tuple[str, int | str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +68,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A topology under one flavour with one seed: its digest, cells, clock in Hz, and the cycles that a run lasts."""
+    """A topology under one flavour with one seed: its digest, cells, clock in Hz, and the cycles that a run lasts. `kinds`: what
+    runs in each cell (actions.GuestKind), if that is known; `traits`: what it has (places.py), likewise.
+    """
 
     flavour: str
     seed: int
@@ -64,10 +78,12 @@ class Device:
     cells: tuple[str, ...]
     hz: int
     duration: int
+    kinds: tuple[str, ...] = ()
+    traits: tuple[frozenset[str], ...] = ()
 
 
 class Step(NamedTuple):
-    """An order at a cycle. `data`: what is typed, in hexadecimal."""
+    """An order at a cycle. `data`: what is typed, in hexadecimal; of an INJECT the fault (abi/faults.py)."""
 
     at: int
     order: str
@@ -108,11 +124,30 @@ def expand(plan: Plan, devices: Iterable[Device]) -> list[Injection]:
     found: dict[str, Injection] = {}
     for device in devices:
         for number, fault in enumerate(plan.faults):
-            for cell in device.cells if fault.cell == ANY else (fault.cell,):
+            for cell in victims(fault, plan.topology, device):
                 for at in _times(fault, device, number, cell):
                     injection = _injection(plan.topology, device, number, fault, cell, at)
                     found.setdefault(injection.id, injection)
     return list(found.values())
+
+
+def victims(fault: Fault, topology: str, device: Device) -> list[str]:
+    """Which cells of a device a fault is for, "" for the host."""
+    if (fault.topologies and topology not in fault.topologies) or (
+        fault.flavours and device.flavour not in fault.flavours
+    ):
+        return []
+    action = ACTIONS[fault.action]
+    if not action.guests:
+        return [""]
+    kinds = dict(zip(device.cells, device.kinds, strict=False))
+    named = [cell for cell in device.cells if fault.cell in (ANY, cell)]
+    return [cell for cell in named if kinds.get(cell) is None or kinds[cell] in action.guests]
+
+
+def point_of(fault: Fault) -> str:
+    """Where it strikes: where it says, else where its action does."""
+    return fault.point or ACTIONS[fault.action].point
 
 
 def _times(fault: Fault, device: Device, number: int, cell: str) -> Iterator[int | None]:
@@ -120,15 +155,18 @@ def _times(fault: Fault, device: Device, number: int, cell: str) -> Iterator[int
     if fault.at:
         yield parse_time(fault.at, device.hz)
         return
-    if fault.point:
+    if fault.point and not is_compiled_in(fault.point):
         yield None
+        return
+    if is_compiled_in(point_of(fault)) and not fault.within:
+        yield 0
         return
     low, high = (parse_time(text, device.hz) for text in fault.within) if fault.within else (0, device.duration)
     for draw in range(fault.count):
         chance = _chance(device.seed, number, fault.action, cell, draw)
         yield (
             _first_hit(chance, fault.probability, low, high, device.hz)
-            if fault.probability
+            if fault.probability and not is_compiled_in(point_of(fault))
             else _even(chance, low, high)
         )
 
@@ -151,27 +189,44 @@ def _chance(*of: object) -> int:
 
 
 def _injection(topology: str, device: Device, number: int, fault: Fault, cell: str, at: int | None) -> Injection:
+    waits = bool(fault.point) and not is_compiled_in(fault.point)
     place: tuple[str, int] = (fault.point, fault.visit) if fault.point else ("", 0)
-    steps = tuple(_steps(fault, device, at or 0)) if at is not None or fault.point else ()
+    steps = tuple(_steps(fault, device, at or 0, (number, cell))) if at is not None or waits else ()
     content = [topology, device.digest, device.flavour, device.seed, device.duration, fault.action, cell, at, steps]
     key = hashlib.sha256(json.dumps([*content, *(place if fault.point else ())]).encode()).hexdigest()[:ID_LENGTH]
     return Injection(key, topology, device.flavour, device.seed, number, fault.action, cell, at, steps, *place)
 
 
-def _steps(fault: Fault, device: Device, at: int) -> Iterator[Step]:
+def _steps(fault: Fault, device: Device, at: int, whom: tuple[int, str]) -> Iterator[Step]:
     """The orders of all repetitions, in the order of time."""
-    every, hold = parse_time(fault.every, device.hz), parse_time(fault.hold, device.hz)
-    orders = ACTIONS[fault.action].orders
+    action = ACTIONS[fault.action]
+    every, hold = parse_time(fault.every, device.hz), parse_time(fault.hold or HOLD, device.hz)
+    repeated = 1 if is_compiled_in(point_of(fault)) else fault.times
     found = [
-        Step(at + again * every + later * hold, order, _data(order, device.seed, again))
-        for again in range(fault.times)
-        for later, order in enumerate(orders)
+        Step(at + again * every + later * hold, order, _data(order, fault, device, (again, at, *whom)))
+        for again in range(repeated)
+        for later, order in enumerate(action.orders)
     ]
     yield from sorted(found, key=lambda step: step.at)
 
 
-def _data(order: Order, seed: int, again: int) -> str:
-    """What is typed: bytes from the seed."""
-    if order is not Order.TYPE:
-        return ""
-    return hashlib.shake_256(f"{seed} {again}".encode()).hexdigest(NOISE_BYTES)
+def _data(order: Order, fault: Fault, device: Device, chance: tuple[int, int, int, str]) -> str:
+    """What is typed: bytes from the seed; or the fault. `chance`: what the dice depend on, beside the seed."""
+    if order is Order.TYPE:
+        return hashlib.shake_256(f"{device.seed} {chance[0]}".encode()).hexdigest(NOISE_BYTES)
+    return _armed(fault, device, chance).to_text().decode() if order is Order.INJECT else ""
+
+
+def _armed(fault: Fault, device: Device, chance: tuple[int, int, int, str]) -> Armed:
+    """What the injector is told. It is told at the fault's time, so that no time stands in it."""
+    action, point = ACTIONS[fault.action], point_of(fault)
+    forms = {key.name: key.form for key in action.keys}
+    told = {
+        name: parse_time(str(value), device.hz) if forms.get(name) == "time" else value for name, value in fault.values
+    }
+    hold = parse_time(fault.hold, device.hz) if fault.hold else 0
+    draw = _chance(device.seed, "draw", fault.action, *chance)
+    if not is_compiled_in(point):
+        return Armed(fault.action, hold=hold, draw=draw, values=told)
+    share = max(int(fault.probability * SURE), 1) if fault.probability else SURE
+    return Armed(fault.action, 0, point, fault.visit, fault.times, share, hold, draw, told)

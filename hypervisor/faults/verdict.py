@@ -23,9 +23,12 @@ ENDED = "shut down"
 
 
 class Verdict(StrEnum):
-    """From harmless to grave."""
+    """From harmless to grave. The first two are about the experiment: the fault's place or time never came; the host did not
+    carry it out, so that nothing is known.
+    """
 
     NOT_ACTIVATED = "not-activated"
+    NOT_INJECTED = "not-injected"
     MASKED = "masked"
     CONTAINED = "contained"
     DEGRADED = "degraded"
@@ -43,18 +46,21 @@ BAD = frozenset({Verdict.ESCAPED, Verdict.MONITOR_FAILURE})
 class Rules:
     """What a campaign and the wiring say about cells.
 
-    `talks`: cell -> whom it talks to, both ways. `relays`: those who pass on what others say (driver domains). `untouchable`:
-    cells that nothing may affect, whatever the wiring. `may_say`: patterns of lines that an affected cell may print;
-    `volatile`: patterns of what differs from run to run, cut out before lines are compared. `figures`: reported figures that are
-    results, and must be the same.
+    `talks`: cell -> whom it talks to, both ways. `relays`: those who pass on what others say or give (driver domains, pagers).
+    `untouchable`: cells that nothing may affect, whatever the wiring. `may_say`: patterns of lines that an affected cell may
+    print; `may_die`: of reasons for which it may die; `volatile`: of what differs from run to run, cut out before lines are
+    compared. `figures`: reported figures that are results, and must be the same; `no_worse`: figures whose greatest value
+    must not grow.
     """
 
     talks: Mapping[str, frozenset[str]] = field(default_factory=dict)
     relays: frozenset[str] = frozenset()
     untouchable: frozenset[str] = frozenset()
     may_say: tuple[str, ...] = ()
+    may_die: tuple[str, ...] = ()
     volatile: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
+    no_worse: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,29 +76,42 @@ Finding = tuple[Verdict, str]
 
 
 def judge(victim: str, reference: Seen, seen: Seen, rules: Rules) -> Judgement:
-    """The verdicts of one injection."""
+    """The verdicts of one injection. `victim`: a cell, "" for the host."""
     for bad, verdict, why in (
         (bool(seen.trouble), Verdict.MONITOR_FAILURE, seen.trouble),
         (seen.overdue, Verdict.HANG, "the run did not come to its end on the host"),
+        (bool(seen.refused and seen.held), Verdict.ESCAPED, "; ".join(seen.held)),
+        (bool(seen.refused), Verdict.MONITOR_FAILURE if victim else Verdict.DEGRADED, seen.refused),
+        (bool(seen.undone), Verdict.NOT_INJECTED, seen.undone),
     ):
         if bad:
             return Judgement(verdict, why, {})
     if seen.struck is None:
         cells = dict.fromkeys(reference.cells, (Verdict.NOT_ACTIVATED, ""))
-        return Judgement(Verdict.NOT_ACTIVATED, f"{victim} was not there any more, or the time never came", cells)
+        return Judgement(Verdict.NOT_ACTIVATED, f"{victim or 'the host'} did not come there any more", cells)
     cells = _cells(victim, reference, seen, rules)
-    if seen.broken:
-        return Judgement(Verdict.ESCAPED, "; ".join(seen.broken), cells)
+    wrong = [*seen.broken, *seen.held, *_grown(reference, seen)]
+    if wrong:
+        return Judgement(Verdict.ESCAPED, "; ".join(wrong), cells)
     worst = max(cells, key=lambda name: SEVERITY.index(cells[name][0]))
     verdict, why = cells[worst]
     return Judgement(verdict, f"{worst}: {why}" if why else "", cells)
 
 
+def _grown(reference: Seen, seen: Seen) -> Iterator[str]:
+    """Cells that own more memory after a restart than they did without one."""
+    for name, cell in seen.cells.items():
+        before = reference.cells[name]
+        if cell.restarts > before.restarts and before.bytes and cell.bytes > before.bytes:
+            yield f"leak: {name} owns {cell.bytes} bytes after its restart, and {before.bytes} without one"
+
+
 def _cells(victim: str, reference: Seen, seen: Seen, rules: Rules) -> dict[str, Finding]:
     """Cell by cell, from the victim outwards: who is affected by right passes the right on."""
-    found = {victim: _victim(reference.cells[victim], seen.cells[victim], rules)}
-    passing = [victim]
-    reached = {victim}
+    struck = [victim] if victim else []
+    found = {name: _victim(reference.cells[name], seen.cells[name], rules) for name in struck}
+    passing = struck
+    reached = set(struck)
     while passing:
         for name in sorted(rules.talks.get(passing.pop(), frozenset()) - reached - rules.untouchable):
             reached.add(name)
@@ -119,7 +138,8 @@ def _restarts(cell: CellSeen) -> str:
 def _affected(before: CellSeen, after: CellSeen, rules: Rules) -> Finding:
     """A cell that has to do with the victim: errors and delays are allowed, anything else is not."""
     if new := _deaths(before, after):
-        told = all(REPORTED.match(why) for why in new)
+        allowed = [REPORTED, *map(re.compile, rules.may_die)]
+        told = all(any(pattern.search(why) for pattern in allowed) for why in new)
         return (Verdict.DEGRADED if told else Verdict.ESCAPED), f"died of it: {new[0]}"
     known, allowed = set(_lines(before, rules)), [re.compile(pattern) for pattern in rules.may_say]
     unknown = [line for line in _lines(after, rules) if line not in known]
@@ -161,6 +181,9 @@ def _differences(before: CellSeen, after: CellSeen, rules: Rules) -> Iterator[st
     for name in rules.figures:
         if before.figures.get(name) != after.figures.get(name):
             yield f"{name}: {after.figures.get(name)}, not {before.figures.get(name)}"
+    for name in rules.no_worse:
+        if name in after.worst and after.worst[name] > before.worst.get(name, 0):
+            yield f"{name}: at worst {after.worst[name]}, not {before.worst.get(name, 0)}"
     for name, misses in after.misses.items():
         if misses > before.misses.get(name, 0):
             yield f"{name}: {misses}, not {before.misses.get(name, 0)}"

@@ -13,11 +13,26 @@ from hypervisor.core.wiring import Wiring
 
 
 @dataclass(frozen=True)
+class KernelDoor:
+    """A door for unmodified kernels that know this architecture: they find it by their device tree and call by HVC.
+
+    `architecture`: beginning of the names of CPUs that have HVC; `cmdline`: where such a kernel's console is, instead of the
+    board's own words; `without`: roles of private devices that it does not find.
+    """
+
+    architecture: str
+    cmdline: str
+    without: frozenset[str]
+
+
+@dataclass(frozen=True)
 class Flavour:
     """An architecture. `costs`: cycles of its mechanisms; `most_cells`: how many it carries, None for any number.
 
     `survey_size`: what the survey says of the size of its kernel, "" if nothing. `hosts`: whether one cell can be another's
     hardware (`emulated`). `has_pv`: whether it has a door for kernels that run without privileges (`paravirtual`).
+    `virtual_devices`: whether an unmodified kernel finds its channels as virtio devices.
+    `kernel_door`: how unmodified kernels come in, None where they are told of nobody.
     `shares_tlb`: whether its hypervisor lies in the address spaces of such kernels, or not, as a topology says (`page_tables`,
     `tlb_lockdown`). `owns_cpu`: whether a guest does its own upkeep of TLB and caches, so that it can be counted as its
     own (`flushes`). `redirection`: what it does to bring an event of a personality's process to it and the answer back: event
@@ -31,6 +46,8 @@ class Flavour:
     most_cells: int | None = None
     hosts: bool = False
     has_pv: bool = False
+    kernel_door: KernelDoor | None = None
+    virtual_devices: bool = False
     shares_tlb: bool = False
     owns_cpu: bool = False
     redirection: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

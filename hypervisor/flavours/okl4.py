@@ -62,6 +62,7 @@ OKL4 = Flavour(
         },
     ),
     has_pv=True,
+    virtual_devices=True,
     redirection={
         "syscall": {"exception": 1, "hypercall": 1},
         "fault": {"exception": 1, "hypercall": 1, "vtlb": 1},

@@ -25,7 +25,7 @@ the entry of the page table. A handler is entered by the return that comes anywa
 from __future__ import annotations
 
 from hypervisor.core.costs import Costs
-from hypervisor.flavours.flavour import Flavour
+from hypervisor.flavours.flavour import Flavour, KernelDoor
 
 TRANSITION = 226
 CACHE_LINES, CYCLES_PER_LINE = 512, 36
@@ -62,6 +62,7 @@ XEN = Flavour(
         },
     ),
     has_pv=True,
+    kernel_door=KernelDoor("v7", "earlycon=xenboot console=hvc0", frozenset({"uart"})),
     redirection={
         "syscall": ROUND,
         "fault": {**ROUND, "t10": 2, "t01": 2, "page_table": 1},

@@ -92,7 +92,7 @@ def _modelled(summary: Summary, width: int) -> Iterable[Text | Table]:
     ended = _ENDS.get(summary.ended, printable(summary.ended))
     yield Text(f"virtual time {human_time(summary.time, summary.hz)}, ended: {ended}")
     yield Text(f"trace sha256 {summary.trace_sha256}")
-    parts = (_cells, _exits, _operations, _translations, _latencies, _metrics, _refusals)
+    parts = (_cells, _exits, _operations, _translations, _latencies, _metrics, _refusals, _faults)
     for heads, rows in (part(summary) for part in parts):
         if rows:
             yield Text()
@@ -234,6 +234,15 @@ def _refusals(summary: Summary) -> Figures:
             times = sum(entry[2] for entry in rest)
             rows.append([name, Text("..."), Text(f"{len(rest)} more kinds"), human_count(times)])
     return ("refused", "call", "why", "times"), rows
+
+
+def _faults(summary: Summary) -> Figures:
+    """Injected faults, and whether they ever struck."""
+    rows: list[Row] = [
+        [fault.cell or "host", Text(fault.action), Text(fault.point or "at a time"), human_count(fault.struck)]
+        for fault in summary.faults
+    ]
+    return ("fault of", "action", "where", "struck"), rows
 
 
 def _remark(name: str, cell: CellSummary) -> Text:

@@ -19,9 +19,11 @@ from hypervisor.abi.records import EventKind
 from hypervisor.core.bus import PhysicalDevice
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused
+from hypervisor.core.mishaps import dma_address
 from hypervisor.core.monitor import Monitor
 from hypervisor.shell.device_memory import DeviceMemories
 from hypervisor.shell.topology import Topology
+from hypervisor.shell.virtual_devices import attach_virtual
 
 
 def _nothing(*_what: object) -> None:
@@ -72,6 +74,7 @@ def attach_devices(
                 shown=shown.add(cell, spec.base, device) if shown is not None and cell is not None else None,
             )
         )
+    attach_virtual(monitor, topology)
     for cable in topology.cables:
         if cable.to:
             continue
@@ -113,6 +116,8 @@ class OwnersMemory:
         """Raises:
         DmaError: the owner has no such memory.
         """
+        if self.monitor.faults is not None:
+            address = dma_address(self.monitor, self.cell, self.device, address, length)
         try:
             return self.monitor.memory.read(self.cell, address, length)
         except Refused as refusal:
@@ -123,6 +128,8 @@ class OwnersMemory:
         """Raises:
         DmaError: the owner has no such memory, or may only read it.
         """
+        if self.monitor.faults is not None:
+            address = dma_address(self.monitor, self.cell, self.device, address, len(data))
         try:
             self.monitor.memory.write(self.cell, address, data)
         except Refused as refusal:

@@ -141,6 +141,7 @@ class CellHost:
         self._culprit = culprit
         self.figures = HostFigures()
         self.process: CellProcess | None = None
+        self.starved = False
         self._zygote, self._hub = zygote, hub
         self._link: Link | None = None
         self._ram = -1
@@ -176,6 +177,8 @@ class CellHost:
         if page is not None:
             self._link = page
             fds["page"] = page.fd
+        if self.starved:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         if hub is not None:
             settings["link"]["address"] = self._admit(hub)
             link = page or ZmqLink(hub, plan.name)

@@ -159,7 +159,7 @@ def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
         return
     if console is not None and is_interactive(options):
         print(f"console of {console}; Ctrl-] leaves and ends the run", file=sys.stderr)
-        with Terminal(console, it.interrupt) as terminal:
+        with Terminal(console, it.interrupt, it.topology.cell(console).terminal) as terminal:
             it.on_output.append(terminal.output)
             it.sources.append(terminal)
             it.ticks.append(lambda: None if it.monitor.finished else terminal.tell_end(it.cell(console)))
@@ -267,7 +267,8 @@ def replay(options: ReplayOptions) -> int:
         print(f"replayed: {difference.replayed or 'nothing more'}")
     else:
         up_to = f"up to {human_time(outcome.time, outcome.hz)}, sha256 {outcome.sha256}"
-        print(f"the same trace, {outcome.lines} lines {up_to if outcome.whole else 'as far as it went'}")
+        stopped = f"before {human_time(outcome.time, outcome.hz)}" if options.until else "as far as it went"
+        print(f"the same trace, {outcome.lines} lines {up_to if outcome.whole else stopped}")
     return signals.status or (0 if outcome.difference is None else 1)
 
 

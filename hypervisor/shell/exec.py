@@ -3,9 +3,9 @@ status is ours (128 and the signal's number if one ended it).
 
 A file of this host is copied to the same path below the cell's root, so that the program finds itself by the name it was called
 with; a name without a slash is a program of the root, or a fetched one: `busybox`, `bash`, or any of debian:armel (`python3`).
-On a terminal the program has that terminal, at the wall clock's pace; otherwise what comes on standard input is typed when the
-cell waits for it, so that the same input gives the same run, each byte as data (^V); what the program sees is a
-terminal all the same, so that a shell prompts.
+On a terminal the program has that terminal, at the wall clock's pace. Else its streams are pipes: what comes on standard input is
+handed over when a program waits for it, while virtual time stands still, so that the same input gives the same run, and
+each byte arrives as it is. Standard output and errors come out together, on standard output.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import dataclasses
 import os
 import posixpath
 import re
-import shutil
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
+from cells.personalities.linux.spec import STREAMS
 from hypervisor.abi.time import NEVER
 from hypervisor.api import Run
 from hypervisor.shell import topology
@@ -33,7 +33,7 @@ from hypervisor.shell.inputs import Input, InputKind
 from hypervisor.shell.operator import Operator
 from hypervisor.shell.problems import InputError
 from hypervisor.shell.signals import Signals
-from hypervisor.shell.terminal import Terminal
+from hypervisor.shell.terminal import Terminal, size
 from hypervisor.shell.topology import TopologyError, roots, sources
 
 CELL = "linux"
@@ -46,13 +46,8 @@ WITH_APPLETS = ["/bin/busybox", "sh", "-c", 'busybox --install -s && exec "$0" "
 FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin")
 ENVIRONMENT = ("PATH=/bin:/sbin:/usr/bin:/usr/sbin", "HOME=/", "USER=root")
 LEAST_RAM = 32 << 20
-TYPED = 1024
-"""Bytes of standard input that are typed at once."""
-END_OF_FILE, LITERAL = b"\x04", b"\x16"
-KEYS = re.compile(rb"[\x03\x04\x08\r\x11\x13\x15-\x17\x1a\x1c\x7f]")
-"""Bytes that mean something to a terminal. In what does not come from one they are data: ^V before them says so."""
-MOST_ENDS = 16
-"""How often the end of standard input is told to a cell that waits and does not end; then nothing can be expected of it."""
+PIECE = 1 << 14
+"""Bytes of standard input that are handed over at once."""
 NOTHING_LEFT = 1
 _STATUS = re.compile(r"status (\d+)")
 
@@ -92,6 +87,7 @@ def execute(options: ExecOptions, shared: RunOptions) -> int:
         "env": [*ENVIRONMENT, f"TERM={os.environ.get('TERM', 'dumb')}", *options.env],
         "ram": options.ram or _ram(plan),
         "terminal": [rows, columns],
+        "pipes": _pipes(),
     }
     description = {"name": "exec", "board": board, "console": CELL, "cells": {CELL: cell}}
     try:
@@ -187,10 +183,14 @@ def _ram(plan: Plan) -> str:
 
 def _window() -> tuple[int, int]:
     """The terminal's rows and columns; 0 if there is none."""
-    if not _is_terminal():
-        return 0, 0
-    size = shutil.get_terminal_size()
-    return size.lines, size.columns
+    return size() if sys.stdout.isatty() else (0, 0)
+
+
+def _pipes() -> list[str]:
+    """The streams that are pipes. The keyboard is only the program's if the screen is, too; errors go where the output goes."""
+    if _is_terminal():
+        return []
+    return ["stdin"] if sys.stdout.isatty() else list(STREAMS)
 
 
 def _is_terminal() -> bool:
@@ -222,43 +222,32 @@ def _drive(it: Run, signals: Signals, shared: RunOptions) -> None:
     end = NEVER if it.topology.duration is None else it.topology.duration
     with signals.ending(it.interrupt):
         if _is_terminal():
-            with Terminal(CELL, it.interrupt) as terminal:
+            with Terminal(CELL, it.interrupt, it.topology.cell(CELL).terminal) as terminal:
                 it.on_output.append(terminal.output)
                 it.sources.append(terminal)
                 it.until_paced(end, shared.pace or 1.0)
         else:
             it.on_output.append(_print)
-            _feed(it, end)
+            it.loop.ask = Source()
+            it.until(end)
 
 
-def _feed(it: Run, end: int) -> None:
-    """Without a terminal: as fast as it goes; standard input is typed whenever the cell waits for nothing else."""
-    last, ends = b"\n", 0
-    while it.until(end).why == "asleep" and not it.interrupted and ends < MOST_ENDS:
-        data = _read()
-        if not data:
-            ends += 1
-            data = (
-                END_OF_FILE if last.endswith(b"\n") else END_OF_FILE * 2
-            )  # the first one ends the line that has begun
-            last = b"\n"
-        else:
-            last = data if len(data) < TYPED else b"\n"
-            data = _typed(data)
-        it.loop.feed([Input(0, 0, InputKind.CONSOLE, CELL, data)])
+class Source:
+    """Standard input for a cell that waits for it: what there is, and its end once."""
 
+    def __init__(self) -> None:
+        self._ended = False
 
-def _typed(data: bytes) -> bytes:
-    """As it is typed. A piece in the middle of a line is handed over by ^D, since a terminal's line is not longer than 4 KiB."""
-    push = END_OF_FILE if len(data) == TYPED and not data.endswith(b"\n") else b""
-    return KEYS.sub(lambda key: LITERAL + key[0], data) + push
-
-
-def _read() -> bytes:
-    try:
-        return os.read(0, TYPED)
-    except OSError:  # closed
-        return b""
+    def __call__(self, cell: str) -> list[Input]:
+        """Wait for something."""
+        if self._ended or cell != CELL:
+            return []
+        try:
+            data = os.read(0, PIECE)
+        except OSError:  # closed
+            data = b""
+        self._ended = not data
+        return [Input(0, 0, InputKind.CONSOLE if data else InputKind.END, cell, data)]
 
 
 def _print(cell: str, data: bytes) -> None:

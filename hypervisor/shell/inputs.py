@@ -24,8 +24,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cells.split.display.protocol import HEIGHT, WIDTH
+from hypervisor.abi.faults import Armed
 from hypervisor.abi.time import NEVER
-from hypervisor.shell.files import RunDirError
+from hypervisor.faults.actions import check_order
+from hypervisor.shell.files import RunDirError, write_all
 
 _CELL = re.compile(r"[a-z0-9_]+")
 _KEYS = ("step", "t", "kind", "cell", "data")
@@ -36,9 +38,18 @@ class InputKind(StrEnum):
 
     DIED: a process ended that nobody told to; `data` says how. UNTIL: the run is to stop at the time in `data`.
     KILL_AT: the cell is to die at the time in `data`. TOUCH: `data` is "DEVICE X Y DOWN", for a touch screen of the cell.
+    RESIZE: `data` is "ROWS COLUMNS" of who sits at the console. END: nobody will type there any more.
+    SHUTDOWN, REBOOT: the guest is asked to do that by itself. STORE: the operator writes into the architecture's store; `data` is
+    the path of the node, NUL, and its value.
+    INJECT: `data` is an order to do the cell, or the host, a harm (hypervisor/abi/faults.py).
     """
 
     CONSOLE = "console"
+    RESIZE = "resize"
+    END = "end"
+    SHUTDOWN = "shutdown"
+    REBOOT = "reboot"
+    STORE = "store"
     PAUSE = "pause"
     UNPAUSE = "unpause"
     KILL = "kill"
@@ -47,14 +58,17 @@ class InputKind(StrEnum):
     UNTIL = "until"
     KILL_AT = "kill_at"
     TOUCH = "touch"
+    INJECT = "inject"
 
 
 TOUCH_RANGE = 1 << 12
 """A touch screen reads 0..4095 in each direction."""
+_WINDOW = re.compile(rb"(\d{1,5}) (\d{1,5})")
+WINDOW_LIMIT = 1 << 16
 _TOUCH = re.compile(r"([a-z][a-z0-9_]*) (\d{1,4}) (\d{1,4}) ([01])")
 
-_WHOLE_BOARD = frozenset({InputKind.PAUSE, InputKind.UNPAUSE, InputKind.UNTIL})
-"""These may name no cell (""), and mean all of them then."""
+_WHOLE_BOARD = frozenset({InputKind.PAUSE, InputKind.UNPAUSE, InputKind.UNTIL, InputKind.INJECT, InputKind.STORE})
+"""These may name no cell (""), and mean all of them then, or the host."""
 
 
 class Input(NamedTuple):
@@ -106,6 +120,18 @@ class Touch(NamedTuple):
         return touch
 
 
+def window(data: bytes) -> tuple[int, int]:
+    """The rows and columns that the data of a RESIZE says.
+
+    Raises:
+        ValueError: it says none.
+    """
+    match = _WINDOW.fullmatch(data)
+    if match is None or max(map(int, match.groups())) >= WINDOW_LIMIT:
+        raise ValueError('"data" of a resize must be "ROWS COLUMNS", for example "24 80"')
+    return int(match[1]), int(match[2])
+
+
 class ReplayError(Exception):
     """The run that is replayed goes another way than the run that was recorded."""
 
@@ -130,12 +156,7 @@ class InputLog:
             return
         step, time, kind, cell, data = taken
         line = {"step": step, "t": time, "kind": str(kind), "cell": cell, "data": data.decode("latin-1")}
-        encoded = json.dumps(line).encode() + b"\n"
-        try:
-            if self._file.write(encoded) != len(encoded):
-                raise RunDirError(self._path, "no space left; make room there, or choose another directory with --out")
-        except OSError as error:
-            raise RunDirError.because(self._path, error) from error
+        write_all(self._path, self._file, json.dumps(line).encode() + b"\n")
 
     def close(self) -> None:
         """Let go of the file. May be called twice."""
@@ -218,6 +239,10 @@ def _parse(line: bytes, after: int) -> Input:
         raise ValueError('"data" must be a text of characters up to \\u00ff, one for each byte')
     if kind == InputKind.TOUCH:
         Touch.parse(data.encode("latin-1"))
+    if kind == InputKind.RESIZE:
+        window(data.encode("latin-1"))
+    if kind == InputKind.INJECT:
+        check_order(Armed.from_text(data.encode("latin-1")), cell)
     return Input(step, time, InputKind(kind), cell, data.encode("latin-1"))
 
 

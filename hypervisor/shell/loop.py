@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from devices.touch import TOUCH
+from hypervisor.abi.faults import Armed
 from hypervisor.abi.records import Exit, Resume
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
@@ -22,7 +23,7 @@ from hypervisor.core.cell import Cell
 from hypervisor.core.handover import ORDERS, GuestMemory, MemoryOrder
 from hypervisor.core.lives import KILLED
 from hypervisor.core.monitor import Monitor
-from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs, Touch
+from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs, Touch, window
 from hypervisor.shell.trace import Trace
 
 RUNNING = b"running"
@@ -38,8 +39,12 @@ class Struck(str):
     __slots__ = ()
 
 
-PLANNED = (InputKind.UNTIL, InputKind.KILL_AT, InputKind.DIED)
+PLANNED = (InputKind.UNTIL, InputKind.KILL_AT, InputKind.DIED, InputKind.INJECT)
 """Inputs that are not in the trace by themselves: plans show when they come true, a death stands there planned or not."""
+
+
+def _no_harm(_fault: Armed) -> None:
+    """There is nothing of the host that an injected fault could break."""
 
 
 class HostTrouble(Exception):  # noqa: N818  becomes an event, and the cell's policy decides
@@ -51,7 +56,9 @@ class NoRoom(HostTrouble):
 
 
 class Host(Protocol):
-    """A cell's host side (hypervisor/shell/cellhost.py), local or remote."""
+    """A cell's host side (hypervisor/shell/cellhost.py), local or remote. `starved`: its next start finds no descriptors."""
+
+    starved: bool
 
     def start(self) -> None:
         """Make the process."""
@@ -97,7 +104,7 @@ class HostMemory(GuestMemory, Protocol):
 
 class Loop:
     """Runs one monitor. `show(cell, bytes)` gets console output, `keep(cell, picture)` pictures that cells took; `poll()` returns
-    inputs that came from outside."""
+    inputs that came from outside; `harm(fault)` breaks something of the host."""
 
     def __init__(
         self,
@@ -111,6 +118,7 @@ class Loop:
         replay: ReplayInputs | None = None,
         memory: HostMemory | None = None,
         keep: Callable[[Cell, do.KeepPicture], None] | None = None,
+        harm: Callable[[Armed], None] = _no_harm,
     ) -> None:
         self.monitor = monitor
         monitor.memory.host = self._memory = memory
@@ -126,6 +134,9 @@ class Loop:
         self._dead: dict[int, tuple[bytes, int]] = {}
         self._todo: deque[do.Effect] = deque()
         self._performing = False
+        self._wanted: str | None = None
+        self.ask: Callable[[str], list[Input]] = _nothing
+        """What comes on the standard input of a cell whose program waits for it; may take its time."""
         self._index = {cell.name: cell.index for cell in monitor.cells}
         self._perform_one: dict[type, Callable[..., None]] = {
             do.ResumeVcpu: self._resume,
@@ -134,8 +145,10 @@ class Loop:
             do.KillCell: self._kill,
             do.ShowOutput: self._output,
             do.KeepPicture: self._picture,
+            do.WantInput: self._want,
             do.TraceRecord: trace.take,
             do.Rest: self._take_rest,
+            do.BreakHost: lambda effect: harm(effect.fault),
             **dict.fromkeys(ORDERS, self._order),
         }
 
@@ -156,7 +169,7 @@ class Loop:
         trouble: dict[int, str] = {}
         for effect in starts:
             try:
-                self._hosts[effect.cell].start()
+                self._bring_up(effect.cell)
             except NoRoom:
                 raise
             except HostTrouble as error:
@@ -195,11 +208,20 @@ class Loop:
             self._handle(on.StopSet(int(taken.data)))
         elif taken.kind is InputKind.KILL_AT:
             self._handle(on.KillPlanned(cell, int(taken.data), KILLED))
+        elif taken.kind is InputKind.INJECT:
+            self._handle(on.FaultOrdered(cell, Armed.from_text(taken.data)))
         elif taken.kind is InputKind.CONSOLE:
             self._handle(on.Typed(cell, taken.data))
+        elif taken.kind is InputKind.RESIZE:
+            self._handle(on.WindowChanged(cell, *window(taken.data)))
+        elif taken.kind is InputKind.END:
+            self._handle(on.InputEnded(cell))
         elif taken.kind is InputKind.TOUCH:
             device, *place = Touch.parse(taken.data)
             self._handle(on.DeviceTouched(cell, device, TOUCH.pack(*place)))
+        elif taken.kind is InputKind.STORE:
+            path, _, value = taken.data.partition(b"\0")
+            self._handle(on.StoreWritten(path.decode("latin-1"), value))
         elif taken.kind is InputKind.DIED:
             self._handle(on.KillPlanned(cell, taken.time, taken.data.decode()))  # which is due at once
         else:
@@ -208,6 +230,9 @@ class Loop:
     def _take_inputs(self) -> None:
         if self.replay is not None:
             self._take_recorded(self.replay)
+        if self._wanted is not None:
+            cell, self._wanted = self._wanted, None
+            self.feed(self.ask(cell) if self.replay is None else [])
         while came := self._poll():
             self.feed(came)
         if self._dead and self.monitor.between_rounds:
@@ -282,11 +307,16 @@ class Loop:
 
     def _start(self, effect: do.StartCell) -> None:
         try:
-            self._hosts[effect.cell].start()
+            self._bring_up(effect.cell)
         except HostTrouble as error:
             self._await(effect.cell, str(error))
         else:
             self._await(effect.cell, None)
+
+    def _bring_up(self, cell: int) -> None:
+        faults, host = self.monitor.faults, self._hosts[cell]
+        host.starved = faults is not None and faults.visit("host.start", self.monitor.cells[cell].name) is not None
+        host.start()
 
     def _await(self, cell: int, trouble: str | None) -> None:
         try:
@@ -315,6 +345,9 @@ class Loop:
         if self._keep is not None:
             self._keep(self.monitor.cells[effect.cell], effect)
 
+    def _want(self, effect: do.WantInput) -> None:
+        self._wanted = self.monitor.cells[effect.cell].name
+
     def _take_rest(self, effect: do.Rest) -> None:
         self.rest = effect
 
@@ -322,11 +355,12 @@ class Loop:
 
     def _collect(self) -> None:
         """Wait until no vCPU runs, in the order in which they were given their cores; so those that were held back take turns."""
+        doomed = self._doomed()
         for cell, effect in self._running.items():
             if cell in self._held:
                 self._hosts[cell].resume(effect.record)
             try:
-                stopped: Exit | str = self._hosts[cell].wait()
+                stopped: Exit | str = self._hosts[cell].wait() if cell != doomed else KILLED
             except HostTrouble as error:
                 stopped = str(error)
             time = stopped.time if isinstance(stopped, Exit) else effect.record.start
@@ -334,6 +368,13 @@ class Loop:
             self._answered[cell] = effect
         self._running.clear()
         self._held.clear()
+
+    def _doomed(self) -> int:
+        """The cell whose recorded death comes next, -1 for none: nobody waits to see it die, or spin, once more."""
+        following = self.replay.peek() if self.replay is not None else None
+        if following is None or following.step != self.step or following.kind is not InputKind.DIED:
+            return -1
+        return self._index[following.cell] if following.data.startswith(RUNNING) else -1
 
     def _next(self) -> None:
         """Hand over the earliest exit or death."""
@@ -364,3 +405,7 @@ class Loop:
             del self._answered[self._index[taken.cell]]
         self._handle(on.CellDied(self._index[taken.cell], why), taken.time)
         return True
+
+
+def _nothing(_cell: str) -> list[Input]:
+    return []

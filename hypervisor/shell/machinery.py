@@ -14,14 +14,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from hypervisor.abi.faults import Armed
 from hypervisor.core.cell import Cell
 from hypervisor.core.effects import KeepPicture
+from hypervisor.core.injected import refused
 from hypervisor.core.monitor import Monitor
 from hypervisor.shell.beside import JoinedBoards, Settings
 from hypervisor.shell.board_devices import attach_devices
 from hypervisor.shell.cellhost import CellHost, CellPlan, Patience
 from hypervisor.shell.device_files import DeviceFiles
 from hypervisor.shell.device_memory import DeviceMemories
+from hypervisor.shell.disks import Disks
+from hypervisor.shell.files import heal, spoil
 from hypervisor.shell.flood import FloodGuard
 from hypervisor.shell.inputs import Input, InputLog, ReplayInputs
 from hypervisor.shell.links.zmq import ZmqHub
@@ -33,6 +37,9 @@ from hypervisor.shell.plans import build_monitor, plan_cells, shares_memory
 from hypervisor.shell.processes import Zygote
 from hypervisor.shell.remotehost import RemoteHost
 from hypervisor.shell.rundir import RunDirectory
+from hypervisor.shell.served import ServedFiles, views_of
+from hypervisor.shell.served_record import ServedRecord
+from hypervisor.shell.signal_storm import SignalStorm
 from hypervisor.shell.summary import Summary
 from hypervisor.shell.topology import Problem, Topology, TopologyError
 from hypervisor.shell.topology.problems import nearest
@@ -70,6 +77,7 @@ class Machinery(ABC):
         self._options = options
         self._hub: ZmqHub | None = None
         self._closed = False
+        self._storm = SignalStorm()
         self.pictures: dict[str, Picture] = {}
         """The latest picture that each cell took of what it sees."""
         self._consoles = {cell.name: bytearray() for cell in topology.cells}
@@ -84,18 +92,26 @@ class Machinery(ABC):
         self._check_remote()
         # The recorded inputs are read before a directory of that name is cleared.
         recorded = ReplayInputs(options.replay) if options.replay else None
+        shown = ServedRecord(options.replay.with_name("served.jsonl") if options.replay else None)
         self.directory = self._make_directory(undo)
         self.monitor: Monitor = build_monitor(topology, options.remote)
+        shown.path = self.directory.served if self.directory else None
+        self.monitor.served = self.served = ServedFiles(*views_of(topology), shown)
+        undo.callback(self.served.close)
         self.devices = DeviceFiles(self.monitor, self.directory, topology.board.clock_hz, self._show)
         undo.callback(self.devices.close)
         self.shown = DeviceMemories()
         undo.callback(self.shown.close)
+        self.disks = Disks(topology, self.directory, copies=recorded is not None)
+        undo.callback(self.disks.close)
         sockets = attach_devices(self.monitor, topology, self.devices.outside, self.shown)
         self.joined = JoinedBoards(self.monitor, topology, sockets, self._neighbours())
         undo.callback(self.joined.stop)
         undo.callback(self._close_hub)
         self.hosts = self._make_hosts()
         self.pages = SharedMemory(self.hosts, topology.board.ram_base)
+        cells = self.monitor.cells
+        self.pages.starved = lambda cell: refused(self.monitor, cells[cell], "host.pages")
         undo.callback(self._end_hosts)
         self.trace = Trace(self.directory.trace if self.directory else None)
         undo.callback(self.trace.close)
@@ -111,6 +127,7 @@ class Machinery(ABC):
             replay=recorded,
             memory=self.pages,
             keep=self._keep,
+            harm=self._harm,
         )
         self._affinity = pin_to_one_cpu(self.zygote.pid) if topology.board.cores == 1 else None
         undo.callback(unpin, self._affinity)
@@ -130,6 +147,7 @@ class Machinery(ABC):
         if not path.exists():
             undo.callback(shutil.rmtree, path, ignore_errors=True)
         directory = RunDirectory.create(path, self.topology)
+        undo.callback(heal, path)
         undo.callback(directory.close)
         return directory
 
@@ -138,7 +156,7 @@ class Machinery(ABC):
         plans = plan_cells(
             self.topology, self.monitor, link=options.link, sandbox=options.sandbox, measure=options.measure
         )
-        plans = [self.shown.equip(plan) for plan in plans]
+        plans = [self.disks.equip(self.shown.equip(plan)) for plan in plans]
         endpoint = self._make_hub().listen(options.listen) if options.remote else ""
         return [
             self._make_remote(plan, endpoint)
@@ -158,6 +176,13 @@ class Machinery(ABC):
             Problem("", "remote", f'"{name}" shares memory with other cells: it cannot run on another host', "--remote")
             for name in self._options.remote
             if name in names and shares_memory(self.topology.wiring, names.index(name))
+        ]
+        problems += [
+            Problem(
+                "", "remote", f'"{cell.name}" owns a disk, a file of this host: it cannot run on another', "--remote"
+            )
+            for cell in self.topology.cells
+            if cell.name in self._options.remote and self.topology.disks_of(cell)
         ]
         if problems:
             raise TopologyError(problems)
@@ -200,6 +225,13 @@ class Machinery(ABC):
         if self.directory is not None:
             self.directory.write_frame(f"{cell.name}-{self.monitor.now:012d}.png", picture.png())
 
+    def _harm(self, fault: Armed) -> None:
+        """An injected fault of the host."""
+        if fault.action == "signal_storm":
+            self._storm.begin(fault.value("every", 500))
+        elif self.directory is not None:
+            spoil(self.directory.path, fault)
+
     # ---- the end
 
     @abstractmethod
@@ -215,6 +247,9 @@ class Machinery(ABC):
             return
         self._closed = True
         with ExitStack() as stack:  # each of them, whatever another one raises; the last one first
+            if self.directory is not None:
+                stack.callback(heal, self.directory.path)
+            stack.callback(self._storm.end)
             stack.callback(unpin, self._affinity)
             stack.callback(self._close_hub)
             stack.callback(self.zygote.stop)
@@ -226,6 +261,7 @@ class Machinery(ABC):
         if account:
             self.devices.finish()
         self.devices.close()
+        self.served.close()
         self._end_hosts()
         self.trace.close()
         self.inputs.close()
@@ -237,6 +273,7 @@ class Machinery(ABC):
     def _end_hosts(self) -> None:
         self.pages.close()
         self.shown.close()
+        self.disks.close()
         for host in self.hosts:
             host.end(keep=False)
 

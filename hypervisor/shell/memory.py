@@ -6,7 +6,8 @@ the content moves to a file that only those get who may have it, and the old fil
 punched). Who still looks at it sees zeros, and what he writes there reaches nobody's memory. A page that may only be read is
 handed over as a descriptor that is open for reading: the kernel refuses to map it writable. A cell cannot open it anew
 through /proc (it has another user or, in any case, no `open`), nor resize it, nor add seals: the file is sealed against all
-that. The monitor maps none of these files: it reads and writes them by call, so that no trick with them can hurt it.
+that. Each cell gets it opened anew: a flag such as O_APPEND belongs to an opening, and would bind what the monitor writes too.
+The monitor maps none of these files: it reads and writes them by call, so that no trick with them can hurt it.
 
     memory = SharedMemory(hosts, ram_base)         # the `memory` of a Loop
     memory.close()
@@ -49,11 +50,18 @@ class PageTaker(Protocol):
         ...
 
 
+def _never(_cell: int) -> bool:
+    """There are enough."""
+    return False
+
+
 class SharedMemory:
     """The memory files of one run. `hosts`: the cells' host sides, by index; `ram_base`: where each cell's own memory begins."""
 
     def __init__(self, hosts: Sequence[PageTaker], ram_base: int) -> None:
         self.trouble: dict[int, str] = {}
+        self.starved: Callable[[int], bool] = _never
+        """Whether there are no descriptors for what a cell is to get, by an injected fault."""
         self._hosts, self._base = hosts, ram_base
         self._files: dict[int, int] = {}
         self._perform: dict[type, Callable[[Any], None]] = {
@@ -125,17 +133,17 @@ class SharedMemory:
             _punch(own, at, size)
 
     def _map(self, order: do.MapMemory) -> None:
+        if self.starved(order.cell):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         rights = READ | (WRITE if order.writable else 0)
         message = HANDOVER.pack(order.address, order.pages, rights, order.offset)
         file = self._file(order.cell, order.segment)
-        if order.writable:
-            self._hosts[order.cell].hand_over(message, file)
-            return
-        readable = os.open(f"/proc/self/fd/{file}", os.O_RDONLY | os.O_CLOEXEC)
+        mode = os.O_RDWR if order.writable else os.O_RDONLY
+        theirs = os.open(f"/proc/self/fd/{file}", mode | os.O_CLOEXEC)
         try:
-            self._hosts[order.cell].hand_over(message, readable)
+            self._hosts[order.cell].hand_over(message, theirs)
         finally:
-            os.close(readable)
+            os.close(theirs)
 
     def _unmap(self, order: do.UnmapMemory) -> None:
         """The cell is told by its vCPU's event. What happens if it does not listen is the business of `_drop`."""

@@ -31,6 +31,8 @@ from hypervisor.core.bus import PhysicalDevice
 from hypervisor.core.monitor import Monitor
 from hypervisor.core.network import Bulletin, Crossing
 from hypervisor.shell.files import RunDirError
+from hypervisor.shell.links.door import EVENTS, Doors
+from hypervisor.shell.links.zmq import HANDSHAKE_MS
 
 VERSION = 1
 HELLO, FRAME, MEET = "hello", "frame", "meet"
@@ -45,6 +47,8 @@ LINGER_MS = 1000
 HEARTBEAT_MS = 2000
 
 _LENGTH = struct.Struct("<I")
+_EVENT = struct.Struct("=hi")
+"""What a socket monitor says first: event, value."""
 
 
 class LinkError(Exception):
@@ -75,13 +79,15 @@ class ZmqLine:
     """
 
     def __init__(self, endpoint: str, stop: Callable[[], bool], key: bytes | None = None) -> None:
-        self._stop, self._heard, self._gone = stop, False, False
+        self._stop, self._heard, self._gone, self._listens = stop, False, False, "*" in endpoint
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
         for option, value in (
             (zmq.LINGER, LINGER_MS),
             (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
             (zmq.MAXMSGSIZE, 2 * FRAME_LIMIT),
+            (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
+            (zmq.SNDHWM, 0),  # what is said at one meeting has a limit, and the next meeting waits for the answer
         ):
             self._socket.setsockopt(option, value)
         own, self._socket.curve_secretkey = zmq.curve_keypair()
@@ -91,7 +97,8 @@ class ZmqLine:
             self._socket.curve_server = True
         else:
             self._socket.curve_serverkey = key
-        self._events = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._events = self._socket.get_monitor_socket(EVENTS)
+        self._doors, self._doubt = Doors(), False
         try:
             self._socket.bind(endpoint) if "*" in endpoint else self._socket.connect(endpoint)
         except zmq.ZMQError as error:
@@ -121,15 +128,28 @@ class ZmqLine:
             if self._socket in ready:
                 return True
             if self._events in ready:
-                self._events.recv_multipart()
-                self._gone = self._heard
+                self._take_event()
             elif self._gone:  # and all that it had said before was read
                 return False
+            self._gone = self._gone or self._has_left()
             if not self._heard and host_time.monotonic() - began > PATIENCE_S:
                 raise LinkError(
                     f"no other board at {self.endpoint} in {PATIENCE_S:g} s (start it, or leave the cable out)"
                 )
         return False
+
+    def _take_event(self) -> None:
+        """Somebody came or went."""
+        event, descriptor = _EVENT.unpack(self._events.recv_multipart()[0])
+        self._doors.told(event, descriptor)
+        self._doors.mind(known=1)
+        if event == zmq.EVENT_DISCONNECTED:
+            self._doubt = True
+
+    def _has_left(self) -> bool:
+        """Whether it was the other board that went. Anybody may come to a door that is open and go again; but only who has shown
+        the key can be sent to, without limit (SNDHWM)."""
+        return self._heard and self._doubt and (not self._listens or not self._socket.poll(0, zmq.POLLOUT))
 
     def close(self) -> None:
         """Hang up. May be called twice."""

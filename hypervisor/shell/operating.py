@@ -66,9 +66,23 @@ def _show(address: runtime_dir.Address, status: dict[str, Any] | None) -> None:
     time = format_time(status["now"], status["hz"])
     print(f"{status['name']}  process {address.pid}  {status['flavour']} on {status['board']}  at {time}")
     width = max(len(cell["name"]) for cell in status["cells"])
+    print(f"  {'name':<{width}}  id     mem vcpus state      time")
     for cell in status["cells"]:
-        why = f"  ({cell['why']})" if cell["why"] else ""
-        print(f"  {cell['name']:<{width}}  {cell['state']}{why}")
+        why = f"  {cell['state']}" + (f" ({cell['why']})" if cell["why"] else "")
+        memory, ran = f"{cell['memory'] / 2**20:.1f}", f"{cell['ran'] / status['hz']:.1f}"
+        row = f"{cell['id']:>2} {memory:>7} {cell['vcpus']:>5} {letters(cell['state'])} {ran:>8}"
+        print(f"  {cell['name']:<{width}}  {row}{why}")
+
+
+LETTERS = {"running": "r", "blocked": "b", "paused": "p", "shut down": "s", "failed": "c", "starting": "d"}
+"""State of a cell -> its letter in the column that `xl list` has: running, blocked, paused, shut down, crashed; `d` for one that
+is between two lives."""
+
+
+def letters(state: str) -> str:
+    """`xl list`'s column: a letter in its place, dashes in the others."""
+    own = LETTERS.get(state, "")
+    return "".join(letter if letter == own else "-" for letter in LETTERS.values())
 
 
 def order(verb: str, cell: str, which: str | None) -> int:
@@ -78,6 +92,54 @@ def order(verb: str, cell: str, which: str | None) -> int:
     why = f" ({answer['why']})" if answer["why"] else ""
     print(f"{cell}: {answer['state']}{why}")
     return 0
+
+
+def store_ls(path: str, which: str | None) -> int:
+    """A node and all below it, as `xenstore-ls` shows them."""
+    with client_of(which) as client:
+        answer = client.ask("store", path=path, below=True)
+    depth = 0 if path == "/" else path.count("/")
+    for node, value in answer["nodes"]:
+        name = node.rpartition("/")[2] or "/"
+        print(f'{" " * (node.count("/") - depth if node != "/" else 0)}{name} = "{_shown(value)}"')
+    if answer["more"]:
+        print(f"cellvisor: {len(answer['nodes'])} nodes are shown; name a path below for others", file=sys.stderr)
+    return 0
+
+
+def store_read(path: str, which: str | None) -> int:
+    """The value of a node."""
+    with client_of(which) as client:
+        print(_shown(client.ask("store", path=path, below=False)["nodes"][0][1]))
+    return 0
+
+
+def store_write(path: str, value: str, which: str | None) -> int:
+    """Set the value of a node."""
+    with client_of(which) as client:
+        client.ask("store_write", path=path, value=value.encode())
+    return 0
+
+
+def store_watch(path: str, which: str | None) -> int:
+    """Print each change at a node or below it, till the run ends."""
+    with client_of(which) as client:
+        client.follow("store")
+        ended = False
+        while not ended:
+            ended = client.wait(None).ended
+            for _offset, line in client.news():
+                change = json.loads(line)
+                if change["path"] == path or path == "/" or change["path"].startswith(f"{path}/"):
+                    value = "is gone" if change["value"] is None else f'= "{change["value"]}"'
+                    print(change["path"], value, flush=True)
+    return 0
+
+
+def _shown(value: bytes) -> str:
+    """A value for people: what is no text in figures."""
+    text = value.decode("latin-1")
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def console(cell: str, which: str | None) -> int:

@@ -11,6 +11,7 @@ The sockets speak CURVE, and lie in a directory that only this user may enter (r
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ import zmq
 
 from hypervisor.abi.messages import BadMessage, pack, unpack
 from hypervisor.core.cell import Cell
+from hypervisor.core.errors import Refused
 from hypervisor.shell import runtime_dir
 from hypervisor.shell.client import READY
 from hypervisor.shell.inputs import Input, InputKind
@@ -30,6 +32,12 @@ from hypervisor.shell.views import ViewError, Views, asked_touch
 if TYPE_CHECKING:
     from hypervisor.api import Run
 
+ASKED = ("shutdown", "reboot")
+"""Orders that the guest carries out itself, if it understands them."""
+STORE_NODES = 2048
+"""Nodes of a store that are listed at once."""
+STORE_VALUE = 2048
+"""Bytes of a value that is written (XENSTORE_PAYLOAD_MAX of xs_wire.h is 4096, with the path)."""
 BATCH = 64
 """Requests that are taken at once; more wait for the next turn, so that a flood cannot hold up the run."""
 TYPE_LIMIT = 4096
@@ -48,6 +56,8 @@ ORDERS: dict[str, Callable[[Cell], str]] = {
     "unpause": lambda cell: "" if cell.paused else f"is not paused: it is {cell.shown_state()}",
     "kill": lambda cell: "has ended already" if cell.ended else "",
     "restart": lambda cell: "",
+    "shutdown": lambda cell: "has ended already" if cell.ended else "",
+    "reboot": lambda cell: "has ended" if cell.ended else "",
 }
 """What an operator may have done to a cell -> why that makes no sense now, "" if it does."""
 
@@ -70,18 +80,24 @@ class Operator:
         self._observers = self._bind(zmq.XPUB, "observers", public, secret)
         self._taken: list[Input] = []
         self._ordered: list[tuple[bytes, int, str]] = []
-        self._offsets = dict.fromkeys((f"console/{cell.name}" for cell in run.monitor.cells), 0) | {"trace": 0}
+        self._offsets = dict.fromkeys((f"console/{cell.name}" for cell in run.monitor.cells), 0) | {
+            "trace": 0,
+            "store": 0,
+        }
         self._followed: set[bytes] = set()
         self._verbs: dict[str, Callable[[Request], Answer]] = {
             "status": self._status,
             "console": self._console,
             "type": self._type,
             "touch": self._touch,
+            "store": self._store,
+            "store_write": self._store_write,
             "displays": lambda _request: {"ok": True, **self._views.listed()},
         }
         self._views = Views(run.monitor, run.devices.pictures, self._answer)
         run.on_output.append(self._publish_console)
         run.trace.on_chunk.append(self._publish_trace)
+        run.monitor.mechanism.store_listeners.append(self._publish_store)
         run.sources.append(self)
         address = runtime_dir.Address(
             name=run.topology.name,
@@ -162,6 +178,9 @@ class Operator:
         nonsense = ORDERS[verb](cell)
         if nonsense:
             raise Refusal(f"{cell.name} {nonsense}")
+        deaf = self._run.monitor.mechanism.deaf(cell, verb) if verb in ASKED else ""
+        if deaf:
+            raise Refusal(f"{deaf} (cellvisor kill or restart does not ask)")
         self._taken.append(Input(0, 0, InputKind(verb), cell.name))
         self._ordered.append((route, number, cell.name))
 
@@ -189,6 +208,9 @@ class Operator:
         account, process = cell.account, self._run.hosts[cell.index].process
         return {
             "name": cell.name,
+            "id": self._run.monitor.mechanism.number(cell),
+            "memory": cell.params.ram,
+            "vcpus": 1,
             "state": str(cell.shown_state()),
             "why": cell.why,
             "ran": account.ran,
@@ -217,6 +239,34 @@ class Operator:
         self._taken.append(asked_touch(self._run.monitor, request))
         return {"ok": True}
 
+    # ---- the architecture's store
+
+    def _store(self, request: Request) -> Answer:
+        """A node and all below it, to a bound."""
+        nodes: list[list[Any]] = []
+        waiting = [_path(request)]
+        while waiting and len(nodes) < STORE_NODES:
+            path = waiting.pop()
+            value, children = self._look(path)
+            nodes.append([path, value])
+            if request["below"]:
+                waiting += [f"{path.rstrip('/')}/{child}" for child in reversed(children)]
+        return {"ok": True, "nodes": nodes, "more": bool(waiting)}
+
+    def _look(self, path: str) -> tuple[bytes, tuple[str, ...]]:
+        try:
+            return self._run.monitor.mechanism.look_into_store(path)
+        except Refused as refusal:
+            raise Refusal(refusal.why) from None
+
+    def _store_write(self, request: Request) -> Answer:
+        path, value = _path(request), request["value"]
+        if not isinstance(value, bytes) or len(value) > STORE_VALUE or b"\0" in path.encode():
+            raise Refusal(f"a value must be at most {STORE_VALUE} bytes")
+        self._look("/")
+        self._taken.append(Input(0, 0, InputKind.STORE, "", path.encode("latin-1") + b"\0" + value))
+        return {"ok": True}
+
     # ---- streams
 
     def _take_subscriptions(self) -> None:
@@ -234,6 +284,16 @@ class Operator:
     def _publish_trace(self, chunk: bytes) -> None:
         self._publish("trace", chunk)
 
+    def _publish_store(self, path: str) -> None:
+        """Somebody follows: a line for each change, with the value as it is now."""
+        if b"store" not in self._followed:
+            return
+        try:
+            value = self._run.monitor.mechanism.look_into_store(path)[0].decode("latin-1")
+        except Refused:
+            value = None
+        self._publish("store", json.dumps({"path": path, "value": value}).encode() + b"\n")
+
     def _publish(self, topic: str, data: bytes) -> None:
         offset = self._offsets[topic]
         self._offsets[topic] = offset + len(data)
@@ -246,6 +306,7 @@ class Operator:
         self._views.close()
         self._run.on_output.remove(self._publish_console)
         self._run.trace.on_chunk.remove(self._publish_trace)
+        self._run.monitor.mechanism.store_listeners.remove(self._publish_store)
         self._run.sources.remove(self)
         self._requests.close()
         self._observers.close()
@@ -254,3 +315,11 @@ class Operator:
             self._run.zygote.janitor(None)
         runtime_dir.remove(self.directory)
         self._guard.dismiss()
+
+
+def _path(request: Request) -> str:
+    """The path that a request names."""
+    path = request["path"]
+    if not isinstance(path, str) or not path.startswith("/") or not path.isascii():
+        raise Refusal(f'"{path}" is no path in the store; write for example /local/domain')
+    return path

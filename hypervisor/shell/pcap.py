@@ -16,7 +16,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from hypervisor.shell.files import RunDirError
+from hypervisor.shell.files import RunDirError, write_all
 
 MAGIC = 0xA1B2_3C4D
 """Says: nanoseconds, and the byte order of the writer."""
@@ -60,11 +60,7 @@ class Capture:
         self._file.close()
 
     def _write(self, data: bytes) -> None:
-        try:
-            if self._file.write(data) != len(data):
-                raise RunDirError(self._path, "no space left; make room there, or choose another directory with --out")
-        except OSError as error:
-            raise RunDirError.because(self._path, error) from error
+        write_all(self._path, self._file, data)
 
 
 def read_capture(path: Path) -> Iterator[tuple[int, bytes]]:

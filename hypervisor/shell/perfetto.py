@@ -29,7 +29,7 @@ _FIRST_THREAD = {CORES: 100, CELLS: 200}
 _NS = 1_000_000_000
 _BATCH = 1_000
 """Events that are written at once."""
-_DETAIL = {"irq": ("line", "cause"), "input": ("what",), "refused": ("what",), "end": ("state",)}
+_DETAIL = {"irq": ("line", "cause"), "input": ("what",), "refused": ("what",), "end": ("state",), "fault": ("action",)}
 """What a mark shows without a click, by kind of record: the first of these fields it has (a virtual interrupt has no line)."""
 
 Record = dict[str, Any]

@@ -67,8 +67,10 @@ def _linux(topology: Topology, cell: CellSpec) -> dict[str, Any]:
     return {
         "root_size": len(roots.archive(cell)),
         "program": cell.run,
+        "views": cell.views,
         "environment": cell.env,
         "terminal": cell.terminal,
+        "pipes": cell.pipes,
         "heartbeat": cell.heartbeat // BEATS,
     }
 

@@ -18,7 +18,9 @@ from cells.machine.placement import Placement, place_bare_metal, place_linux
 from cells.order import pickle_guest
 from cells.sandbox import SandboxPolicy
 from hypervisor.abi.hypercalls import HYPERCALL_BASE
-from hypervisor.abi.memory import PAGE
+from hypervisor.abi.memory import DISK, PAGE
+from hypervisor.abi.xen import GRANT_FRAMES
+from hypervisor.abi.xen_arm import PPI, PPI_FLAGS, layout
 from hypervisor.core.cell import CellParams
 from hypervisor.core.errors import Refused
 from hypervisor.core.fass import DOMAINS
@@ -27,10 +29,13 @@ from hypervisor.core.monitor import Monitor
 from hypervisor.core.policies import make_policy
 from hypervisor.core.wiring import LINK_PAGES, FlushCosts, TlbParams, Wiring
 from hypervisor.flavours import FLAVOURS
+from hypervisor.flavours.flavour import KernelDoor
 from hypervisor.shell.cellhost import CellPlan
 from hypervisor.shell.guest_info import info_page
 from hypervisor.shell.personalities import personality_segments, personality_settings, table_format
 from hypervisor.shell.topology import CellSpec, Problem, Topology, TopologyError
+from hypervisor.shell.topology.spec import DiskSpec
+from hypervisor.shell.virtual_devices import virtual_nodes, virtual_settings
 
 GRAIN = 64
 """On several cores a rest of less than this part of a slice is not worth a turn. Every round cuts the slices, a block late, and
@@ -72,6 +77,7 @@ def _build(topology: Topology, remote: Collection[str]) -> Monitor:
             topology.wiring,
             hz=topology.board.clock_hz,
             paravirtual=_paravirtual(topology),
+            hvc_kernels=_hvc_kernels(topology),
             vtlb=topology.vtlb,
             virtual_bases=_virtual_bases(topology),
             tlbs=_tlbs(topology),
@@ -90,6 +96,23 @@ def _paravirtual(topology: Topology) -> dict[int, int]:
     """Cells whose kernels run without privileges, and what page tables the board's CPU has."""
     layout = table_format(topology)
     return {index: layout for index, cell in enumerate(topology.cells) if cell.paravirtual}
+
+
+def _hvc_kernels(topology: Topology) -> dict[int, bool]:
+    """Cells that call by HVC: unmodified kernels, and images that have to do with others."""
+    kinds = {index: cell for index, cell in enumerate(topology.cells) if kernel_door(topology, cell)}
+    return {
+        index: cell.kind == "kernel"
+        for index, cell in kinds.items()
+        if cell.kind == "kernel" or is_connected(topology.wiring, index)
+    }
+
+
+def kernel_door(topology: Topology, cell: CellSpec) -> KernelDoor | None:
+    """The flavour's door for kernels in all their modes, if the board's CPU has HVC and the cell is such a machine."""
+    door = FLAVOURS[topology.flavour].kernel_door
+    machine = cell.kind in ("kernel", "image") and not cell.paravirtual
+    return door if door and machine and topology.board.cpu.architecture.startswith(door.architecture) else None
 
 
 def _personalities(topology: Topology) -> frozenset[int]:
@@ -137,6 +160,9 @@ def _params(topology: Topology, cell: CellSpec, *, pages: bool) -> CellParams:
         on_crash=cell.on_crash,
         max_restarts=cell.max_restarts,
         heartbeat=cell.heartbeat,
+        back_off=cell.back_off,
+        back_off_limit=cell.back_off_limit,
+        restart_window=cell.restart_window,
         digest=_digest(topology, cell),
         label=cell.label,
         pages=pages,
@@ -169,8 +195,8 @@ def plan_cells(topology: Topology, monitor: Monitor, *, link: str, sandbox: bool
 
 
 def _reserved(topology: Topology, monitor: Monitor, index: int) -> int:
-    """Bytes at the end of a cell's RAM that the monitor keeps, for page tables."""
-    return monitor.mechanism.reserved(monitor.cells[index]) if topology.cells[index].paravirtual else 0
+    """Bytes at the end of a cell's RAM that the monitor keeps, for page tables or rings."""
+    return monitor.mechanism.reserved(monitor.cells[index])
 
 
 def _with_pages(plan: CellPlan, topology: Topology) -> CellPlan:
@@ -193,7 +219,8 @@ def boot_facts(topology: Topology, monitor: Monitor, index: int) -> dict[str, An
     tables = cell.paravirtual  # the monitor writes them into its memory
     known = info or drives or tables or is_connected(topology.wiring, index)
     facts = {"flavour": topology.flavour, **info} if known else {}
-    owned = {name: _place(topology.board.device(name)) for name in cell.devices}
+    disks = {disk.name: _disk(disk) for disk in topology.disks_of(cell)}
+    owned = {name: disks.get(name) or _place(topology.board.device(name)) for name in cell.devices}
     more = {"devices": owned, "hosted": _hosted(topology, index)}
     return facts | {key: told for key, told in more.items() if told}
 
@@ -201,6 +228,11 @@ def boot_facts(topology: Topology, monitor: Monitor, index: int) -> dict[str, An
 def _place(spec: DeviceSpec) -> dict[str, Any]:
     """Where a driver finds a physical device: its registers and the line that the monitor routes."""
     return {"base": spec.base, "size": spec.size, "line": spec.line, "model": spec.model}
+
+
+def _disk(spec: DiskSpec) -> dict[str, Any]:
+    """A disk has no registers: its owner has the content mapped (cells/disks.py)."""
+    return {"base": 0, "size": spec.size, "line": None, "model": DISK}
 
 
 def is_connected(wiring: Wiring, index: int) -> bool:
@@ -242,6 +274,9 @@ def _plan(
     base = topology.board.ram_base
     settings |= {"kind": "machine", "machine": _machine_settings(topology, cell, placement)}
     settings |= {"memory": {"base": base, "size": cell.ram}}
+    if virtual := virtual_settings(topology, cell, boot):
+        settings["machine"]["virtual"] = virtual
+        settings["preload"] = [*settings["preload"], module_of(boot)]
     segments = [(address - base, content) for address, content in placement.segments]
     return CellPlan(index, cell.name, settings, b"", sandbox, ram_size=cell.ram, segments=segments, transport=link)
 
@@ -268,7 +303,10 @@ def _machine_settings(topology: Topology, cell: CellSpec, placement: Placement) 
     board = topology.board
     owned = [board.device(name) for name in cell.devices]
     hosted = emulated_devices(topology, cell)
-    own = [] if cell.paravirtual else [_part(spec) for spec in board.private if spec.name not in hosted]
+    door = kernel_door(topology, cell)
+    absent = door.without if door and cell.kind == "kernel" else frozenset()
+    found = [spec for spec in board.private if spec.name not in hosted and spec.role not in absent]
+    own = [] if cell.paravirtual else [_part(spec) for spec in found]
     gaps = (
         [] if cell.paravirtual else [(region.name, region.base, region.size) for region in board.regions_not_modelled]
     )
@@ -286,6 +324,7 @@ def _machine_settings(topology: Topology, cell: CellSpec, placement: Placement) 
         "entry": placement.entry,
         "registers": placement.registers,
         "paravirtual": cell.paravirtual,
+        "door": cell.kind if door else "",
         "vtlb": None if cell.paravirtual else _vtlb(topology, cell),
     }
 
@@ -347,16 +386,19 @@ def place(topology: Topology, cell: CellSpec, boot: Mapping[str, Any] | None = N
     linux = board.linux
     assert linux is not None
     start = board.ram_base + linux.initrd_offset
+    door = kernel_door(topology, cell)
     tree = boards.device_tree(
         board,
-        ram_size=cell.ram,
-        bootargs=_command_line(board, cell),
+        ram_size=cell.ram - reserved,
+        bootargs=_command_line(board, cell, door),
         initrd=(start, start + len(initrd)) if initrd else None,
+        hypervisor=_hypervisor(board, cell, door) if door else None,
+        nodes=virtual_nodes(topology, cell, boot or {}),
     )
     return place_linux(
         image,
         ram_base=board.ram_base,
-        ram_size=cell.ram,
+        ram_size=cell.ram - reserved,
         dtb=tree,
         initrd=initrd,
         load_offset=linux.load_offset,
@@ -365,8 +407,14 @@ def place(topology: Topology, cell: CellSpec, boot: Mapping[str, Any] | None = N
     )
 
 
-def _command_line(board: Board, cell: CellSpec) -> str:
-    """The board's defaults, how to tell the monitor of the end, and what the topology adds."""
+def _hypervisor(board: Board, cell: CellSpec, door: KernelDoor) -> boards.Hypervisor:
+    """What the kernel's device tree says of its hypervisor."""
+    made = layout(board.ram_base, cell.ram)
+    return boards.Hypervisor(made.grant_frames, GRANT_FRAMES * PAGE, PPI, PPI_FLAGS, door.without)
+
+
+def _command_line(board: Board, cell: CellSpec, door: KernelDoor | None = None) -> str:
+    """The board's or the door's defaults, how to tell the monitor of the end, and what the topology adds."""
     assert board.linux is not None
-    words = [board.linux.cmdline, f"cellvisor.hypercalls={HYPERCALL_BASE:#x}", cell.append]
+    words = [door.cmdline if door else board.linux.cmdline, f"cellvisor.hypercalls={HYPERCALL_BASE:#x}", cell.append]
     return " ".join(word for word in words if word)

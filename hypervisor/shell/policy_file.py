@@ -21,12 +21,12 @@ quietly deny, a mistyped wall quietly allow. As with topologies, one pass finds 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from boards import toml
 from hypervisor.core.xen.policy import Policy
 from hypervisor.shell.topology.problems import Report, nearest
 from hypervisor.shell.topology.schema import Text, explain, place
@@ -75,8 +75,8 @@ def read_policy(text: str, report: Report) -> Policy | None:
     """The policy that a file's text says; None if anything is wrong with it, which is then in the report."""
     before = len(report.problems)
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = toml.loads(text)
+    except toml.TomlError as error:
         why, _, where = str(error).rpartition(" (")
         report.add(where.strip("()").removeprefix("at "), f"is not TOML: {why}")
         return None

@@ -56,6 +56,10 @@ class ZygoteError(RuntimeError):
     """The server process is gone, or could not start a cell."""
 
 
+_NAMES = {number.value: number.name for number in signal.Signals}
+"""Of the real-time signals only the first and the last have names, and a cell may end itself by any."""
+
+
 @dataclass(frozen=True)
 class ExitStatus:
     """How a cell's process ended: an exit code or a signal, and the end of what it had printed."""
@@ -66,7 +70,7 @@ class ExitStatus:
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return f"killed by {signal.Signals(self.signal).name}"
+            return f"killed by {_NAMES.get(self.signal, f'signal {self.signal}')}"
         return f"exit code {self.code}"
 
     @classmethod

@@ -36,6 +36,8 @@ class RemoteHost:
         self._hub, self._endpoint, self._path = hub, endpoint, ticket
         self._keys: tuple[bytes, bytes] | None = None
         self._link: Link | None = None
+        self.starved = False
+        """Of no concern: it needs no descriptors here."""
 
     def start(self) -> None:
         """Write the ticket and say how to join.

@@ -14,6 +14,7 @@ from hypervisor.shell.provenance import Binary
 from hypervisor.shell.summary import (
     CellSummary,
     CoreSummary,
+    FaultSummary,
     HostCell,
     HostSummary,
     Latency,
@@ -56,7 +57,14 @@ def summarise(run: Run) -> Summary:
         board_idle_uj=power.microjoules(active=0, idle=idle),
         energy_assumed=board.power.assumed,
         binaries=run.binaries(),
+        faults=_faults(run),
     )
+
+
+def _faults(run: Run) -> tuple[FaultSummary, ...]:
+    """Those that were ordered, and whether they ever struck."""
+    fates = run.monitor.faults.fates if run.monitor.faults is not None else []
+    return tuple(FaultSummary(fate.cell, fate.fault.action, fate.fault.point, fate.fired) for fate in fates)
 
 
 def _cell(cell: Cell, run: Run, time: int, power: Power) -> CellSummary:

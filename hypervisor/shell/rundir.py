@@ -4,8 +4,10 @@
     topology.toml         the topology exactly as it was read
     inputs.jsonl          what came from outside, and when
     trace.jsonl           what happened (trace.py); trace.perfetto.json the same for a timeline viewer
+    served.jsonl          digests of what cells were shown of the host's directories (served.py), if they were
     console/CELL.log      what each cell said
     net/DEVICE.pcap       every frame of a network device (pcap.py); net/DEVICE.link: what the board at the other end told
+    disks/NAME.img        the copy of a disk to which the run wrote, as it was at the end
     boards/NAME/          the run of that board, if it was started with this one
     frames/DEVICE-T.png   what a display showed at cycle T (pictures.py)
     files/NAME            anything else that belongs to the run, as the policies that it read
@@ -28,7 +30,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from hypervisor.shell.files import RunDirError, replacing
+from hypervisor.shell.files import RunDirError, WriteFailed, replacing, write_all
 from hypervisor.shell.perfetto import write_perfetto
 from hypervisor.shell.provenance import FORMAT, Provenance
 from hypervisor.shell.summary import Summary
@@ -40,7 +42,7 @@ __all__ = ["RunDirError", "RunDirectory", "read_provenance"]
 
 _NAME = re.compile(r"[a-z0-9_]+")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_OURS = ("summary.json", "trace.jsonl", "trace.perfetto.json", "inputs.jsonl", "topology.toml")
+_OURS = ("summary.json", "trace.jsonl", "trace.perfetto.json", "inputs.jsonl", "served.jsonl", "topology.toml")
 _MARK = f'{{\n  "format": "{FORMAT}"\n}}\n'.encode()
 
 
@@ -97,6 +99,11 @@ class RunDirectory:
         return self.path / "inputs.jsonl"
 
     @property
+    def served(self) -> Path:
+        """For `ServedRecord`."""
+        return self.path / "served.jsonl"
+
+    @property
     def topology(self) -> Path:
         """What `write_topology` wrote."""
         return self.path / "topology.toml"
@@ -140,6 +147,10 @@ class RunDirectory:
             raise ValueError(f'"{device}" is not a name of a device')
         return self.path / "net" / f"{device}.pcap"
 
+    def disk_path(self, disk: str) -> Path:
+        """For the copy of a disk on which the run works."""
+        return self.path / "disks" / f"{disk}.img"
+
     def link_path(self, device: str) -> Path:
         """For what the board at the other end of a device's cable told (netlink.py)."""
         return self.capture_path(device).with_suffix(".link")
@@ -152,10 +163,10 @@ class RunDirectory:
         """
         try:
             file = self._consoles.get(cell) or self._open_console(cell)
-            file.write(output)
+            write_all(self.console_path(cell), file, output)
             file.flush()
         except OSError as error:
-            raise RunDirError.because(self.console_path(cell), error) from error
+            raise WriteFailed.because(self.console_path(cell), error) from error
 
     def console_path(self, cell: str) -> Path:
         """The log of a cell."""
@@ -213,10 +224,11 @@ def _clear(path: Path) -> None:
         if (path / name).is_symlink():
             (path / name).unlink()
         (path / name).mkdir(exist_ok=True)
-    for name in ("net", "frames"):  # made when there is something to put into them
+    for name in ("net", "frames", "disks"):  # made when there is something to put into them
         if (path / name).is_symlink():
             (path / name).unlink()
     captured = (*(path / "net").glob("*.pcap"), *(path / "net").glob("*.link"), *(path / "frames").glob("*.png"))
+    captured += tuple((path / "disks").glob("*.img"))
     for old in (
         *(path / name for name in _OURS),
         *(path / "console").glob("*.log"),
@@ -224,6 +236,6 @@ def _clear(path: Path) -> None:
         *captured,
     ):
         old.unlink(missing_ok=True)
-    for name in ("net", "frames"):
+    for name in ("net", "frames", "disks"):
         if (path / name).is_dir() and not any((path / name).iterdir()):
             (path / name).rmdir()

@@ -118,6 +118,16 @@ class CoreSummary:
 
 
 @dataclass(frozen=True)
+class FaultSummary:
+    """An injected fault: for which cell ("" the host), where ("" at a time), and how often it has struck (0: not activated)."""
+
+    cell: str
+    action: str
+    point: str
+    struck: int
+
+
+@dataclass(frozen=True)
 class HostCell:
     """What a cell took on the host, and which layers of its sandbox this host could not give."""
 
@@ -160,6 +170,7 @@ class Summary:
     board_idle_uj: int = 0
     energy_assumed: bool = False
     binaries: tuple[Binary, ...] = ()
+    faults: tuple[FaultSummary, ...] = ()
 
     def promised(self) -> dict[str, Any]:
         """All that must be equal when the run is done again: everything but the host's part."""

@@ -82,13 +82,26 @@ def typed() -> bytes | None:
     return None if not data or ESCAPE in data else data
 
 
+def size() -> tuple[int, int]:
+    """Rows and columns of the terminal; 24 and 80 of one that does not say."""
+    try:
+        columns, rows = os.get_terminal_size(1)
+    except OSError:
+        return 24, 80
+    return (rows, columns) if rows and columns else (24, 80)
+
+
 class Terminal(RawTerminal):
-    """The console of one cell of a run in this process: one of its sources of inputs. Ctrl-] calls `leave`."""
+    """The console of one cell of a run in this process: one of its sources of inputs. Ctrl-] calls `leave`.
+
+    `window`: the rows and columns that the cell knows of; it is told of others.
+    """
 
     handles: Sequence[int] = (0,)
 
-    def __init__(self, cell: str, leave: Callable[[], None]) -> None:
+    def __init__(self, cell: str, leave: Callable[[], None], window: tuple[int, int] | None = None) -> None:
         self._cell, self._leave = cell, leave
+        self._window = window or size()
         self._told_end = False
         self._keyboard = select.poll()
         self._keyboard.register(0, select.POLLIN)
@@ -107,12 +120,19 @@ class Terminal(RawTerminal):
     def poll(self) -> list[Input]:
         """See `Source`."""
         if not self._keyboard.poll(0):
-            return []
+            return self._resized()
         data = typed()
         if data is None:
             self._leave()
             return []
-        return [Input(0, 0, InputKind.CONSOLE, self._cell, data)]
+        return [*self._resized(), Input(0, 0, InputKind.CONSOLE, self._cell, data)]
+
+    def _resized(self) -> list[Input]:
+        """The window has another size than at the last look."""
+        before, self._window = self._window, size()
+        if self._window == before:
+            return []
+        return [Input(0, 0, InputKind.RESIZE, self._cell, b"%d %d" % self._window)]
 
 
 class Consoles:

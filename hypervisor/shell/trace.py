@@ -30,6 +30,7 @@ and through `record`, whatever the monitor has to say of a cell:
     pause, unpause, restart            cell cause
     dead      cell why policy                          end: cell state why
     irq       cell line level cause                    refused: cell what why
+    fault     cell action cause [point visit, and what else is known of it]: an injected one strikes ("" is the host)
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from zlib import crc32
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import Event, Exit, ExitKind, Resume
 from hypervisor.abi.time import NEVER
-from hypervisor.shell.files import RunDirError
+from hypervisor.shell.files import RunDirError, WriteFailed, write_some
 
 CHUNK = 64 << 10
 """Bytes that are collected before they are hashed and written."""
@@ -218,12 +219,12 @@ class Trace:
         begin, written = self._file.tell(), 0
         try:
             while written < len(chunk):
-                written += self._file.write(memoryview(chunk)[written:])
+                written += write_some(self._path, self._file, memoryview(chunk)[written:])
         except OSError as error:
             file, self._file = self._file, None
             with file:
                 file.truncate(begin + chunk.rfind(b"\n", 0, written) + 1)
-            raise RunDirError.because(self._path, error) from error
+            raise WriteFailed.because(self._path, error) from error
 
 
 def read_trace(path: Path) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.support.attacks import ATTACKS
+from tests.support.native_attacks import TABLE
 from tests.support.sandbox_lab import SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +61,8 @@ pytestmark = pytest.mark.slow
 @cache
 def siege(sandbox: bool, user: int | None = None, without: tuple[str, ...] = ()) -> dict[str, Any]:
     """What came of all attacks under one monitor."""
-    options = json.dumps({"sandbox": sandbox, "user": user, "without": without})
+    natively = sandbox and not without
+    options = json.dumps({"sandbox": sandbox, "user": user, "without": without, "natively": natively})
     command = [sys.executable, "-m", "tests.support.attacked_monitor", options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -90,6 +92,48 @@ def test_the_attacker_is_the_only_one_of_its_user_if_it_can_be(user: int | None)
         assert any(line.startswith("own uid: user") for line in result["report"]["held"])
     else:
         assert "own uid: not root" in result["report"]["lacking"]
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_every_raw_system_call_that_would_do_harm_is_refused_by_the_sandbox(user: int | None) -> None:
+    refused = siege(sandbox=True, user=user)["native"]["refused"]
+    assert set(refused) == {name for name, _, _ in TABLE}
+    assert {name: how for name, how in refused.items() if how != "EPERM"} == {}
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_what_a_cell_may_call_gets_it_nowhere(user: int | None) -> None:
+    found = siege(sandbox=True, user=user)["native"]["mischief"]
+    assert found.pop("write_what_it_may_only_read").split()[:6] == ["EACCES"] * 3 + ["EINVAL"] * 2 + ["EBADF"]
+    assert found == {
+        "hold_the_monitor_by_a_futex": "ETIMEDOUT ETIMEDOUT ok ok",
+        "hide_descriptors_in_flight": "ETOOMANYREFS after True",
+        "take_every_descriptor": "EMFILE below 64",
+        "move_the_common_position": str(8 * 4096),
+        "block_nothing_for_others": "ok",
+        "nest_pollers": "EPERM",
+        "start_threads_by_hand": "EAGAIN",
+    }
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_what_costs_the_attacker_its_life_costs_nobody_elses(user: int | None) -> None:
+    ends = siege(sandbox=True, user=user)["native"]["ends"]
+    assert ends.pop("raise every signal a thousand times").startswith("killed by SIG")
+    assert ends == {
+        "call as a 32-bit process": "killed by SIGSYS",
+        "call by the second door of x32": "killed by SIGSYS",
+        "die by a signal without a name": "killed by signal 40",
+        "die holding words that others share": "exit code 0",
+        "fault without a stack": "killed by SIGSEGV",
+    }
+
+
+@pytest.mark.parametrize("user", USERS)
+def test_from_outside_the_host_looks_as_it_did_before_all_of_that(user: int | None) -> None:
+    native = siege(sandbox=True, user=user)["native"]
+    assert native["before"]["files"]["written where it was to go"]
+    assert native["after"] == native["before"]
 
 
 def test_without_a_sandbox_the_attacks_get_through_so_the_bait_is_real() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+import subprocess
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from hypervisor.shell.campaigns.campaign import load_campaign
@@ -15,7 +19,8 @@ from hypervisor.shell.campaigns.one import Task, carry_out
 from hypervisor.shell.campaigns.runner import Directory, Result, run_campaign
 from hypervisor.shell.files import RunDirError
 from hypervisor.shell.rerun import rerun
-from tests.support.session import cellvisor
+from tests.support.live import gone, until
+from tests.support.session import COMMAND, cellvisor, environment
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +39,11 @@ visit = 5
 action = "kill"
 cell = "pong"
 at = "40ms"                  # it has ended long before
+
+[[fault]]
+action = "nothing"
+cell = "pong"
+at = "30us"
 """
 
 
@@ -97,17 +107,19 @@ def test_a_campaign_gives_verdicts_that_can_be_replayed_and_is_taken_up_again(tm
     out = tmp_path / "out"
     results, tasks = run(tmp_path / "mine.toml", out)
 
-    assert [result.verdict for result in results] == ["degraded", "not-activated"]
+    assert [result.verdict for result in results] == ["degraded", "not-activated", "masked"]
     assert results[0].cells["pong"] == ("contained", "killed")
     assert results[0].detection is not None
-    assert len(tasks) == 3
+    assert len(tasks) == 4
     kinds = [json.loads(line)["kind"] for line in (out / results[0].run / "inputs.jsonl").read_text().splitlines()]
     assert "died" in kinds
     assert rerun(out / results[0].run).difference is None
 
     lines = (out / "results.jsonl").read_text().splitlines(keepends=True)
-    assert len(lines) == 2
-    (out / "results.jsonl").write_text(lines[0] + lines[1][:20])  # as if it had been interrupted while it wrote
+    assert len(lines) == 3
+    (out / "results.jsonl").write_text(
+        lines[0] + lines[2] + lines[1][:20]
+    )  # as if it had been interrupted while it wrote
     again, tasks = run(tmp_path / "mine.toml", out)
     assert [(each.id, each.verdict) for each in again] == [(each.id, each.verdict) for each in results]
     assert [task.directory.rpartition("/")[2] for task in tasks] == [Result.from_json(lines[1]).id]
@@ -127,7 +139,7 @@ def test_a_peer_that_is_broken_on_purpose_has_been_escaped_to_and_the_command_sa
     assert replay is not None
     again = cellvisor(*replay[1].split(), place=tmp_path)
     assert again.stdout.startswith("the same trace"), again.stderr
-    assert (tmp_path / "out" / "matrix-okl4.svg").read_text().startswith("<svg")
+    assert (tmp_path / "out" / "matrix-device-okl4.svg").read_text().startswith("<svg")
 
 
 def test_a_campaign_keeps_off_other_directories(tmp_path: Path) -> None:
@@ -152,10 +164,95 @@ def test_the_list_names_actions_and_campaigns(tmp_path: Path) -> None:
 
 
 def test_a_run_without_end_and_one_that_cannot_begin_are_told_apart(tmp_path: Path) -> None:
-    endless = Task("hello", "okl4", 1, "1ms", (), str(tmp_path / "a"), limit=0.01)
+    endless = Task("hello", "okl4", 1, "1ms", (), str(tmp_path / "a"), limit=0.01, patience=10.0)
     assert carry_out(endless).overdue
-    seen = carry_out(Task("nothing_like_it", "okl4", 1, "1ms", (), str(tmp_path / "b"), limit=60.0))
+    seen = carry_out(Task("nothing_like_it", "okl4", 1, "1ms", (), str(tmp_path / "b"), limit=60.0, patience=10.0))
     assert "no built-in topology has this name" in seen.trouble
+
+
+SMALL = """
+topology = "hello"
+flavours = ["okl4"]
+for = "1ms"
+[[fault]]
+action = "nothing"
+cell = "hello"
+at = "10us"
+[[fault]]
+action = "kill"
+cell = "hello"
+within = ["1us", "60us"]
+"""
+
+
+class AtOnce(Executor):
+    """One that somebody made himself: it does what it is given before it answers."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = Future[Any]()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@pytest.mark.long
+def test_any_executor_gives_the_same_verdicts_and_a_fault_that_does_nothing_is_masked(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(SMALL)
+    campaign = load_campaign(str(tmp_path / "mine.toml"))
+    found = []
+    for number, executor in enumerate((AtOnce(), ThreadPoolExecutor(1), ProcessPoolExecutor(1, get_context("spawn")))):
+        with executor:
+            results = run_campaign(campaign, Directory(tmp_path / str(number), campaign), executor)
+        found.append([(each.id, each.verdict, each.cells, each.detection) for each in results])
+    assert found[0] == found[1] == found[2]
+    assert [verdict for _, verdict, _, _ in found[0]] == ["masked", "contained"]
+
+
+@pytest.mark.long
+def test_a_campaign_that_was_killed_goes_on_where_it_was_and_leaves_no_run_behind(tmp_path: Path) -> None:
+    many = SMALL + "count = 6\n"
+    (tmp_path / "mine.toml").write_text(many)
+    place, done = tmp_path / "out", tmp_path / "out" / "results.jsonl"
+    order = [*COMMAND, "inject", "mine.toml", "--jobs", "1", "--out", "out"]
+    killed = subprocess.Popen(order, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.DEVNULL)
+    try:
+        assert until(lambda: done.exists() and done.read_bytes().count(b"\n") >= 2, 60.0)
+        family = [os.pidfd_open(child.pid) for child in psutil.Process(killed.pid).children(recursive=True)]
+    finally:
+        killed.kill()
+        killed.wait()
+    assert gone(family, 5.0)
+    before = [Result.from_json(line) for line in done.read_bytes().splitlines()[:2]]
+    results, tasks = run(tmp_path / "mine.toml", place)
+    assert len(results) == 7
+    assert {each.id for each in before}.isdisjoint(Path(task.directory).name for task in tasks)
+    assert [each for each in results if each.id in {one.id for one in before}] == before
+    assert all(each.verdict in ("masked", "contained", "not-activated") for each in results)
+    assert not any(each.held for each in results)
+
+
+@pytest.mark.long
+def test_of_a_thousand_kills_these_45_let_nothing_escape_and_take_no_voice_frame_along(tmp_path: Path) -> None:
+    done = cellvisor("inject", "kills", "--sample", "45", "--json", place=tmp_path, timeout=900.0)
+    assert done.returncode == 0, done.stdout
+    told = json.loads(done.stdout)
+    counts = {each["verdict"]: each["times"] for each in told["counts"]}
+    assert counts["escaped"] == counts["monitor-failure"] == 0
+    assert not any(each["held"] for each in told["injections"])
+    assert {
+        each["cells"]["amss"][0] for each in told["injections"] if "amss" in each["cells"] and each["cell"] != "amss"
+    } == {"masked"}
+
+
+@pytest.mark.long
+def test_what_the_survey_claims_is_held_against_what_is_seen(tmp_path: Path) -> None:
+    done = cellvisor("inject", "claims", "--out", "out", place=tmp_path, timeout=600.0)
+    assert done.returncode == 0, done.stdout
+    words = [
+        line.partition(":")[0]
+        for line in done.stdout.splitlines()
+        if re.match(r"(holds|does not hold|not tried): ", line)
+    ]
+    assert words == [*["holds"] * 5, "does not hold", "does not hold", "holds", "holds"]
 
 
 @pytest.mark.long

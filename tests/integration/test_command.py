@@ -265,6 +265,6 @@ def test_every_command_explains_itself(place: Path) -> None:
     commands = re.findall(r"^│ (\w+) ", done.stdout, re.MULTILINE)
     assert set(commands) == {
         *("run", "boot", "check", "cell", "list", "top", "console", "pause", "unpause", "kill", "restart", "trace"),
-        *("replay", "explain", "graph", "exec", "screen", "screenshot", "inject"),
+        *("replay", "explain", "graph", "exec", "screen", "screenshot", "inject", "shutdown", "reboot", "xenstore"),
     }
     assert "cellvisor run ticker --for 5s --out runs/1" in cellvisor("run", "--help", place=place).stdout

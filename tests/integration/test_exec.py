@@ -84,7 +84,7 @@ def test_the_end_of_a_process_is_told_as_a_shell_tells_it(code: tuple[int, ...],
     assert run(elf(tmp_path, *code), place=tmp_path).returncode == status
 
 
-def test_standard_input_is_typed_and_ends(tmp_path: Path) -> None:
+def test_standard_input_comes_and_ends(tmp_path: Path) -> None:
     done = run("wc", place=tmp_path, text="one two\nthree\n")
     assert done.stdout.split() == ["2", "3", "14"]
     assert run("cat", place=tmp_path, text="no end of line").stdout == "no end of line"
@@ -114,6 +114,26 @@ def test_more_files_come_along(tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("content\n")
     assert run("cat", "data.txt", place=tmp_path, file="data.txt").stdout == "content\n"
     assert run("cat", "/etc/other", place=tmp_path, file="data.txt=/etc/other").stdout == "content\n"
+
+
+def test_a_directory_is_shown_on_demand_and_is_the_same_over_both_transports_and_in_a_replay(tmp_path: Path) -> None:
+    place = tmp_path / "shown"
+    place.mkdir()
+    program(place, "echo")
+    (place / "data").write_text("content\n")
+    with (place / "large").open("wb") as large:
+        large.truncate(1 << 30)  # of which nothing is read
+    script, traces = "cat /mnt/data; /mnt/echo ran; echo x > /mnt/data; rm /mnt/data", []
+    for link in ("shm", "zmq"):
+        out = tmp_path / link
+        done = run("sh", "-c", script, place=tmp_path, file="shown=/mnt", link=link, out=str(out))
+        assert "content\nran\n" in done.stdout, done.stderr
+        assert done.stdout.count("EROFS") == 2
+        assert not done.stderr
+        traces.append((out / "trace.jsonl").read_bytes())
+    assert traces[0] == traces[1]
+    assert cellvisor("replay", str(out), place=tmp_path).stdout.startswith("the same trace")
+    assert (place / "data").read_text() == "content\n"
 
 
 def test_a_directory_is_a_root(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -123,7 +124,9 @@ def test_nonsense_is_refused_and_the_run_goes_on(house: Client) -> None:
 def test_the_commands_find_the_run_and_say_what_they_have_done(house: Client, place: Path) -> None:
     listed = cellvisor("list", place=place).stdout.splitlines()
     assert listed[0].startswith(f"house  process {house.address.pid}  okl4 on arm926  at ")
-    assert [line.split()[0] for line in listed[1:]] == ["echo", "clock"]
+    assert listed[1].split() == ["name", "id", "mem", "vcpus", "state", "time"]
+    assert [line.split()[:4] for line in listed[2:]] == [["echo", "0", "1.0", "1"], ["clock", "1", "1.0", "1"]]
+    assert all(re.fullmatch(r"(r-|-b)----", line.split()[4]) for line in listed[2:])
     (found,) = json.loads(cellvisor("list", "--json", place=place).stdout)
     assert (found["pid"], [cell["name"] for cell in found["cells"]]) == (house.address.pid, ["echo", "clock"])
     assert cellvisor("pause", "clock", "--run", "house", place=place).stdout == "clock: paused\n"
@@ -175,3 +178,39 @@ def test_several_runs_must_be_told_apart(place: Path, monkeypatch: pytest.Monkey
             process.terminate()
         ends = [process.wait(10) for process in processes]
     assert ends == [143, 143]
+
+
+def test_the_store_of_a_run_under_xen_is_read_written_and_watched(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+    command = [*COMMAND, "run", str(furnish(place)), "--pace", "1", "--flavour", "xen", "--out", str(place / "run")]
+    process = subprocess.Popen(command, cwd=place, env=environment(place), stdout=subprocess.DEVNULL)
+    try:
+        assert until(lambda: bool(runtime_dir.running()) or process.poll() is not None)
+        with Client(runtime_dir.running()[0]) as client:
+            client.follow("store")
+            listed = cellvisor("xenstore", "ls", "/local/domain", place=place).stdout
+            assert 'name = "echo"' in listed
+            assert cellvisor("xenstore", "write", "/local/domain/1/data/note", "here", place=place).returncode == 0
+            assert cellvisor("xenstore", "read", "/local/domain/1/data/note", place=place).stdout == "here\n"
+            client.wait(5)
+            assert b'{"path": "/local/domain/1/data/note", "value": "here"}' in b"".join(
+                line for _, line in client.news()
+            )
+            with pytest.raises(OperatorError, match=r"^/nowhere: ENOENT"):
+                client.ask("store", path="/nowhere", below=False)
+            with pytest.raises(
+                OperatorError, match=r"^echo has not said that it understands poweroff \(cellvisor kill"
+            ):
+                client.ask("shutdown", cell="echo")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 128 + signal.SIGTERM
+    inputs = [json.loads(line) for line in (place / "run" / "inputs.jsonl").read_text().splitlines()]
+    assert [each["data"] for each in inputs if each["kind"] == "store"] == ["/local/domain/1/data/note\u0000here"]
+
+
+def test_where_there_is_no_store_that_is_said(house: Client) -> None:
+    with pytest.raises(OperatorError, match=r"^there is no store under this architecture$"):
+        house.ask("store", path="/", below=True)
+    with pytest.raises(OperatorError, match=r"^such a guest understands no such request \("):
+        house.ask("reboot", cell="echo")

@@ -31,6 +31,7 @@ class ChannelMachine(RuleBasedStateMachine):
         self.lives = lives
         self.sent = 0
         self.expected: dict[str, set[int]] = {"a": set(), "b": set()}
+        self.bereft: set[str] = set()
         self.dropped = 0
 
     @staticmethod
@@ -50,6 +51,7 @@ class ChannelMachine(RuleBasedStateMachine):
             if answer == Status.OK:
                 self.queues[self.other(name)].append(data)
                 self.expected[self.other(name)].add(ARRIVED)
+                self.bereft.discard(name)
 
     def fate(self, to: str, data: bytes) -> Status:
         if not self.alive(to):
@@ -63,7 +65,9 @@ class ChannelMachine(RuleBasedStateMachine):
         for _ in range(times if self.alive(name) else 0):
             got, queue = self.world.receive(name, 1), self.queues[name]
             if not queue:
-                assert got == (Status.EMPTY if self.alive(self.other(name)) else Status.PEER_GONE)
+                alone = name in self.bereft or not self.alive(self.other(name))
+                assert got == (Status.PEER_GONE if alone else Status.EMPTY)
+                self.bereft.discard(name)
                 continue
             if len(queue) == MESSAGE_DEPTH and self.alive(self.other(name)):
                 self.expected[self.other(name)].add(ROOM)
@@ -84,6 +88,8 @@ class ChannelMachine(RuleBasedStateMachine):
         self.dropped += len(self.queues[name])
         self.queues[name].clear()
         self.expected[name].clear()
+        self.bereft.discard(name)
+        self.bereft.add(self.other(name))
         self.world.peers(self.other(name))
 
     @invariant()

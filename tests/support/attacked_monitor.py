@@ -24,10 +24,12 @@ from cells import kernel
 from cells.sandbox import SandboxPolicy
 from hypervisor.shell import zygote as server
 from hypervisor.shell.processes import CellProcess, Zygote
+from tests.support import outside
 from tests.support.attacks import ATTACKS, MIB
+from tests.support.native_attacks import LAST_DEEDS
 from tests.support.sandbox_lab import HERE, SECRET, Lab
 
-MODULES = (HERE, "tests.support.attacks")
+MODULES = (HERE, "tests.support.attacks", "tests.support.native_attacks")
 EVERYONE = stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -113,6 +115,41 @@ def try_attack(lab: Lab, name: str, bait: dict[str, Any], policy: SandboxPolicy,
     return {"stopped": bool(outcome.error), "how": outcome.error or outcome.value, "report": outcome.report}
 
 
+def try_natively(lab: Lab, bait: dict[str, Any], policy: SandboxPolicy) -> dict[str, Any]:
+    """Raw system calls, many in a cell, and deeds that end their cell; how the host looked before and afterwards."""
+    here, spare = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    given = {key: bait[key] for key in ("memory", "readable", "victim_pidfd", "monitor_pidfd")} | {
+        "spare": spare.fileno()
+    }
+    rest = {key: value for key, value in bait.items() if key not in given and key != "keep"}
+    before = outside.look(bait)
+
+    def refusals(**descriptors: int) -> dict[str, str]:
+        from tests.support import native_attacks
+
+        return native_attacks.refusals({**rest, **descriptors})
+
+    def mischief(**descriptors: int) -> dict[str, str]:
+        from tests.support import native_attacks
+
+        return native_attacks.mischief({**rest, **descriptors})
+
+    found = {"refused": lab.run(refusals, policy, **given).value, "mischief": lab.run(mischief, policy, **given).value}
+    found["ends"] = {deed: _last_deed(lab, deed, rest, given, policy) for deed in LAST_DEEDS}
+    with here, spare:
+        found["before"], found["after"] = before, outside.look(bait)
+    return found
+
+
+def _last_deed(lab: Lab, deed: str, rest: dict[str, Any], given: dict[str, int], policy: SandboxPolicy) -> str:
+    def guest(**descriptors: int) -> Any:
+        from tests.support import native_attacks
+
+        return native_attacks.prepared(deed, {**rest, **descriptors})
+
+    return str(lab.run(guest, policy, {"prepare": True}, **given).status)
+
+
 def main(options: dict[str, Any]) -> dict[str, Any]:
     """Run the attacks; the answer is what `tests/faults/test_sandbox_attacks.py` looks at."""
     os.umask(0)
@@ -122,6 +159,7 @@ def main(options: dict[str, Any]) -> dict[str, Any]:
         bait = lay_bait(Path(directory))
         try:
             victim, link = start_victim(lab, bait, policy)
+            native = try_natively(lab, bait, policy) if options.get("natively") else {}
             attacks = {name: try_attack(lab, name, bait, policy, options.get("without", [])) for name in ATTACKS}
         finally:
             Path(bait["shared_memory"]).unlink()
@@ -130,6 +168,7 @@ def main(options: dict[str, Any]) -> dict[str, Any]:
             "user": os.getuid(),
             "report": attacks["fork"]["report"],
             "attacks": attacks,
+            "native": native,
             "victim": {"alive": victim.exit_status() is None, "secret": link.recv(64).rstrip(b"\0").decode()},
         }
 

@@ -5,6 +5,7 @@ Each begins with an honest line, so that a test can see that it got so far. Sand
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import struct
@@ -63,6 +64,13 @@ def dies(port: Port) -> None:
     """Ends its process."""
     begin(port)
     os._exit(3)
+
+
+def dies_by(port: Port, number: int) -> None:
+    """Ends its process by a signal; it may signal itself."""
+    begin(port)
+    signal.raise_signal(number)
+    ctypes.CDLL(None).syscall(234, os.getpid(), os.getpid(), number)
 
 
 def leaves(port: Port) -> None:

@@ -70,10 +70,15 @@ class FakeClock:
     spent: int = 0
     at_work: Callable[[], None] = field(default=lambda: None)
 
+    faults: Any = None
+
     def work(self, cycles: int) -> None:
         self.now += cycles
         self.spent += cycles
         self.at_work()
+
+    def sleep_until(self, time: int) -> None:
+        self.now = max(self.now, time)
 
 
 class World:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -40,6 +40,8 @@ class World:
 
     def __init__(self, typed: Sequence[tuple[int, bytes]] = (), end: int = NEVER) -> None:
         self.start, self.end, self.horizon = 0, end, 0
+        self.faults: tuple[object, ...] = ()
+        self.answer = b""
         self.output = bytearray()
         self.status: int | None = None
         self.exits: list[int] = []
@@ -47,9 +49,11 @@ class World:
         """Names of figures for the account."""
         self.picture = b""
         """The last that a program took of its screen."""
+        self.on_call: dict[int, Callable[[], object]] = {}
+        """What other hypercalls do here."""
         self.enough = 0
         """Bytes of a picture with which the test has seen what it wants."""
-        self._typed = [Event(time, EventKind.CONSOLE, text) for time, text in typed]
+        self.events = [Event(time, EventKind.CONSOLE, text) for time, text in typed]
 
     def exit(self, kind: int, time: int, cycles: int, deadline: int, arguments: tuple[int, ...], *rest: object) -> int:
         """What the monitor hears."""
@@ -68,6 +72,8 @@ class World:
             self.picture = self.picture[: arguments[2]] + data
             if len(self.picture) == self.enough:
                 raise Over
+        elif kind == ExitKind.HYPERCALL and arguments[0] in self.on_call:
+            self.on_call[arguments[0]]()
         elif kind == ExitKind.HYPERCALL:
             assert arguments[0] == Hypercall.SHUTDOWN
             self.status = arguments[1]
@@ -83,13 +89,13 @@ class World:
 
     def due(self, now: int) -> list[Event]:
         """What was typed up to now."""
-        due = [event for event in self._typed if event.time <= now]
-        del self._typed[: len(due)]
+        due = [event for event in self.events if event.time <= now]
+        del self.events[: len(due)]
         return due
 
     def next_event(self) -> int:
         """When something is typed next."""
-        return self._typed[0].time if self._typed else NEVER
+        return self.events[0].time if self.events else NEVER
 
 
 class LinuxBench:
@@ -108,6 +114,7 @@ class LinuxBench:
         end: int = 1000 * HZ,
         base: int = 0x8000_0000,
         boot: Mapping[str, Any] | None = None,
+        pipes: tuple[str, ...] = (),
     ) -> None:
         model, layout = CPUS[architecture]
         self.ram = mmap.mmap(-1, ram)
@@ -126,6 +133,7 @@ class LinuxBench:
             environment=tuple(environment),
             redirection=redirection or {},
             boot=boot or {},
+            pipes=pipes,
         )
         self.kernel = Kernel(spec, self.ram, root)
         self.world = World(typed, end)

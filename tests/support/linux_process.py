@@ -121,13 +121,16 @@ def fake_kernel(pages: int = 64) -> Any:
         switches=0,
         host_name="test",
         crowded=False,
+        current=None,
         copied=int,
         time=0,
         hz=HZ,
         printed=bytearray(),
         processes=FakeProcesses(),
     )
-    kernel.spec = SimpleNamespace(architecture="v5te", unicorn_model="926", hz=HZ, name="test", boot={})
+    kernel.spec = SimpleNamespace(
+        architecture="v5te", unicorn_model="926", hz=HZ, name="test", boot={}, pipes=(), views=()
+    )
     kernel.attached = Attached(kernel)
     kernel.now = lambda: kernel.time
     kernel.output = kernel.printed.extend

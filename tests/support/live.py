@@ -103,15 +103,31 @@ class Traces:
 class Live:
     """Launches runs; the fixture `live` of tests/conftest.py."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Path | None = None) -> None:
+        """`place`: where runs leave their directories for whom the test has none."""
         self._before = Traces()
+        self._place = place
         self._runs: list[Run] = []
+        self._left: list[tuple[Path, bool]] = []
 
     def __call__(self, topology: Any, **options: Any) -> Run:
         """As `hypervisor.launch`."""
+        own = options.get("out") is None and self._place is not None
+        if own and self._place is not None:
+            options["out"] = self._place / f"run{len(self._left)}"
         run = launch(topology, **options)
         self._runs.append(run)
+        if run.directory is not None:
+            self._left.append((run.directory.path, bool(options.get("guests"))))
+            if own:
+                finish = run.directory.finish
+                run.directory.finish = lambda summary: finish(summary, timeline=False)  # type: ignore[method-assign]
         return run
+
+    def replays(self) -> list[str]:
+        """How each run is done again, for whoever reads that the test failed."""
+        functions = "  (its guests are functions of the test: launch(..., replay=...) with its inputs.jsonl)"
+        return [f"cellvisor replay {path}{functions if guests else ''}" for path, guests in self._left]
 
     def hash(self, topology: Any, time: str | None = None, **options: Any) -> str:
         """The hash of a run of its own, to `time` or to the topology's end."""

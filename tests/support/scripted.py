@@ -69,7 +69,7 @@ class ScriptedHost:
     def __init__(self, script: Script, *, block: int = 7, die_at: int = NEVER) -> None:
         self._script, self._block, self.die_at = script, block, die_at
         self.resumes: list[Resume] = []
-        self.alive = False
+        self.alive = self.starved = False
         self.lives = 0
 
     def start(self) -> None:

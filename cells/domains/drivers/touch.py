@@ -20,6 +20,8 @@ SYS_CTRL1, SYS_CTRL2, INT_CTRL, INT_EN, INT_STA, TSC_CTRL = 4 * 0x03, 4 * 0x04, 
 FIFO_TH, FIFO_STA, FIFO_SIZE, DATA_XYZ = 4 * 0x4A, 4 * 0x4B, 4 * 0x4C, 4 * 0x52
 TOUCH_DET, THRESHOLD, OVERFLOW = 1 << 0, 1 << 1, 1 << 2
 PEN_DOWN = 1 << 7
+FIFO = 128
+"""Readings that the controller keeps (datasheet, FIFO_SIZE): one that says more is broken."""
 SET_UP = (
     (SYS_CTRL1, 0b10),  # reset
     (SYS_CTRL2, 0),  # all clocks run
@@ -52,7 +54,7 @@ class Touch:
         if line is None and self._line is not None:
             return []
         self._store(INT_STA, TOUCH_DET | OVERFLOW)
-        events = [self._reading() for _ in range(self._load(FIFO_SIZE))]
+        events = [self._reading() for _ in range(min(self._load(FIFO_SIZE), FIFO))]
         if self._down and not self._load(TSC_CTRL) & PEN_DOWN:
             self._down = False
             events.append(Event(self._port.now, Kind.UP, *self._at))

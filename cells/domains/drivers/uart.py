@@ -16,6 +16,11 @@ from typing import NamedTuple
 from cells.domains.devices import Owned
 from cells.port import Port
 
+FIFO = 64
+"""Bytes of the deepest FIFO of these parts (PXA255 developer's manual 17.3). One that never runs empty is broken, and must not
+hold the driver for ever.
+"""
+
 
 class Part(NamedTuple):
     """Registers and bits of a UART. `set_up`: (register, value) pairs. `acknowledge`: likewise, after the FIFO was read."""
@@ -72,7 +77,7 @@ class Uart:
         if line is None and self._line is not None:
             return b""
         received = bytearray()
-        while self._has_data():
+        while len(received) < FIFO and self._has_data():
             received.append(self._port.load(self._base + self._part.data, 1))
         for register, value in self._part.acknowledge:
             self._port.store(self._base + register, value)

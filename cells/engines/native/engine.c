@@ -106,6 +106,7 @@ static int set_up(struct engine *e, int model, uint64_t code_buffer) {
     reg_write(e, REG_ESR, mark);
     e->exception_at = find_in_context(e, &mark, sizeof mark);
     reg_write(e, REG_ESR, 0);
+    e->check = code_buffer >> 20 ? unicorn_symbol("helper_check_exit_request_arm") : NULL;
     error = e->exception_at ? add_hooks(e) : UC_ARG;
     return error ? error : self_check(e);
 }

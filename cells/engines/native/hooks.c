@@ -55,6 +55,8 @@ NOINLINE struct block *measure(struct engine *e, struct block *block, uint64_t s
     block->cycles = sum.cycles;
     block->extent = (uint16_t)(size | (uint32_t)thumb);
     e->v.translations++;
+    if (e->v.quick && e->v.cached)
+        quicken(e, site, sum.insns);
     if (site < e->lowest_site)
         e->lowest_site = site;
     if (site > e->highest_site)
@@ -65,17 +67,19 @@ NOINLINE struct block *measure(struct engine *e, struct block *block, uint64_t s
 }
 
 /* What block_hook leaves over: a place to stop, or a block that it does not know. */
-static NOINLINE void unusual_block(struct engine *e, uint64_t site, uint32_t address, uint32_t size) {
+static NOINLINE void *unusual_block(struct engine *e, uint64_t site, uint32_t address, uint32_t size) {
     struct block *block = &e->cache[(site >> SITE_SHIFT) & e->mask];
     if ((e->v.cycles >= e->v.limit || e->v.lines) && must_stop(e))
-        return;
+        return e->uc;
     if (block->key != (site << 32 | address))
         block = measure(e, block, site, address, size);
     count_block(e, block);
+    return NULL;
 }
 
-/* The usual case calls nobody, so it saves no registers: a sixth more of a tight loop's speed. */
-void block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
+/* The usual case calls nobody, so it saves no registers: a sixth more of a tight loop's speed. Unicorn heeds no answer of a
+ * hook's; code of ours (quicken.c) does: the engine that has to stop, NULL to go on. */
+void *block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
     struct engine *e = user;
     uint64_t site = (uintptr_t)__builtin_return_address(0);
     struct block *block = &e->cache[(site >> SITE_SHIFT) & e->mask];
@@ -83,7 +87,8 @@ void block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
     if (LIKELY(e->v.cycles < e->v.limit && !e->v.lines && block->key == (site << 32 | (uint32_t)address)))
         count_block(e, block);
     else
-        unusual_block(e, site, (uint32_t)address, size);
+        return unusual_block(e, site, (uint32_t)address, size);
+    return NULL;
 }
 
 /* The instruction at `pc`, in the block that is running, was the last one to begin: what follows it was counted too early. */

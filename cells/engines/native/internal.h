@@ -100,6 +100,7 @@ struct engine {
     struct interval map[MAP_LIMIT];  /* by address */
     uc_context *power_on, *context;
     size_t block_hook;
+    void *check;          /* Unicorn's helper_check_exit_request, NULL: not known */
     struct vtlb *vtlb;    /* NULL: translations are not counted */
     uint32_t *lease;      /* vtlb_watch.c: by place of the cache of blocks, what the block holds */
     uint32_t current[256]; /* the leases that are good, by their last byte */
@@ -169,7 +170,9 @@ static inline void count_block(struct engine *e, struct block *block) {
 /* hooks.c */
 int must_stop(struct engine *e);
 struct block *measure(struct engine *e, struct block *block, uint64_t site, uint32_t address, uint32_t size);
-void block_hook(void *uc, uint64_t address, uint32_t size, void *user);
+void *block_hook(void *uc, uint64_t address, uint32_t size, void *user);
+/* quicken.c: the block whose code goes on at `site` need not ask so often; `insns`: of the guest, in it. */
+void quicken(struct engine *e, uint64_t site, uint32_t insns);
 uint32_t deliverable(struct engine *e);
 void take_back(struct engine *e, uint32_t pc);
 void flush_code(struct engine *e);

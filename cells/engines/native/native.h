@@ -68,6 +68,8 @@ struct vcpu {
     uint32_t hvc;           /* immediate of the last HVC */
     uint32_t features;      /* FEATURE_* */
     uint32_t cached;        /* 1: block costs are cached by return address; 0: each block is decoded each time */
+    uint32_t quick;         /* 1: no load or store of the guest's can be to where nothing is mapped, or have it stopped (quicken.c) */
+    uint32_t quickened;     /* calls that were overwritten for that */
     uint32_t fault_code, fault_pc, fault_address;
     uint32_t deprivileged;  /* 1: an exception enters no vector, it ends the run: STOP_EXCEPTION, PC at the instruction (behind SVC) */
     uint32_t trap, trap_status, trap_address;

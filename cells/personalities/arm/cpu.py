@@ -18,6 +18,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from cells.engines.arm import ArmEngine, Stop, Trap
+from cells.engines.faults import Patient, suffer
 from cells.engines.native._native import ffi, lib
 from cells.fault import GuestFault
 from cells.memory import CellMemory
@@ -60,6 +61,7 @@ class Cpu:
         self.engine.reset(spec.ram_base)
         self.engine.warm_up()
         self.engine.deprivilege()
+        self.vcpu.quick = int(shared is None)  # its tables lead to RAM and nowhere else
         self.layout = TableFormat(spec.layout)
         self._has_thread_register = spec.architecture[:2] != "v5" and self.engine.read_cp15(13, 0, 0, 3) is not None
         self.tells_stores = spec.architecture[:2] != "v5"
@@ -73,6 +75,7 @@ class Cpu:
         self._open = ffi.new("uint64_t[2]", [ALL_ONES, 0])
         self._base = 0
         self._stale = False
+        self._patient, self._faults = Patient(self.engine, ram, spec.ram_base), list[bytes]()
 
     def share(self, spec: ArmSpec, ram: object, helpers: Helpers) -> tuple[Frames, Tables, dict[int, int]]:
         """The RAM divided, and the words of the first level that every space has: the page of helpers."""
@@ -144,8 +147,7 @@ class Cpu:
         """
         vcpu = self.vcpu
         if self._stale:
-            self._stale = False
-            lib.vcpu_flush_tlb(vcpu)
+            self._settle()
         self._has_all = False
         stop: int = lib.vcpu_run_calls(vcpu, self._core, self._answer, self.call_charge)
         self._answer = NO_ANSWER
@@ -153,6 +155,22 @@ class Cpu:
             code, pc, address, text = self.engine.fault()
             raise GuestFault(code, pc, address, text)
         return stop
+
+    def _settle(self) -> None:
+        """What was put off until the CPU runs again."""
+        self._stale = False
+        lib.vcpu_flush_tlb(self.vcpu)
+        if self._faults:
+            if self._answer != NO_ANSWER:
+                self.engine.write_register("R0", self._answer & 0xFFFF_FFFF)
+                self._answer = NO_ANSWER
+            suffer(self._patient, self._faults)
+
+    def suffer(self, faults: list[bytes]) -> None:
+        """Injected faults (cells/engines/faults.py): they strike who runs next."""
+        self._faults += faults
+        faults.clear()
+        self._stale = True
 
     def call(self) -> tuple[int, ...]:
         """r0..r7: a system call's arguments, something, and its number."""

@@ -64,6 +64,7 @@ class Kernel:
         self.processor = Processor(spec, ram, self.gate, self.account)
         self.port = PersonalityPort(self.processor.cpu.vcpu, spec, memory, self.account.pack)
         self.processor.port = self.port
+        self.port.on_faults = self.processor.cpu.suffer
         self.system = System(self.processor, self.gate, self.port, Screen(), KINDS)
         for name, data in files.items():
             self.system.install(ArmModule(self.system, name, parse(data)))

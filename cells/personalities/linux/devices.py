@@ -17,6 +17,9 @@ from cells.personalities.linux.directory import Directory
 from cells.personalities.linux.file import NO_TERMINAL, File
 from cells.personalities.linux.initramfs import device_number
 from cells.personalities.linux.inode import CHARACTER, Inode, Link
+from cells.personalities.linux.pseudo import Listed
+from cells.personalities.linux.pty import MAJOR as PTY_MAJOR
+from cells.personalities.linux.pty import Pty, PtyFile, Ptys, terminal_of
 from cells.personalities.linux.vfs import Vfs
 
 
@@ -80,11 +83,17 @@ def _console(kernel: Any, process: Any, inode: Inode, flags: int) -> File:
 
 def _own_terminal(kernel: Any, process: Any, inode: Inode, flags: int) -> File:
     """/dev/tty: the terminal of the process's session."""
-    if process.session != kernel.console.session:
+    terminal = terminal_of(kernel, process.session)
+    if terminal is None:
         raise Errno(ENXIO)
-    file: File = kernel.console.open(flags, inode)
+    file: File = PtyFile(terminal, flags) if isinstance(terminal, Pty) else terminal.open(flags, inode)
     file.name = b"/dev/tty"
     return file
+
+
+def _multiplexer(kernel: Any, process: Any, inode: Inode, flags: int) -> File:
+    master: File = kernel.ptys.open(process, inode, flags)
+    return master
 
 
 def _plain(kind: type[File]) -> Callable[..., File]:
@@ -99,6 +108,7 @@ CHARACTER_DEVICES: dict[int, tuple[bytes, int, Callable[..., File]]] = {
     device_number(1, 9): (b"urandom", 0o666, _plain(Random)),
     device_number(5, 0): (b"tty", 0o666, _own_terminal),
     device_number(5, 1): (b"console", 0o600, _console),
+    device_number(5, 2): (b"ptmx", 0o666, _multiplexer),
 }
 """Number -> name in /dev, mode, how it is opened."""
 LINKS = {b"fd": b"/proc/self/fd", b"stdin": b"fd/0", b"stdout": b"fd/1", b"stderr": b"fd/2"}
@@ -113,6 +123,9 @@ def open_device(kernel: Any, process: Any, inode: Inode, flags: int) -> File:
     attached: File | None = kernel.attached.open(process, inode, flags)
     if attached is not None:
         return attached
+    if inode.kind == CHARACTER and inode.device >> 8 == PTY_MAJOR:
+        terminal: File = kernel.ptys.open_terminal(process, inode.device & 0xFF, flags)
+        return terminal
     known = CHARACTER_DEVICES.get(inode.device) if inode.kind == CHARACTER else None
     if known is None:
         raise Errno(ENXIO)
@@ -134,6 +147,10 @@ def make_devices(vfs: Vfs, kernel: Any) -> None:
         _folder(vfs, directory, device.path).add(device.path.rpartition(b"/")[2], _node(vfs, device))
     if directory.find(b"shm") is None:
         directory.add(b"shm", Directory(vfs, 0o1777))
+    kernel.ptys = Ptys(kernel)
+    if b"pts" in directory.entries:
+        directory.remove(b"pts")
+    directory.add(b"pts", Listed(vfs, directory, kernel.ptys.find, kernel.ptys.names))
     for name, target in LINKS.items():
         if directory.find(name) is None:
             directory.add(name, Link(vfs, target))

@@ -40,6 +40,10 @@ class Directory(Inode):
         """What is in it now."""
         return list(self.entries.items())
 
+    def name_of(self, inode: Inode) -> bytes:
+        """The name by which it has a directory; none if it has not."""
+        return next((name for name, found in self.names() if found is inode), b"")
+
     def add(self, name: bytes, inode: Inode) -> None:
         """Give a new name to an inode.
 
@@ -53,6 +57,7 @@ class Directory(Inode):
         if self.gone and self.parent is not self:
             raise Errno(ENOENT)
         self.entries[name] = inode
+        inode.place = self, name
         self.tree.named += 1
         inode.links += 1
         if isinstance(inode, Directory):
@@ -64,6 +69,8 @@ class Directory(Inode):
     def remove(self, name: bytes) -> None:
         """Take a name away. Requires: it is there."""
         inode = self.entries.pop(name)
+        if inode.place == (self, name):
+            inode.place = None
         self.tree.named -= 1
         inode.links -= 1
         if isinstance(inode, Directory):

@@ -226,6 +226,11 @@ class Discipline:
         """So many keys could be read."""
         return self._ended if self.has(ICANON) else len(self._typed)
 
+    @property
+    def typed_ahead(self) -> int:
+        """So many keys wait, in lines or not."""
+        return len(self._typed)
+
     def take(self, size: int) -> bytes:
         """Up to a line, or what raw mode gives.
 

@@ -17,6 +17,8 @@ from cells.personalities.arm.wait import Queue
 from cells.personalities.linux.directory import Directory
 from cells.personalities.linux.held import Held
 from cells.personalities.linux.inode import Inode, Regular
+from cells.personalities.linux.notify import ACCESS as ACCESS_EVENT
+from cells.personalities.linux.notify import MODIFY, tell
 
 READ_ONLY, WRITE_ONLY, READ_WRITE, ACCESS = 0, 1, 2, 3
 CREATE, EXCLUSIVE, NO_TERMINAL, TRUNCATE, APPEND, NONBLOCK = 0o100, 0o200, 0o400, 0o1000, 0o2000, 0o4000
@@ -149,6 +151,8 @@ class RegularFile(File):
         """What there is, up to that size."""
         data = self.read_at(process, self.offset, size)
         self.offset += len(data)
+        if self.inode.tree.watches.now:
+            tell(self.inode, ACCESS_EVENT)
         return data
 
     def put_back(self, data: bytes) -> None:
@@ -174,7 +178,10 @@ class RegularFile(File):
         """To a place."""
         if not isinstance(self.inode, Regular):
             raise Errno(EINVAL)
-        return self.inode.write(self.size if self.flags & APPEND else offset, data) if data else 0
+        done = self.inode.write(self.size if self.flags & APPEND else offset, data) if data else 0
+        if self.inode.tree.watches.now and done:
+            tell(self.inode, MODIFY)
+        return done
 
     def seek(self, to: int, whence: int) -> int:
         """The new offset."""

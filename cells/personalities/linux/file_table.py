@@ -9,12 +9,11 @@ closed ends it.
 
 from __future__ import annotations
 
-from typing import Any
-
 from cells.personalities.arm.errno import EBADF, EMFILE, ENFILE, Errno
-from cells.personalities.linux.file import CLOSE_ON_EXEC, READ_WRITE, File
+from cells.personalities.linux.file import CLOSE_ON_EXEC, PATH_ONLY, File
 from cells.personalities.linux.held import OPEN_FILES, Held
 from cells.personalities.linux.locks import forget
+from cells.personalities.linux.notify import CLOSE_NO_WRITE, CLOSE_WRITE, tell
 
 DESCRIPTORS = 1024
 """The limit of a process (RLIMIT_NOFILE)."""
@@ -29,14 +28,6 @@ class FileTable:
         self.closing: set[int] = set()
         """Those that exec closes."""
         self.limit = DESCRIPTORS
-
-    @classmethod
-    def first(cls, kernel: Any) -> FileTable:
-        """The first process's: the console as its input, output and errors."""
-        table, file = cls(kernel.vfs.open_files), kernel.console.open(READ_WRITE)
-        for descriptor in range(3):
-            table.put(descriptor, file)
-        return table
 
     def file(self, descriptor: int) -> File:
         """What a descriptor stands for.
@@ -143,6 +134,8 @@ def release(file: File) -> None:
     file.users -= 1
     if not file.users:
         forget(file.inode, file)
+        if file.inode is not None and not file.flags & PATH_ONLY:
+            tell(file.inode, CLOSE_WRITE if file.writable else CLOSE_NO_WRITE)
         if file.counted is not None:
             file.counted.give(1)
         file.close()

@@ -20,6 +20,9 @@ OPEN_FILES = 4096
 TRAVELLING = 1024
 """Descriptors that were sent and not yet received (Linux: RLIMIT_NOFILE of the sender)."""
 
+WATCHES = 8192
+"""Of inotify (Linux: max_user_watches, from 8192 on)."""
+
 
 class Held:
     """So much of something may be there."""

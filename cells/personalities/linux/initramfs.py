@@ -19,6 +19,7 @@ from cells.personalities.linux.vfs import Vfs
 
 MAGIC = (b"070701", b"070702")
 HEAD = 110
+HEX = frozenset(b"0123456789abcdefABCDEF")
 """Six characters and thirteen numbers of eight hexadecimal digits."""
 INO, MODE, UID, GID, NLINK, MTIME, SIZE, _MAJOR, _MINOR, RMAJOR, RMINOR, NAME_SIZE = range(12)
 TRAILER = b"TRAILER!!!"
@@ -73,10 +74,9 @@ def _entry(data: memoryview, at: int) -> tuple[Entry, int]:
     head = bytes(data[at : at + HEAD])
     if len(head) < HEAD or head[:6] not in MAGIC:
         raise BadArchive(f"no newc record at byte {at} of the root")
-    try:
-        fields = [int(head[6 + 8 * i : 14 + 8 * i], 16) for i in range(13)]
-    except ValueError:
-        raise BadArchive(f"a number is none in the record at byte {at} of the root") from None
+    if not HEX.issuperset(head[6:]):  # `int` takes signs too: a negative size would lead in a circle
+        raise BadArchive(f"a number is none in the record at byte {at} of the root")
+    fields = [int(head[6 + 8 * i : 14 + 8 * i], 16) for i in range(13)]
     name_end = at + HEAD + fields[NAME_SIZE]
     start = _aligned(name_end)
     end = start + fields[SIZE]
@@ -170,11 +170,12 @@ def mount(kernel: Any, archive: bytes | memoryview) -> Vfs:
     Raises:
         BadArchive: as `unpack`.
     """
-    from cells.personalities.linux import devices, procfs, tty
+    from cells.personalities.linux import devices, procfs, served, tty
 
     kernel.vfs = vfs = Vfs(kernel.frames, lambda: int(kernel.now()) * SECOND // int(kernel.hz))
     unpack(vfs, archive)
     kernel.console = tty.Terminal(kernel, *kernel.spec.terminal)
     devices.make_devices(vfs, kernel)
     procfs.mount(vfs, kernel)
+    vfs.volumes += [served.mount(kernel, place.encode(), number) for number, place in enumerate(kernel.spec.views)]
     return vfs

@@ -69,6 +69,7 @@ class Tree(Protocol):
     named: int
     held: Held
     travelling: Held
+    watches: Held
 
     def number(self) -> int:
         """A number for a new inode."""
@@ -87,8 +88,23 @@ class Tree(Protocol):
         ...
 
 
+class Volume:
+    """A file system beside the tree's own. `device`: its st_dev; `read_only`: nobody may write to it; `place`: where it is."""
+
+    device: int
+    read_only: bool
+    place: bytes
+
+
 class Inode:
     """What all kinds have. Times are nanoseconds of virtual time."""
+
+    volume: Volume | None = None
+    """None: the tree's own file system."""
+    place: tuple[Inode, bytes] | None = None
+    """A directory that it is in, and its name there: the last that it was given."""
+    watches: tuple[Any, ...] = ()
+    """Who watches it (inotify.py)."""
 
     def __init__(self, tree: Tree, mode: int, device: int = 0) -> None:
         self.tree = tree
@@ -178,14 +194,18 @@ class Regular(Inode):
 
     def _make(self, index: int) -> int:
         frames = self.tree.frames
+        initial = self.initial(index * PAGE, (index + 1) * PAGE)
         page = frames.take()
         if not self._pages:
             self.tree.cached(self)
         self._pages[index] = page
-        initial = self._content[index * PAGE : (index + 1) * PAGE]
         frames.view(page)[: len(initial)] = initial
         frames.written(page, PAGE)
         return page
+
+    def initial(self, begin: int, end: int) -> bytes | memoryview:
+        """What it began with, from a byte to before another, as far as that goes."""
+        return self._content[begin:end]
 
     def trim(self) -> int:
         """Give back pages that the content has as well, and nobody maps; how many."""
@@ -200,8 +220,8 @@ class Regular(Inode):
         end = min(offset + size, self._size)
         if offset >= end:
             return b""
-        if not self._pages and end <= len(self._content):
-            return bytes(self._content[offset:end])
+        if not self._pages:
+            return bytes(self.initial(offset, end)).ljust(end - offset, b"\0")
         return b"".join(self._parts(offset, end))
 
     def _parts(self, offset: int, end: int) -> Iterable[bytes]:
@@ -216,7 +236,7 @@ class Regular(Inode):
         if page is not None:
             return bytes(self.tree.frames.view(page)[start : start + size])
         begin = index * PAGE + start
-        return bytes(self._content[begin : begin + size]).ljust(size, b"\0")
+        return bytes(self.initial(begin, begin + size)).ljust(size, b"\0")
 
     def write(self, offset: int, data: bytes) -> int:
         """Put bytes there; what lies between the end and them reads as zeroes. Less than all is written where room ends.

@@ -31,10 +31,13 @@ from cells.personalities.linux.redirection import Account
 from cells.personalities.linux.signal_frame import Info
 from cells.personalities.linux.signals import Signals
 from cells.personalities.linux.spec import LinuxSpec, take_root
+from cells.personalities.linux.streams import Streams
 from cells.personalities.linux.timers import Timer, Timers
 from cells.personalities.port import PersonalityPort
+from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.pv import Trap
-from hypervisor.abi.redirection import Event
+from hypervisor.abi.records import Event, EventKind
+from hypervisor.abi.redirection import Event as Redirected
 
 CALL_CYCLES, SWITCH_CYCLES = 250, 400
 """Cycles that the kernel takes for a system call, and for a change of process: assumed, of the order of lmbench's results for
@@ -59,12 +62,13 @@ class Kernel:
         self.processes = Processes()
         self.current: Process | None = None
         self.account = Account(spec.redirection, lambda: int(self._vcpu.svc))
-        self.cpu.call_charge = CALL_CYCLES + self.account.price(Event.SYSCALL)
+        self.cpu.call_charge = CALL_CYCLES + self.account.price(Redirected.SYSCALL)
         self.missing: Counter[int] = Counter()
         """Calls that are not there, and how often they were made."""
         self._quantum = spec.hz * QUANTUM_MS // 1000
         self._vcpu = self.cpu.vcpu
         self.port = PersonalityPort(self._vcpu, spec, shared, self.account.pack)
+        self.port.on_faults = self.cpu.suffer
         self._ready: deque[Process] = deque()
         self.timers = Timers(self._vcpu)
         self._random = spec.seed & 0xFFFF_FFFF_FFFF_FFFF
@@ -82,14 +86,20 @@ class Kernel:
         self.attached = Attached(self)
         self.vfs: Any = mount(self, root)
         self.frames.reclaim = self.vfs.reclaim
-        self.first = self._start_first()
+        self.streams = Streams(self)
+        self._input_ended = False
+        self.port.on_terminal = self._terminal_event
+        self.first: Process
+        """The cell ends with it. A program that may lie on the host is looked for when the monitor listens."""
+        if not spec.views:
+            self.first = self._start_first()
 
     def _start_first(self) -> Process:
         """The first process, from the topology's program."""
         words = [word.encode() for word in self.spec.program]
         process = Process(self, self.processes.number(), None, Space(self.memory), FileTable(), Signals())
         process.directory = process.root = self.vfs.root
-        process.files = FileTable.first(self)
+        process.files = self.streams.files()
         self.processes.add(process)
         self.console.session = self.console.foreground = process.pid
         process.terminal = self.console
@@ -189,6 +199,8 @@ class Kernel:
     def run(self, world: Lockstep) -> None:
         """Run for ever; the monitor ends the process."""
         self.port.begin(world)
+        if self.spec.views:
+            self.first = self._start_first()
         while True:
             self._step(self.port)
 
@@ -196,19 +208,31 @@ class Kernel:
         port.take()
         self.attached.progress()
         if typed := port.typed():
-            self.console.typed(typed)
+            self.streams.typed(typed)
+        if self._input_ended:
+            self._input_ended = False
+            self.streams.ended()
         self.timers.ring(self.now())
         if self.first.state is ZOMBIE:
             self._shut_down()
         elif port.settle():
             if not port.crowded:
                 self.console.writers.wake()
+        elif self.streams.wanted:
+            self.streams.asked()
+            port.hypercall(Hypercall.INPUT)
         elif self._reports:
             port.report(self._reports.pop(0), 1)
         elif self._ready:
             self._turn(self._ready.popleft(), min(port.until(), self.timers.next()))
         else:
             port.idle(self.timers.next())
+
+    def _terminal_event(self, event: Event) -> None:
+        if event.kind == EventKind.WINDOW:
+            self.console.resize(event.payload)
+        else:
+            self._input_ended = True  # behind what was typed before
 
     def _shut_down(self) -> None:
         """The first process has ended, and with it the cell: its status as a shell tells it."""
@@ -275,7 +299,7 @@ class Kernel:
 
     def _deliver(self, process: Process) -> None:
         for _ in range(process.signals.deliver(process)):
-            self._vcpu.cycles += self.account.happened(Event.SIGNAL)
+            self._vcpu.cycles += self.account.happened(Redirected.SIGNAL)
 
 
 def build(told: Mapping[str, Any], ram: Any, shared: CellMemory | None) -> Kernel:

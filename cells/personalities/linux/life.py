@@ -19,6 +19,7 @@ from cells.personalities.arm.space import STACK_LIMIT
 from cells.personalities.arm.wait import Queue
 from cells.personalities.linux import sys_thread, sys_timer
 from cells.personalities.linux.process import PC, PSR, SP, ZOMBIE, Process
+from cells.personalities.linux.pty import terminal_of
 from hypervisor.abi.pv import CORE, PSR_THUMB
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND, CLONE_VFORK = 0x100, 0x200, 0x400, 0x800, 0x4000
 CLONE_PARENT, CLONE_THREAD, CLONE_SETTLS = 0x8000, 0x1_0000, 0x8_0000
 CLONE_PARENT_SETTID, CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID = 0x10_0000, 0x20_0000, 0x100_0000
-UNKNOWN_FLAGS = 0xFE02_3000
-"""Namespaces, pidfd, ptrace."""
+CLONE_PIDFD, CLONE_DETACHED, CLONE_CLEAR_SIGHAND = 0x1000, 0x40_0000, 1 << 32
+UNKNOWN_FLAGS = 0x3_FE02_2000 & ~CLONE_CLEAR_SIGHAND
+"""Namespaces, ptrace, groups of control."""
 SIGKILL = 9
 RLIMIT_STACK = 3
 USER_MODE = 0x10
@@ -180,6 +182,9 @@ def _give_back(kernel: Kernel, process: Process) -> None:
         if not getattr(call, "gi_running", False):  # it may be its own call that ends it
             call.close()
     process.state = ZOMBIE
+    process.ended.wake()
+    if process.leader != process.pid and (leader := kernel.processes.get(process.leader)) is not None:
+        leader.ended.wake()
     if process.alarm is not None:
         process.alarm.cancel()
         process.alarm = None
@@ -199,8 +204,8 @@ def _let_parent_go_on(process: Process) -> None:
 
 def _leave_family(kernel: Kernel, process: Process) -> None:
     """Children go to the first process; the parent hears of the end, or does not care."""
-    if process.session == process.pid and kernel.console.session == process.session:
-        kernel.console.leader_gone(process.session)
+    if process.session == process.pid and (terminal := terminal_of(kernel, process.session)) is not None:
+        terminal.leader_gone(process.session)
     for child in process.children.values():
         child.parent = kernel.first
         kernel.first.children[child.pid] = child

@@ -8,8 +8,9 @@ from cells.personalities.arm.errno import Errno
 from cells.personalities.arm.regions import EXECUTE, READ, WRITE
 from cells.personalities.linux.directory import Directory
 from cells.personalities.linux.file import File
-from cells.personalities.linux.inode import Inode
+from cells.personalities.linux.inode import Inode, Volume
 from cells.personalities.linux.pseudo import Listed, Made, Pointer, fixed
+from cells.personalities.linux.pty import terminal_of
 from cells.personalities.linux.sys_system import INFINITY, limit
 from cells.personalities.linux.vfs import Vfs
 
@@ -20,6 +21,8 @@ VECTORS = b"ffff0000-ffff1000 r-xp 00000000 00:00 0          [vectors]\n"
 """The page of helpers, which every space has."""
 MOUNTS = b"tmpfs / tmpfs rw 0 0\nproc /proc proc rw 0 0\n"
 MOUNT_TABLE = b"1 0 0:1 / / rw - tmpfs tmpfs rw\n2 1 0:2 / /proc rw - proc proc rw\n"
+READ_ONLY = b"ro,nosuid,nodev,relatime"
+"""How a view of a directory of the host is mounted (served.py)."""
 LIMIT_NAMES = (
     ("cpu time", "seconds"),
     ("file size", "bytes"),
@@ -42,6 +45,15 @@ LIMIT_NAMES = (
 STATES = {"R": "running", "S": "sleeping", "T": "stopped", "Z": "zombie", "X": "dead"}
 
 
+def _mount(volume: Volume) -> bytes:
+    return b"host %s fuse.host %s 0 0\n" % (volume.place, READ_ONLY)
+
+
+def _mounted(volume: Volume) -> bytes:
+    number = volume.device + 1
+    return b"%d 1 0:%d / %s %s - fuse.host host ro\n" % (number, volume.device, volume.place, READ_ONLY)
+
+
 class ProcessFiles:
     """/proc/PID."""
 
@@ -62,8 +74,8 @@ class ProcessFiles:
             b"oom_score_adj": lambda: b"0\n",
             b"cgroup": lambda: b"",
             b"limits": self.limits,
-            b"mounts": lambda: MOUNTS,
-            b"mountinfo": lambda: MOUNT_TABLE,
+            b"mounts": lambda: MOUNTS + b"".join(map(_mount, vfs.volumes)),
+            b"mountinfo": lambda: MOUNT_TABLE + b"".join(map(_mounted, vfs.volumes)),
         }
         entries: dict[bytes, Inode] = {name: Made(vfs, make) for name, make in contents.items()}
         entries[b"exe"] = Pointer(vfs, lambda _: process.executable.encode(), self._executable)
@@ -139,8 +151,8 @@ class ProcessFiles:
         """One line of numbers."""
         one = self.process
         size, resident = self._pages()
-        console = self.kernel.console
-        terminal, foreground = (5 << 8 | 1, console.foreground) if one.session == console.session else (0, -1)
+        of = terminal_of(self.kernel, one.session)
+        terminal, foreground = (of.inode.device, of.foreground) if of is not None and of.inode is not None else (0, -1)
         times = [self._ticks(value) for value in (one.cycles_user, one.cycles_system, one.cycles_children, 0)]
         threads = sum(other.leader == one.leader for other in self.kernel.processes)
         head = (

@@ -73,6 +73,8 @@ class Process:
     """What the parent gets when this ends: SIGCHLD, or as clone says."""
     children: dict[int, Process] = field(default_factory=dict)
     child_changed: Queue = field(default_factory=Queue)
+    ended: Queue = field(default_factory=Queue)
+    """Woken when it, or one of its threads, ends (sys_pidfd.py)."""
     """Woken when a child ends, stops or goes on."""
     report: int | None = None
     """A wait status that the parent has not fetched yet: stopped (WUNTRACED) or going on (WCONTINUED)."""

@@ -26,6 +26,7 @@ ARCHITECTURES = {
     "v6k": ("7", "half thumb fastmult vfp edsp java tls"),
 }
 ARCHITECTURES["v7a"] = ("7", "half thumb fastmult vfp edsp thumbee neon vfpv3 tls vfpd32")
+DEVICES = b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"
 
 
 class Root:
@@ -47,7 +48,7 @@ class Root:
             b"swaps": lambda: b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
             b"modules": lambda: b"",
             b"vmstat": self.paging,
-            b"devices": lambda: b"Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n\nBlock devices:\n",
+            b"devices": lambda: DEVICES,
         }
         self.entries: dict[bytes, Inode] = {name: Made(vfs, make) for name, make in contents.items()}
         self.entries[b"mounts"] = Pointer(vfs, lambda _: b"self/mounts")

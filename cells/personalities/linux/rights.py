@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cells.personalities.arm.errno import EACCES, EPERM, Errno
+from cells.personalities.arm.errno import EACCES, EPERM, EROFS, Errno
 from cells.personalities.linux.inode import DIRECTORY, Inode
 
 READ, WRITE, EXECUTE = 4, 2, 1
@@ -33,8 +33,16 @@ def may(process: Any, inode: Inode, wanted: int, which: int = EFFECTIVE) -> bool
     return not wanted & ~mode
 
 
+def demand_writable(inode: Inode) -> None:
+    """Its file system can be written to. Raises: Errno: EROFS."""
+    if inode.volume is not None and inode.volume.read_only:
+        raise Errno(EROFS)
+
+
 def demand(process: Any, inode: Inode, wanted: int) -> None:
-    """Raises: Errno: EACCES."""
+    """Raises: Errno: EACCES; EROFS, nobody may write there."""
+    if wanted & WRITE:
+        demand_writable(inode)
     if not may(process, inode, wanted):
         raise Errno(EACCES)
 
@@ -52,7 +60,8 @@ def demand_change(process: Any, directory: Inode, inode: Inode | None = None) ->
 
 
 def demand_owner(process: Any, inode: Inode) -> None:
-    """Raises: Errno: EPERM."""
+    """For a change of what is known of it. Raises: Errno: EPERM, EROFS."""
+    demand_writable(inode)
     if process.user[EFFECTIVE] not in (0, inode.user):
         raise Errno(EPERM)
 

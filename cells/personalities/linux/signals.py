@@ -108,8 +108,12 @@ class Signals:
 
     def exec(self) -> None:
         """A new program: handlers are gone, what was ignored stays so."""
-        self.actions = {signal: Action(SIG_IGN) for signal, was in self.actions.items() if was.handler == SIG_IGN}
+        self.actions = self.ignored()
         self.stack, self.saved = (0, 0), None
+
+    def ignored(self) -> dict[int, Action]:
+        """Those actions that are left when handlers are gone."""
+        return {signal: Action(SIG_IGN) for signal, was in self.actions.items() if was.handler == SIG_IGN}
 
     # ---- what would happen
 

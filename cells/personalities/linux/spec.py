@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from cells.personalities.arm.spec import ArmSpec
 
+STREAMS = ("stdin", "stdout", "stderr")
+"""Names of the first three descriptors."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LinuxSpec(ArmSpec):
@@ -24,6 +27,10 @@ class LinuxSpec(ArmSpec):
     environment: tuple[str, ...] = ()
     terminal: tuple[int, int] = (24, 80)
     """Rows and columns of the console; 0 rows: nobody sits there, so that it neither echoes nor changes ends of lines."""
+    pipes: tuple[str, ...] = ()
+    """Which of the first process's standard streams are pipes and not the terminal (streams.py)."""
+    views: tuple[str, ...] = ()
+    """Where it may look into directories of the host, by their numbers (served.py)."""
 
 
 def take_root(spec: LinuxSpec, ram: mmap.mmap) -> bytes:

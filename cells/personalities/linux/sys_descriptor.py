@@ -135,7 +135,9 @@ call(221, "fcntl64", PARTIAL, "as fcntl")(sys_fcntl)
 FIONBIO, FIOASYNC, FIOCLEX, FIONCLEX, FIONREAD = 0x5421, 0x5452, 0x5451, 0x5450, 0x541B
 
 
-@call(54, "ioctl", PARTIAL, "terminals, pipes, sockets, screen, touch screen, disks; FIONBIO, FIONREAD, FIOCLEX")
+@call(
+    54, "ioctl", PARTIAL, "terminals, pipes, sockets, inotify, screen, touch screen, disks; FIONBIO, FIONREAD, FIOCLEX"
+)
 def sys_ioctl(process: Any, descriptor: int, request: int, argument: int, *_: int) -> Any:
     """What is special to a kind of file."""
     file = process.files.file(descriptor)

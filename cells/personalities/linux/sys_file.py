@@ -9,6 +9,7 @@ from cells.personalities.arm.errno import EINVAL, EISDIR, ENODEV, EOVERFLOW, ESP
 from cells.personalities.linux.directory import Directory
 from cells.personalities.linux.file import DirectoryFile, RegularFile
 from cells.personalities.linux.inode import Regular
+from cells.personalities.linux.notify import MODIFY, tell
 from cells.personalities.linux.paths import HERE, walk
 from cells.personalities.linux.pipe import PipeFile
 from cells.personalities.linux.rights import WRITE, demand
@@ -41,6 +42,7 @@ def _truncate(process: Any, descriptor: int, size: int) -> int:
     if size < 0 or not file.writable or not isinstance(file.inode, Regular):
         raise Errno(EINVAL)
     file.inode.truncate(size)
+    tell(file.inode, MODIFY)
     return 0
 
 
@@ -110,6 +112,7 @@ def _truncate_path(process: Any, path: int, size: int) -> int:
         raise Errno(EINVAL)
     demand(process, inode, WRITE)
     inode.truncate(size)
+    tell(inode, MODIFY)
     return 0
 
 

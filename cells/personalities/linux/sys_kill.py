@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cells.personalities.linux.process import Process
 
 
-def _send(process: Process, targets: Iterable[Process], signal: int, info: Info) -> int:
+def send_to(process: Process, targets: Iterable[Process], signal: int, info: Info) -> int:
     """To all of them; a signal 0 only asks whether there is somebody.
 
     Raises:
@@ -53,7 +53,7 @@ def sys_kill(process: Process, pid: int, signal: int, *_: int) -> int:
         chosen = [each for each in processes if each.pid == each.leader and each.pid != 1 and each is not process]
     else:
         chosen = list(processes.group(-target if target else process.group))
-    return _send(process, chosen, signal, Info(SI_USER, process.leader, process.user[0]))
+    return send_to(process, chosen, signal, Info(SI_USER, process.leader, process.user[0]))
 
 
 @call(238, "tkill")
@@ -61,7 +61,7 @@ def sys_tkill(process: Process, thread: int, signal: int, *_: int) -> int:
     """Send to a thread."""
     if signed(thread) <= 0:
         raise Errno(EINVAL)
-    return _send(process, _whole(process, thread), signal, Info(SI_TKILL, process.leader, process.user[0]))
+    return send_to(process, _whole(process, thread), signal, Info(SI_TKILL, process.leader, process.user[0]))
 
 
 @call(268, "tgkill")
@@ -70,7 +70,7 @@ def sys_tgkill(process: Process, leader: int, thread: int, signal: int, *_: int)
     if signed(leader) <= 0 or signed(thread) <= 0:
         raise Errno(EINVAL)
     chosen = [each for each in _whole(process, thread) if each.leader == leader]
-    return _send(process, chosen, signal, Info(SI_TKILL, process.leader, process.user[0]))
+    return send_to(process, chosen, signal, Info(SI_TKILL, process.leader, process.user[0]))
 
 
 @call(178, "rt_sigqueueinfo")
@@ -79,4 +79,4 @@ def sys_rt_sigqueueinfo(process: Process, pid: int, signal: int, address: int, *
     code, sender, user, value = struct.unpack("<8xi3I", process.space.read(address, 24))
     if code >= 0 and pid != process.leader:
         raise Errno(EPERM)
-    return _send(process, _whole(process, pid), signal, Info(code, sender, user, value))
+    return send_to(process, _whole(process, pid), signal, Info(code, sender, user, value))

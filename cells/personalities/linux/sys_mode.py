@@ -7,8 +7,9 @@ from typing import Any
 
 from cells.personalities.arm.errno import EINVAL, EOPNOTSUPP, EPERM, Errno
 from cells.personalities.linux.inode import LINK, REGULAR, Inode
+from cells.personalities.linux.notify import ATTRIBUTES, tell
 from cells.personalities.linux.paths import HERE, at_path, inode_of, walk
-from cells.personalities.linux.rights import SET_GROUP, SET_USER, WRITE, demand, demand_owner
+from cells.personalities.linux.rights import SET_GROUP, SET_USER, WRITE, demand, demand_owner, demand_writable
 from cells.personalities.linux.sys_status import SECOND
 from cells.personalities.linux.table import FULL, call
 from cells.personalities.linux.words import signed
@@ -22,6 +23,7 @@ def _set_mode(process: Any, inode: Inode, mode: int) -> int:
         mode &= ~SET_GROUP
     inode.mode = inode.kind | mode & 0o7777
     inode.changed = process.kernel.vfs.now()
+    tell(inode, ATTRIBUTES)
     return 0
 
 
@@ -49,6 +51,7 @@ KEPT = 0xFFFFFFFF
 
 def _set_owner(process: Any, inode: Inode, user: int, team: int) -> int:
     """Root gives files away; an owner may change the group to one of the own. A program loses the rights of its owner by that."""
+    demand_writable(inode)
     own = process.user[1] == inode.user and user in (KEPT, inode.user)
     if process.user[1] and not (own and team in (KEPT, inode.team, process.team[1], *process.groups)):
         raise Errno(EPERM)
@@ -57,6 +60,7 @@ def _set_owner(process: Any, inode: Inode, user: int, team: int) -> int:
     if inode.kind == REGULAR and inode.mode & 0o111:
         inode.mode &= ~(SET_USER | (SET_GROUP if inode.mode & 0o010 else 0))
     inode.changed = process.kernel.vfs.now()
+    tell(inode, ATTRIBUTES)
     return 0
 
 
@@ -111,6 +115,7 @@ def _set_times(process: Any, inode: Inode, pairs: list[tuple[int, int]]) -> int:
             raise Errno(EINVAL)
         setattr(inode, name, now if nanoseconds == NOW else max(seconds, 0) * SECOND + nanoseconds)
     inode.changed = now
+    tell(inode, ATTRIBUTES)
     return 0
 
 

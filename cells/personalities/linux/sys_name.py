@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cells.personalities.arm.errno import EEXIST, EINVAL, ENOENT, EPERM, Errno
+from cells.personalities.arm.errno import EEXIST, EINVAL, ENOENT, EPERM, EXDEV, Errno
 from cells.personalities.linux.directory import Directory
 from cells.personalities.linux.inode import (
     BLOCK,
@@ -31,7 +31,7 @@ from cells.personalities.linux.paths import (
     walk,
     walk_new,
 )
-from cells.personalities.linux.rights import demand_change, demand_root
+from cells.personalities.linux.rights import demand_change, demand_root, demand_writable
 from cells.personalities.linux.table import FULL, PARTIAL, call
 from cells.personalities.linux.way import PATH_LIMIT
 
@@ -87,6 +87,8 @@ def sys_linkat(process: Any, at: int, path: int, new_at: int, new_path: int, fla
         raise Errno(EPERM)
     found = walk_new(process, new_at, new_path)
     demand_change(process, found.directory)
+    if inode.volume is not found.directory.volume:
+        raise Errno(EXDEV)
     process.kernel.vfs.link(inode, found)
     return 0
 
@@ -122,6 +124,7 @@ def sys_unlinkat(process: Any, at: int, path: int, flags: int, *_: int) -> int:
     if flags & ~REMOVE_DIRECTORY:
         raise Errno(EINVAL)
     found = walk(process, at, path, follow=False)
+    demand_writable(found.directory)
     if found.inode is not None:
         demand_change(process, found.directory, found.inode)
     if flags & REMOVE_DIRECTORY:
@@ -152,6 +155,9 @@ def sys_renameat2(process: Any, at: int, path: int, new_at: int, new_path: int, 
     if flags & ~NO_REPLACE:
         raise Errno(EINVAL)
     old, new = walk(process, at, path, follow=False), walk(process, new_at, new_path, follow=False)
+    if old.directory.volume is not new.directory.volume:
+        raise Errno(EXDEV)
+    demand_writable(old.directory)
     if flags and old.inode is not None and new.inode is not None:
         raise Errno(EEXIST)
     if old.inode is not None:

@@ -27,6 +27,7 @@ from cells.personalities.linux.file import (
     Opening,
 )
 from cells.personalities.linux.inode import LINK, Inode, Regular
+from cells.personalities.linux.notify import MODIFY, OPEN, tell
 from cells.personalities.linux.opening import open_inode
 from cells.personalities.linux.paths import HERE, create, masked, walk
 from cells.personalities.linux.rights import READ, WRITE, demand, demand_change, give
@@ -80,6 +81,9 @@ def open_path(process: Any, at: int, path_at: int, flags: int, mode: int) -> Fil
     file = open_inode(process, inode, flags)
     if flags & TRUNCATE and isinstance(inode, Regular) and found.inode is not None:
         inode.truncate(0)
+        tell(inode, MODIFY)
+    if not flags & PATH_ONLY:
+        tell(inode, OPEN)
     file.name = file.name or _path(process, found)
     return file
 

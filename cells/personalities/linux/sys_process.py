@@ -5,13 +5,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from cells.personalities.arm.errno import E2BIG, ECHILD, EINVAL, ENAMETOOLONG, Errno
+from cells.personalities.arm.errno import E2BIG, ECHILD, EINVAL, EMFILE, ENAMETOOLONG, Errno
 from cells.personalities.arm.wait import Interrupted, Sleeping, Wait
-from cells.personalities.linux import life
+from cells.personalities.linux import life, sys_pidfd
 from cells.personalities.linux.elf import Late
 from cells.personalities.linux.loader import TEXTS_LIMIT, Who, load
 from cells.personalities.linux.process import STOPPED, ZOMBIE, Process
 from cells.personalities.linux.rights import EXECUTE, demand
+from cells.personalities.linux.signal_numbers import LAST
 from cells.personalities.linux.sys_system import usage_bytes
 from cells.personalities.linux.table import PARTIAL, call
 from cells.personalities.linux.words import signed
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from cells.personalities.linux.kernel import Kernel
 
 WNOHANG, WUNTRACED, WEXITED, WCONTINUED, WNOWAIT = 1, 2, 4, 8, 0x0100_0000
-P_ALL, P_PID, P_PGID = 0, 1, 2
+P_ALL, P_PID, P_PGID, P_PIDFD = range(4)
 SIGSEGV = 11
 
 
@@ -58,17 +59,56 @@ def sys_clone(
     process: Process, flags: int, stack: int, parent_tid: int, tls: int, child_tid: int, *_: int
 ) -> Sleeping | int:
     """A child that shares what the flags say: a thread, for example."""
-    thread = flags & life.CLONE_THREAD
-    if (thread and not flags & life.CLONE_SIGHAND) or (flags & life.CLONE_SIGHAND and not flags & life.CLONE_VM):
+    if flags & life.CLONE_PIDFD and flags & (life.CLONE_PARENT_SETTID | life.CLONE_DETACHED):
         raise Errno(EINVAL)
-    if flags & life.UNKNOWN_FLAGS:
+    return _cloned(process, flags, stack, (parent_tid, tls, child_tid), parent_tid)
+
+
+def _cloned(process: Process, flags: int, stack: int, ids: tuple[int, int, int], pidfd: int) -> Sleeping | int:
+    """`ids`: where numbers go, and the thread's own word, as `life.tell_ids` has them; `pidfd`: where its descriptor goes."""
+    if (flags & life.CLONE_THREAD and not flags & life.CLONE_SIGHAND) or (
+        flags & life.CLONE_SIGHAND and (not flags & life.CLONE_VM or flags & life.CLONE_CLEAR_SIGHAND)
+    ):
         raise Errno(EINVAL)
+    if flags & life.UNKNOWN_FLAGS or (flags & life.CLONE_PIDFD and flags & life.CLONE_THREAD):
+        raise Errno(EINVAL)
+    if flags & life.CLONE_PIDFD:
+        process.space.write(pidfd, bytes(4))  # what cannot be done is found out before anything is made
+        if len(process.files.files) >= process.files.limit:
+            raise Errno(EMFILE)
     child = life.spawn(process, flags, stack)
-    life.tell_ids(process, child, flags, parent_tid, tls, child_tid)
+    life.tell_ids(process, child, flags, *ids)
+    if flags & life.CLONE_CLEAR_SIGHAND:
+        child.signals.actions = child.signals.ignored()
+    if flags & life.CLONE_PIDFD:
+        process.space.write(pidfd, sys_pidfd.open_process(process, child, 0).to_bytes(4, "little"))
     if flags & life.CLONE_VFORK:
         return _borrowed(process, child)
     process.kernel.ready(child)
     return child.pid
+
+
+CLONE_ARGUMENTS, CLONE_LEAST, CLONE_MOST = struct.Struct("<11Q"), 64, 4096
+"""struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup."""
+
+
+@call(435, "clone3", PARTIAL, "no namespaces, no ptrace, no chosen numbers")
+def sys_clone3(process: Process, arguments: int, size: int, *_: int) -> Sleeping | int:
+    """As clone, with its words in memory."""
+    if size < CLONE_LEAST:
+        raise Errno(EINVAL)
+    if size > CLONE_MOST or any(process.space.read(arguments, size)[CLONE_ARGUMENTS.size :]):
+        raise Errno(E2BIG)
+    words = CLONE_ARGUMENTS.unpack(
+        process.space.read(arguments, size)[: CLONE_ARGUMENTS.size].ljust(CLONE_ARGUMENTS.size, b"\0")
+    )
+    flags, pidfd, child_tid, parent_tid, signal, stack, stack_size, tls, set_tid, set_tid_size, _ = words
+    own = flags & (life.CLONE_THREAD | life.CLONE_PARENT)
+    if flags & (0xFF | life.CLONE_DETACHED) or signal > LAST or (own and signal) or set_tid or set_tid_size:
+        raise Errno(EINVAL)
+    if bool(stack) != bool(stack_size) or max(words[1:8]) > 0xFFFF_FFFF or stack + stack_size > 0xFFFF_FFFF:
+        raise Errno(EINVAL)
+    return _cloned(process, flags | signal, stack + stack_size, (parent_tid, tls, child_tid), pidfd)
 
 
 def _texts(process: Process, address: int, room: int) -> list[bytes]:
@@ -199,9 +239,11 @@ def _wait4(process: Process, which: int, status: int, options: int, usage: int) 
         yield Wait((leader.child_changed,))
 
 
-@call(280, "waitid", PARTIAL, "no P_PIDFD")
+@call(280, "waitid")
 def sys_waitid(process: Process, kind: int, pid: int, info: int, options: int, usage: int, *_: int) -> Sleeping:
     """As wait4, and more is told."""
+    if kind == P_PIDFD:
+        kind, pid = P_PID, sys_pidfd.target_of(process, pid).target.pid
     which = {P_ALL: -1, P_PID: signed(pid), P_PGID: -signed(pid) if pid else 0}.get(kind)
     if which is None or not options & (WEXITED | WUNTRACED | WCONTINUED):
         raise Errno(EINVAL)

@@ -9,7 +9,7 @@ from cells.personalities.arm.errno import EAGAIN, EINTR, EINVAL, ENOMEM, EPERM, 
 from cells.personalities.arm.wait import Interrupted, Sleeping, Wait
 from cells.personalities.linux.signal_frame import DISABLE, SP, Action, info_bytes
 from cells.personalities.linux.signal_numbers import LAST, SIGKILL, SIGSTOP, UNBLOCKABLE
-from cells.personalities.linux.table import PARTIAL, absent, call
+from cells.personalities.linux.table import PARTIAL, call
 from hypervisor.abi.time import NEVER
 
 if TYPE_CHECKING:
@@ -225,7 +225,3 @@ def _take(process: Process, mask: int, to: int, until: int) -> Sleeping:
     if to:
         process.space.write(to, info_bytes(*taken))
     return taken[0]
-
-
-absent(349, "signalfd", "use handlers or rt_sigtimedwait")
-absent(355, "signalfd4", "use handlers or rt_sigtimedwait")

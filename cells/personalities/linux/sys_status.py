@@ -9,18 +9,27 @@ from cells.personalities.arm.errno import EACCES, EINVAL, Errno
 from cells.personalities.linux.directory import NAME_COUNT
 from cells.personalities.linux.inode import BLOCK, CHARACTER, PAGE, Inode, Regular
 from cells.personalities.linux.paths import HERE, at_path, inode_of, walk
-from cells.personalities.linux.rights import EFFECTIVE, REAL, may
+from cells.personalities.linux.rights import EFFECTIVE, REAL, WRITE, demand_writable, may
 from cells.personalities.linux.table import FULL, call
 
 SECOND = 1_000_000_000
 STAT64 = struct.Struct("<QIIIIIIQIIqIIQ6IQ")
 """struct stat64 of ARM EABI, 104 bytes (asm/stat.h)."""
 DEVICE = 1
-"""st_dev of all files: there is one file system."""
-TMPFS_MAGIC, PROC_MAGIC = 0x01021994, 0x9FA0
+"""st_dev of all files but those in views of the host's directories (served.py)."""
+TMPFS_MAGIC, PROC_MAGIC, FUSE_MAGIC = 0x01021994, 0x9FA0, 0x65735546
+
+
+ON_READ_ONLY = 1 | 2 | 4 | 0x20
+"""ST_RDONLY, ST_NOSUID, ST_NODEV, and that these flags are told."""
 
 
 # ---- stat
+
+
+def volume_of(inode: Inode) -> int:
+    """Its st_dev."""
+    return DEVICE if inode.volume is None else inode.volume.device
 
 
 def tell(process: Any, inode: Inode, at: int) -> int:
@@ -30,7 +39,19 @@ def tell(process: Any, inode: Inode, at: int) -> int:
     parts = [part for when in (inode.accessed, inode.modified, inode.changed) for part in divmod(when, SECOND)]
     times = [part & 0xFFFFFFFF for part in parts]
     number = inode.inode_number
-    status = (DEVICE, 0, number, inode.mode, max(inode.links, 0), inode.user, inode.team, device, 0, 0, inode.size)
+    status = (
+        volume_of(inode),
+        0,
+        number,
+        inode.mode,
+        max(inode.links, 0),
+        inode.user,
+        inode.team,
+        device,
+        0,
+        0,
+        inode.size,
+    )
     process.space.write(at, STAT64.pack(*status, PAGE, 0, blocks, *times, number))
     return 0
 
@@ -66,6 +87,9 @@ STATFS64 = struct.Struct("<II5Q9I")
 def _tell_room(process: Any, inode: Inode, size: int, at: int) -> int:
     if size not in (84, 88):
         raise Errno(EINVAL)
+    if inode.volume is not None:
+        process.space.write(at, STATFS64.pack(FUSE_MAGIC, PAGE, *[0] * 7, 255, PAGE, ON_READ_ONLY, 0, 0, 0, 0))
+        return 0
     frames = process.kernel.frames
     magic = PROC_MAGIC if getattr(inode, "of_proc", False) else TMPFS_MAGIC
     free = inode.tree.room()
@@ -95,6 +119,8 @@ AS_EFFECTIVE = 0x200
 def _may(process: Any, inode: Inode, wanted: int, which: int = REAL) -> int:
     if wanted > 7:
         raise Errno(EINVAL)
+    if wanted & WRITE:
+        demand_writable(inode)
     if not may(process, inode, wanted, which):
         raise Errno(EACCES)
     return 0

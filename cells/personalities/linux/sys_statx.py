@@ -8,7 +8,7 @@ from typing import Any
 from cells.personalities.arm.errno import EINVAL, Errno
 from cells.personalities.linux.inode import BLOCK, CHARACTER, PAGE, Inode, Regular
 from cells.personalities.linux.paths import at_path
-from cells.personalities.linux.sys_status import DEVICE, SECOND
+from cells.personalities.linux.sys_status import SECOND, volume_of
 from cells.personalities.linux.table import PARTIAL, call
 
 HEAD, TIME, DEVICES = struct.Struct("<IIQIIIHHQQQQ"), struct.Struct("<qIi"), struct.Struct("<IIII")
@@ -32,7 +32,7 @@ def pack(inode: Inode) -> bytes:
     times = (inode.accessed, None, inode.changed, inode.modified)
     told = b"".join(bytes(TIME.size) if when is None else TIME.pack(*divmod(when, SECOND), 0) for when in times)
     minor = device & 0xFF | device >> 12 & 0xFFFFF00
-    return (head + told + DEVICES.pack(device >> 8 & 0xFFF, minor, 0, DEVICE)).ljust(SIZE, b"\0")
+    return (head + told + DEVICES.pack(device >> 8 & 0xFFF, minor, 0, volume_of(inode))).ljust(SIZE, b"\0")
 
 
 @call(397, "statx", PARTIAL, "no time of birth, no attributes")

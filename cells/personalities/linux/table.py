@@ -47,6 +47,9 @@ FAMILIES = (
     "signal",
     "kill",
     "thread",
+    "inotify",
+    "event",
+    "pidfd",
 )
 """`sys_<family>.py`."""
 
@@ -68,9 +71,7 @@ class Call(NamedTuple):
 
 
 CALLS: dict[int, Call] = {}
-DIFFERENCES = {
-    "following a file": "there is no inotify: tail -f says so and looks at the file now and then instead",
-}
+DIFFERENCES: dict[str, str] = {}
 """Commands of tests/support/armel that say something else than under Debian's kernel 6.1 on the same root, and why. A test holds
 that there are no others."""
 ELSEWHERE = (
@@ -79,7 +80,11 @@ ELSEWHERE = (
     ("numbers of processes and inodes, addresses", "given in another order; addresses are not random"),
     (
         "/proc/meminfo, cpuinfo, stat, loadavg, mounts",
-        "the lines that programs look for; nothing is averaged, one file system",
+        "the lines that programs look for; nothing is averaged; file systems are / and views of the host's directories",
+    ),
+    (
+        "a view of a directory of the host",
+        "as a read-only mount; its files have no times and owners, and one name each",
     ),
     ("/sys, devtmpfs, mount", "not there: /dev is what the kernel has made"),
     (

@@ -11,23 +11,28 @@ SIGTTOU until it is brought there (POSIX, "Job Control").
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from cells.personalities.arm.errno import EINVAL, EIO, ENOTTY, EPERM, ESRCH, Errno
 from cells.personalities.linux.discipline import ECHO, ONLCR, TOSTOP, Discipline
 from cells.personalities.linux.file import READABLE, WRITABLE, File, WouldBlock
 from cells.personalities.linux.inode import Inode
-from cells.personalities.linux.tty_controls import CONTROLS, WINDOW
+from cells.personalities.linux.tty_controls import CONTROLS, SIGWINCH, WINDOW
 
 PRINT_BYTE = 20
 """Cycles of a byte to the console, as for a Python guest (cells/port.py, COSTS)."""
 PRINTED = 4096
 """Bytes that one write prints before it waits until they have left the cell: assumed, a page as of Linux's tty layer."""
+WINDOW_SIZE = struct.Struct("<HH")
 SIGHUP, SIGCONT, SIGTTIN, SIGTTOU = 1, 18, 21, 22
 
 
 class Terminal(Discipline):
     """A terminal of a session. `rows` 0: nobody sits at it."""
+
+    byte_cycles = PRINT_BYTE
+    """Cycles of a byte of words."""
 
     def __init__(self, kernel: Any, rows: int = 24, columns: int = 80) -> None:
         super().__init__(kernel.now, kernel.hz)
@@ -41,6 +46,16 @@ class Terminal(Discipline):
         self.session = self.foreground = 0
         self.inode: Inode | None = None
 
+    def resize(self, size: bytes) -> None:
+        """Who sits there has another window: two words, its rows and columns."""
+        self.set_window(WINDOW.pack(*WINDOW_SIZE.unpack(size), 0, 0))
+
+    def set_window(self, window: bytes) -> None:
+        """struct winsize; if it is another one, the foreground is told."""
+        if window != self.window:
+            self.window = window
+            self.signal(self.foreground, SIGWINCH)
+
     def open(self, flags: int, inode: Inode | None = None) -> TerminalFile:
         """An open file of it."""
         return TerminalFile(self, inode or self.inode, flags)
@@ -49,12 +64,17 @@ class Terminal(Discipline):
         """A program's words."""
         if self.has(TOSTOP):
             self.check(process, SIGTTOU)
-        if self.stopped or self.kernel.crowded:
+        if self.stopped or self.crowded:
             raise WouldBlock(self.writers)
         data = data[:PRINTED]
         self.put(data)
-        self.kernel.copied(PRINT_BYTE * len(data))
+        self.kernel.copied(self.byte_cycles * len(data))
         return len(data)
+
+    @property
+    def crowded(self) -> bool:
+        """More words wait to go than one exit carries."""
+        return bool(self.kernel.crowded)
 
     def read(self, process: Any, size: int) -> bytes:
         """Up to a line, or what raw mode gives.

@@ -78,10 +78,7 @@ def _get_window(terminal: Terminal, process: Any, at: int) -> None:
 
 
 def _set_window(terminal: Terminal, process: Any, at: int) -> None:
-    window = bytes(process.space.read(at, WINDOW.size))
-    if window != terminal.window:
-        terminal.window = window
-        terminal.signal(terminal.foreground, SIGWINCH)
+    terminal.set_window(bytes(process.space.read(at, WINDOW.size)))
 
 
 def _input_size(terminal: Terminal, process: Any, at: int) -> None:
@@ -123,3 +120,5 @@ CONTROLS: dict[int, Callable[[Terminal, Any, int], None]] = {
     0x5429: _get_session,
 }
 """asm-generic/ioctls.h."""
+MASTER_TOO = frozenset({0x5401, 0x5402, 0x5403, 0x5404, 0x5409, 0x540A, 0x540B, 0x5411, 0x5413, 0x5414, 0x5425})
+"""Those that the master of a pseudo-terminal may ask (pty.py)."""

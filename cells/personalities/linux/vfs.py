@@ -24,8 +24,19 @@ from cells.personalities.arm.errno import (
     Errno,
 )
 from cells.personalities.linux.directory import Directory
-from cells.personalities.linux.held import BYTES, OPEN_FILES, TRAVELLING, Held
-from cells.personalities.linux.inode import Inode, Link, Pages, Regular
+from cells.personalities.linux.held import BYTES, OPEN_FILES, TRAVELLING, WATCHES, Held
+from cells.personalities.linux.inode import Inode, Link, Pages, Regular, Volume
+from cells.personalities.linux.notify import (
+    ATTRIBUTES,
+    CREATE,
+    DELETE,
+    MOVE_SELF,
+    MOVED_FROM,
+    MOVED_TO,
+    gone,
+    tell,
+    tell_name,
+)
 from cells.personalities.linux.way import LINK_LIMIT, PATH_LIMIT, Found, Way
 
 SPARE = 8
@@ -38,12 +49,15 @@ class Vfs:
 
     def __init__(self, frames: Pages, now: Callable[[], int]) -> None:
         self.frames, self.now = frames, now
-        self._last_number = self.named = 0
+        self._last_number = self.named = self._moves = 0
         self.held, self.open_files, self.travelling = Held(BYTES), Held(OPEN_FILES), Held(TRAVELLING)
+        self.watches = Held(WATCHES)
         """Limits of what programs leave with the kernel (held.py)."""
         self._cached: dict[int, weakref.ref[Regular]] = {}
         self.root = Directory(self, 0o755)
         self.root.links = 2
+        self.volumes: list[Volume] = []
+        """File systems that were put into this one."""
         self.abstract: Any = None
         """The names of sockets that are no paths (`socket.Names`)."""
 
@@ -128,7 +142,7 @@ class Vfs:
         names: list[bytes] = []
         while directory is not self.root and directory is not top:
             above = directory.parent
-            names.append(next((name for name, inode in above.names() if inode is directory), b""))
+            names.append(above.name_of(directory))
             if not names[-1] or above is directory:
                 raise Errno(ENOENT)
             directory = above
@@ -147,6 +161,7 @@ class Vfs:
         if found.slash and not isinstance(inode, Directory):
             raise Errno(ENOENT)
         found.directory.add(found.name, inode)
+        tell_name(found.directory, CREATE, found.name, inode)
         return inode
 
     def link(self, inode: Inode, found: Found) -> None:
@@ -157,6 +172,7 @@ class Vfs:
         """
         if isinstance(inode, Directory):
             raise Errno(EPERM)
+        tell(inode, ATTRIBUTES)
         self.create(found, inode)
 
     def unlink(self, found: Found) -> None:
@@ -180,7 +196,7 @@ class Vfs:
         inode = found.existing()
         if not isinstance(inode, Directory):
             raise Errno(ENOTDIR)
-        if inode is self.root or not found.name:
+        if inode is self.root or not found.name or inode.volume is not found.directory.volume:
             raise Errno(EBUSY)
         if found.name == b".":
             raise Errno(EINVAL)
@@ -193,7 +209,10 @@ class Vfs:
         """Requires: the name is there; names of /proc and the like are nobody's to take."""
         if found.name not in found.directory.entries:
             raise Errno(EPERM)
+        inode = found.existing()
         found.directory.remove(found.name)
+        tell_name(found.directory, DELETE, found.name, inode)
+        gone(inode)
 
     def rename(self, old: Found, new: Found) -> None:
         """Give an inode another name in place of its own, and of what had that name.
@@ -211,10 +230,16 @@ class Vfs:
                 new.inode.links = 0
         old.directory.remove(old.name)
         new.directory.add(new.name, inode)
+        self._moves += 1
+        tell_name(old.directory, MOVED_FROM, old.name, inode, self._moves)
+        tell_name(new.directory, MOVED_TO, new.name, inode, self._moves)
+        if new.inode is not None:
+            gone(new.inode)
+        tell(inode, MOVE_SELF)
 
     def _check_rename(self, old: Found, new: Found, inode: Inode) -> None:
         is_directory = isinstance(inode, Directory)
-        if not (old.own_name() and new.own_name()):
+        if not (old.own_name() and new.own_name()) or _is_place(old) or _is_place(new):
             raise Errno(EBUSY)
         if new.directory.gone:
             raise Errno(ENOENT)
@@ -233,3 +258,8 @@ class Vfs:
         while directory is not top and directory is not self.root:
             directory = directory.parent
         return directory is top
+
+
+def _is_place(found: Found) -> bool:
+    """Another file system was put there."""
+    return found.inode is not None and found.inode.volume is not found.directory.volume

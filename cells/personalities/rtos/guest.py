@@ -139,6 +139,8 @@ class Guest:
         images = take_files(spec.images, ram)
         self.arm = self._engine(ram, shared) if images else None
         self.port = RtosPort(self.arm.cpu.vcpu if self.arm else Counter(), spec, shared, self.account.pack)
+        if self.arm:
+            self.port.on_faults = self.arm.cpu.suffer
         self.kernel = Rtos(self.port, self.account)
         self._starts = [self._start_of(program, images) for program in spec.run]
         self._next_listen = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-NAMES = ("crash", "crook", "hello", "hog", "pinger", "pv_demo", "ticker", "walker")
+NAMES = ("crash", "crook", "hello", "hog", "hostile_virtio", "hostile_xen", "pinger", "pv_demo", "ticker", "walker")
 """The built-in images; what each does stands at the top of its C file."""
 
 

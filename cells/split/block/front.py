@@ -17,6 +17,7 @@ from typing import NamedTuple
 from cells.flavours import Connections
 from cells.split.block.protocol import BUFFER, EXTENT, FLAG_READ_ONLY, FLAG_VOLATILE, IDENTITY, LAYOUT, Operation
 from cells.split.ends import TIMELESS, Clock, FrontEnd, Outcome, SplitError
+from cells.split.ring import Response
 from hypervisor.abi.time import NEVER
 
 
@@ -117,8 +118,16 @@ class BlockDevice(FrontEnd):
             data = response.data if response.status == Outcome.OK else b""
             if response.request.operation == Operation.IDENTIFY:
                 self._bodies[response.request.id] = response.body
-            self._done.append(Completion(response.request.id, response.status, data))
+            status = response.status if self._is_whole(response) else Outcome.IO_ERROR
+            self._done.append(Completion(response.request.id, status, data))
         return bool(self._done)
+
+    def _is_whole(self, response: Response) -> bool:
+        """Whether a read brought the sectors that it asked for."""
+        if response.request.operation != Operation.READ or response.status != Outcome.OK or self._identity is None:
+            return True
+        _, count, _ = EXTENT.unpack(response.request.body)
+        return len(response.data) == int(count) * self._identity[1]
 
     def _finish(self, what: str, ticket: int) -> Completion:
         """Wait for one completion; those of others stay where they are."""
@@ -133,5 +142,8 @@ class BlockDevice(FrontEnd):
         if self._identity is None:
             ticket = self._ask(Operation.IDENTIFY)
             self._finish("identify", ticket)
-            self._identity = IDENTITY.unpack(self._bodies.pop(ticket))
+            sectors, size, flags = IDENTITY.unpack(self._bodies.pop(ticket))
+            if not sectors or not 0 < size <= BUFFER:
+                raise SplitError("identify", Outcome.IO_ERROR)
+            self._identity = sectors, size, flags
         return self._identity

@@ -10,7 +10,7 @@ screen.flush()
 from __future__ import annotations
 
 from cells.flavours import Connections
-from cells.split.display.protocol import GEOMETRY, LAYOUT, PICTURE, PIXEL, RECTANGLE, STRIDE, Operation
+from cells.split.display.protocol import GEOMETRY, HEIGHT, LAYOUT, PICTURE, PIXEL, RECTANGLE, STRIDE, WIDTH, Operation
 from cells.split.ends import TIMELESS, Clock, FrontEnd, Outcome, SplitError, copy_cycles
 
 
@@ -83,6 +83,8 @@ class Display(FrontEnd):
 
     def _geometry(self) -> tuple[int, int]:
         if self._size is None:
-            width, height, _ = GEOMETRY.unpack_from(self._ask(Operation.IDENTIFY))
+            width, height, stride = GEOMETRY.unpack_from(self._ask(Operation.IDENTIFY))
+            if not 0 < width <= WIDTH or not 0 < height <= HEIGHT or stride != STRIDE:
+                raise SplitError("identify", Outcome.IO_ERROR)
             self._size = width, height
         return self._size

@@ -13,8 +13,10 @@ from collections import deque
 
 from cells.flavours import Connections
 from cells.split.ends import TIMELESS, Clock, FrontEnd, Outcome
-from cells.split.input.protocol import EVENT, LAYOUT, SLOTS, Event, Operation
+from cells.split.input.protocol import EVENT, LAYOUT, SLOTS, Event, Kind, Operation
 from hypervisor.abi.time import NEVER
+
+_KINDS = frozenset(Kind)
 
 
 class Input(FrontEnd):
@@ -22,6 +24,7 @@ class Input(FrontEnd):
 
     kind = "input"
     layouts = (LAYOUT,)
+    prompt = 0
 
     def __init__(self, connections: Connections, name: str, clock: Clock = TIMELESS) -> None:
         super().__init__(connections, name, clock)
@@ -35,8 +38,9 @@ class Input(FrontEnd):
 
     def _has_event(self) -> bool:
         while (response := self._take(self._ring)) is not None:
-            if response.status == Outcome.OK:
-                self._events.append(Event(*EVENT.unpack(response.body)))
+            event = Event(*EVENT.unpack(response.body))
+            if response.status == Outcome.OK and event.kind in _KINDS:
+                self._events.append(event)
         while self._ring.outstanding < SLOTS:
             self._submit(self._ring, Operation.NEXT)
         self._ring.kick(SLOTS // 2 if self._ring.live else 1)

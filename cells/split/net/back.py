@@ -1,6 +1,7 @@
 """The back end of networks: a learning switch between its front ends and, if there is one, a physical interface.
 
-Each front end is a port of the switch with an address of its own, and so is the network device. A frame for a known
+Each front end is a port of the switch with an address of its own, drivers of unmodified kernels too, and so is the network
+device. A frame for a known
 address goes to that port, any other to all but the one it came from. There are no queues: a frame is put straight into
 room that the receiver has handed over, or it is dropped and the sender is told. So nothing is in this cell's hands when
 it dies.
@@ -12,10 +13,11 @@ NetBack(port.connections, nic, port).run()
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
-from cells.flavours import Connections
+from cells.flavours import Connections, KernelEnd, NetServer
 from cells.split.ends import TIMELESS, Answer, BackEnd, Client, Clock, Outcome, copy_cycles
 from cells.split.net.protocol import ADDRESS, LONGEST, RECEIVE, SEND, SHORTEST, Operation
 from cells.split.ring import BackRing, Request
@@ -55,13 +57,21 @@ class NetBack(BackEnd):
         clock: Clock = TIMELESS,
         log: Callable[[str], None] | None = None,
         network: int = 0,
+        kernels: Sequence[KernelEnd] = (),
     ) -> None:
-        """`network` tells the addresses of one board's switch from those of another's."""
+        """`network` tells the addresses of one board's switch from those of another's; `kernels`: ports behind the clients'."""
         super().__init__(connections, clock, log)
         self._interface = interface
         self._network = network
         self._table: dict[bytes, int] = {}
         self._fixed = {self.address(client): client.index for client in self.clients}
+        self._guests: list[NetServer] = [
+            end.serves(partial(self._switch, len(self.clients) + number), clock, self._log)
+            for number, end in enumerate(kernels)
+        ]
+        self._fixed |= {guest.address: len(self.clients) + number for number, guest in enumerate(self._guests)}
+        for guest in self._guests:
+            guest.begin()
         self.dropped = 0
 
     def address(self, client: Client) -> bytes:
@@ -84,9 +94,13 @@ class NetBack(BackEnd):
         return Answer(Outcome.OK if taken else Outcome.NO_ROOM)
 
     def idle(self) -> bool:
-        """Take frames from the network device; whether there may be more."""
+        """Take frames from kernels and from the network device; whether there may be more."""
         for client in self.clients:
             self._refuse_nonsense(client.rings[1])
+        busy = [guest.serve() for guest in self._guests]  # each of them
+        return self._from_outside() or any(busy)
+
+    def _from_outside(self) -> bool:
         if self._interface is None:
             return False
         for _ in range(BURST):
@@ -108,7 +122,8 @@ class NetBack(BackEnd):
         known = self._fixed.get(to, self._table.get(to))
         if known is not None and not to[0] & 1:
             return known != source and self._put(known, frame)
-        ports = [OUTSIDE, *range(len(self.clients))] if self._interface else range(len(self.clients))
+        inside = range(len(self.clients) + len(self._guests))
+        ports = [OUTSIDE, *inside] if self._interface else inside
         taken = [self._put(port, frame) for port in ports if port != source]
         return any(taken)
 
@@ -124,6 +139,8 @@ class NetBack(BackEnd):
         self._clock.work(copy_cycles(len(frame)))
         if port == OUTSIDE:
             return self._interface is not None and self._interface.send(frame)
+        if port >= len(self.clients):
+            return self._guests[port - len(self.clients)].offer(frame)
         ring = self.clients[port].rings[1]
         if not ring.waiting:
             ring.take()

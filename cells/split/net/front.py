@@ -66,6 +66,8 @@ class NetDevice(FrontEnd):
     def _has_room(self) -> bool:
         while (response := self._take(self._send)) is not None:
             if response.request.operation == Operation.IDENTIFY and response.status == Outcome.OK:
+                if len(response.data) != ADDRESS:
+                    raise SplitError("identify", Outcome.IO_ERROR)
                 self._mac = response.data
             elif response.status == Outcome.NO_ROOM:
                 self.dropped += 1
@@ -79,7 +81,7 @@ class NetDevice(FrontEnd):
     def _has_frame(self) -> bool:
         """Take what has arrived, and keep all room there is in the hands of the back end."""
         while (response := self._take(self._receive)) is not None:
-            if response.status == Outcome.OK:
+            if response.status == Outcome.OK and SHORTEST <= len(response.data) <= LONGEST:
                 self._frames.append(response.data)
         self._offer_room()
         return bool(self._frames)

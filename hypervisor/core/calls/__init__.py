@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import Exit
-from hypervisor.core.calls import basic, irq, picture
+from hypervisor.core.calls import basic, files, irq, picture
 from hypervisor.core.cell import Cell
+from hypervisor.core.injected import said_to_strike
 
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
@@ -32,4 +33,7 @@ CALLS: dict[int, Handler] = {
     Hypercall.CONSOLE_WRITE: basic.console_write,
     Hypercall.CONSOLE_READ: basic.console_read,
     Hypercall.PICTURE: picture.picture,
+    Hypercall.FILES: files.look,
+    Hypercall.INPUT: basic.want_input,
+    Hypercall.FAULTED: said_to_strike,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hypervisor.abi.hypercalls import Metric
-from hypervisor.abi.records import DATA_LIMIT, Exit
+from hypervisor.abi.records import DATA_LIMIT, EventKind, Exit
 from hypervisor.abi.status import Status, from_word
 from hypervisor.core import effects as do
 from hypervisor.core.cell import Cell
@@ -65,6 +65,13 @@ def _metric_name(record: Exit) -> str:
     if record.a1 or not 0 < len(name) <= NAME_LIMIT or not name.isprintable():
         raise Refused(Status.BAD_ARGUMENT, "a metric has a known number, or number 0 and a printable name")
     return name
+
+
+def want_input(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """INPUT: whoever has something for this cell may hand it over now, unless some of the last is still on its way."""
+    if all(event.kind != EventKind.CONSOLE for event in cell.vcpu.events):
+        monitor.emit(do.WantInput(cell.index))
+    return Status.OK
 
 
 def console_write(monitor: Monitor, cell: Cell, record: Exit) -> int:

@@ -12,6 +12,7 @@ takes the slow path, step `exception`, in both directions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hypervisor.abi.l4 import ANY, FREE_REGISTERS, ITEM_WORDS, NIL, NOTIFICATION, Label, Message
@@ -25,6 +26,7 @@ from hypervisor.core.delivery import ring
 from hypervisor.core.deprivileged import Crashed, Told, blame, real_psr
 from hypervisor.core.errors import Refused
 from hypervisor.core.fass import Fass
+from hypervisor.core.injected import refused
 from hypervisor.core.l4.notifications import Signals
 from hypervisor.core.l4.tasks import Phase, Task, Thread, Wait, World
 from hypervisor.core.lives import fail
@@ -136,7 +138,9 @@ class Server:
         self.monitor.note("irq", self.cell, cause=cause, told="end of a wait")
 
     def _has_news(self) -> bool:
-        return any(event.kind not in (EventKind.MEMORY, EventKind.ANSWER) for event in self.cell.vcpu.events)
+        return any(
+            event.kind not in (EventKind.MEMORY, EventKind.ANSWER, EventKind.FAULT) for event in self.cell.vcpu.events
+        )
 
     # ---- who goes on
 
@@ -214,6 +218,7 @@ class Server:
             self.world = World(CellFrames(self.monitor, self.cell, reserved), layout, virtual_base)
         except Refused as refusal:
             raise Crashed(f"there is no room for its page tables: {refusal.why}") from None
+        self.world.starve(partial(refused, self.monitor, self.cell, "core.tables"))
         root = self.world.root
         root.registers = told.registers
         self.world.enter_phase(root, Phase.READY)

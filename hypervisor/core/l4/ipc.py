@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from hypervisor.abi import l4
 from hypervisor.abi.l4 import ANY, INTERRUPT, NIL, REPLY, BadIpc, Label, Message
-from hypervisor.abi.records import EventKind, Exit
+from hypervisor.abi.records import QUIET, Exit
 from hypervisor.abi.status import Status
 from hypervisor.abi.time import NEVER
 from hypervisor.core.capabilities import Authority, Kind, Right
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import InvariantBroken, Refused, require_none
+from hypervisor.core.l4.late import OnTheirWay
 from hypervisor.core.l4.notifications import Signals
 from hypervisor.core.l4.pages import Region
 from hypervisor.core.l4.waits import EXCEPTIONS, READY, RECEIVE, SEND, Phase, Source, Thread, Wait, circle, rank
@@ -49,6 +50,7 @@ class Rendezvous:
         self._transfer = transfer
         self._names = {cell.index: cell.name for cell in monitor.cells}
         self._callers: dict[int, Wait] = {}
+        self.late = OnTheirWay(monitor, self._hand_late)
         self._up: set[int] = set()
         self._serial = 0
 
@@ -124,8 +126,7 @@ class Rendezvous:
         assert wait.to is not None
         receiver = self.waits.get(wait.to.cell)
         if receiver is not None and self._ready(receiver) and receiver.takes(wait):
-            self._deliver(wait, receiver, wait.cell)
-            if wait.source != NIL:
+            if self._deliver(wait, receiver, wait.cell) is not None and wait.source != NIL:
                 self.monitor.scheduler.donate(wait.cell.vcpu, receiver.cell.vcpu)
             return True
         partner = self.monitor.cells[wait.to.cell]
@@ -139,11 +140,21 @@ class Rendezvous:
     def _ready(self, receiver: Wait) -> bool:
         return receiver.phase is RECEIVE and receiver.alive(self.monitor.now)
 
-    def _deliver(self, sender: Wait, receiver: Wait, served: Cell) -> None:
-        """The message passes. Raises `Refused`, and nothing has happened, if its items cannot."""
+    def _deliver(self, sender: Wait, receiver: Wait, served: Cell) -> Message | None:
+        """The message passes; what came of it, None if an injected fault has kept it from its receiver.
+
+        Raises:
+            Refused: its items cannot, and nothing has happened.
+        """
         message, monitor = sender.message, self.monitor
         if message is None:
             raise InvariantBroken(f"{sender.cell.name} has nothing to send")
+        if monitor.faults is not None and not sender.exception and sender.origin is None:
+            arrives = self.late.befall(sender, message)
+            if arrives is None:
+                sender.message = None
+                return None
+            message = arrives
         passed = self._transfer(sender.cell, receiver, message, served)
         who = self.slot_of(receiver.cell, sender.me)
         fields: dict[str, Any] = {"from": sender.cell.name, "to": receiver.cell.name, "label": message.label}
@@ -155,9 +166,19 @@ class Rendezvous:
             words = -(-len(message.string) // 4)
             monitor.step(served, "copy", times=words, words=words)
         sender.message = None
-        if isinstance(sender.source, Thread) and sender.source.cell == receiver.cell.index:
-            self._callers[receiver.cell.index] = sender
+        caller = sender.origin or sender
+        if isinstance(caller.source, Thread) and caller.source.cell == receiver.cell.index:
+            self._callers[receiver.cell.index] = caller
         receiver.complete(receiver, who, passed)
+        return message
+
+    def _hand_late(self, late: Wait) -> bool:
+        """A message without a sender that waits (late.py), to a receiver that does; whether there is one."""
+        receiver = self.waits.get(late.to.cell) if late.to is not None else None
+        if receiver is None or not self._ready(receiver) or not receiver.takes(late):
+            return False
+        self._deliver(late, receiver, receiver.cell)
+        return True
 
     # ---- the receive phase
 
@@ -187,24 +208,28 @@ class Rendezvous:
                 wait.complete(wait, who, message)
                 return l4.pack_answer(who, message.tag)
         while (sender := self._first_sender(wait)) is not None:
-            message = sender.message or Message()
             try:
-                self._deliver(sender, wait, served)
+                passed = self._deliver(sender, wait, served)
             except Refused as refusal:  # its items cannot pass: the sender's trouble alone
                 sender.broken(sender, refusal.status, refusal.why)
                 continue
             who = self.slot_of(wait.cell, sender.me)
             self._go_on(sender, served)
-            return l4.pack_answer(who, message.tag)
+            if passed is not None:
+                return l4.pack_answer(who, passed.tag)
         return None
 
     def _first_sender(self, wait: Wait) -> Wait | None:
         now = self.monitor.now
         waiting = [w for w in self.waits.values() if w.phase is SEND and w.alive(now) and wait.takes(w)]
+        waiting += self.late.having(wait)
         return min(waiting, key=rank, default=None)
 
     def _go_on(self, sender: Wait, served: Cell) -> None:
         """A sender that waited has been heard: it is done, or waits for the answer."""
+        if sender.origin is not None:
+            self.late.waiting.remove(sender)
+            return
         sender.phase = READY
         if sender.source == NIL:
             self.forget(sender)
@@ -292,6 +317,7 @@ class Rendezvous:
         self._up.discard(cell.index)
         self._callers.pop(cell.index, None)
         self.waits.pop(cell.index, None)
+        self.late.gone(cell)
         for wait in sorted(self.waits.values(), key=rank):
             if wait.waits_for != cell.index or not wait.alive(self.monitor.now):
                 continue
@@ -313,6 +339,10 @@ class Rendezvous:
         """The lowest slot by which a cell names a thread; STRANGER if it has none."""
         slot = self._authority.find(cell.index, kind, thread)
         return l4.STRANGER if slot is None else slot
+
+    def count(self) -> int:
+        """Waits, callers, and cells that are up."""
+        return len(self.waits) + len(self._callers) + len(self._up)
 
     def check_invariants(self) -> None:
         """Every wait is that of a vCPU that waits in a call, and for somebody who may still come.
@@ -338,7 +368,7 @@ Broken = Callable[[Wait, Status, str], None]
 
 def _has_news(cell: Cell) -> bool:
     """Something waits for its vCPU that an open receive must not sleep over."""
-    return any(event.kind != EventKind.MEMORY for event in cell.vcpu.events)
+    return any(event.kind not in QUIET for event in cell.vcpu.events)
 
 
 def _decode(tag: int, data: bytes) -> Message:

@@ -325,6 +325,10 @@ class MappingDatabase:
         """Every page that is known of, by cell and address."""
         return [page for _, page in sorted(self._pages.items())]
 
+    def count(self) -> int:
+        """Pages that somebody has from somebody."""
+        return len(self._pages)
+
     def check_invariants(self) -> None:
         """Every page hangs below a living one with no right that that one lacks, and is where `Memory` says.
 

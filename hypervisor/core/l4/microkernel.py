@@ -14,13 +14,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from hypervisor.abi.faults import Draws
 from hypervisor.abi.hypercalls import Hypercall
-from hypervisor.abi.l4 import Item, ItemKind, Message
+from hypervisor.abi.l4 import NIL, Item, ItemKind, Label, Message, pack_partners
+from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import EventKind, Exit
 from hypervisor.abi.status import Status
-from hypervisor.core import trust
+from hypervisor.core import injected, mishaps, trust
 from hypervisor.core.calls import capabilities
 from hypervisor.core.capabilities import Authority, Kind, Right
 from hypervisor.core.cell import Cell, CellState
@@ -35,11 +38,12 @@ from hypervisor.core.l4.notifications import Signals
 from hypervisor.core.l4.pages import Region
 from hypervisor.core.l4.waits import EXCEPTIONS, Thread, Wait
 from hypervisor.core.lives import fail
-from hypervisor.core.mechanism import Handler, Mechanism, Reach
+from hypervisor.core.mechanism import CallWords, Handler, Mechanism, Reach
 from hypervisor.core.wiring import Wiring
 
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
+    from hypervisor.faults.injector import Injector
 
 _PEER = _LINE = struct.Struct("<IB")
 LINES = 1 << 10
@@ -58,6 +62,11 @@ class Microkernel(Mechanism):
         self.ipc = Rendezvous(monitor, self.authority, self.signals, self._transfer)
         self.exceptions = Exceptions(monitor, wiring, self.ipc, self.mapping)
         self.door = TaskDoor(monitor, wiring, self.signals, door_calls.CALLS)
+
+    def show_faults(self, injector: Injector) -> None:
+        """See `Mechanism`."""
+        cells = self.monitor.cells
+        self.authority.full = lambda cell: injected.refused(self.monitor, cells[cell], "core.capability")
 
     def calls(self) -> Mapping[int, Handler]:
         """IPC, what belongs to it, and notifications."""
@@ -132,6 +141,8 @@ class Microkernel(Mechanism):
         if not self.ipc.is_up(thread.cell):
             raise Refused(Status.PEER_GONE, f"{peer.name} is gone")
         monitor.step(cell, "notify", to=peer.name, bits=record.a2)
+        if monitor.faults is not None and mishaps.bell_is_lost(monitor, cell, peer.name):
+            return Status.OK
         slot = self.ipc.slot_of(peer, Thread(cell.index, thread.number), Kind.NOTIFICATION)
         self.signals.ring(peer, slot, record.a2)
         if not self.ipc.signal(peer):
@@ -220,6 +231,29 @@ class Microkernel(Mechanism):
         """Likewise."""
         return self.exceptions.serve(cell, record)
 
+    # ---- injected faults
+
+    def forged(self, cell: Cell, draws: Draws) -> list[CallWords]:
+        """Of every family a call at a slot that the cell has not got, and pages that are not its own."""
+        mine = self.authority.listing(cell.index)
+        slot = next(number for number in count(1 + draws.below(255)) if number not in mine)
+        nowhere = (draws.below(1 << 16) + (1 << 18)) * PAGE
+        ipc = (Hypercall.IPC, pack_partners(slot, NIL), Message(Label.USER, (1,)).tag, 0, bytes(4))
+        calls = (Hypercall.NOTIFY, Hypercall.IPC_INJECT, Hypercall.CAP_MINT, Hypercall.CAP_REVOKE, Hypercall.CAP_DELETE)
+        unmap = (Hypercall.IPC_UNMAP, nowhere, 1, 1, b"")
+        return [*super().forged(cell, draws), ipc, unmap, *((call, slot, 1, 0, b"") for call in calls)]
+
+    def pestering(self, cell: Cell) -> list[CallWords]:
+        """Messages, which nobody waits to deliver, and bells, to each partner."""
+        ways: list[CallWords] = []
+        for slot, capability in self.authority.listing(cell.index).items():
+            if Right.SEND in capability.rights and capability.kind is Kind.ENDPOINT:
+                tag = Message(Label.CHANNEL, (1,)).tag
+                ways.append((Hypercall.IPC, pack_partners(slot, NIL), tag, 0, bytes(4)))
+            elif Right.SEND in capability.rights and capability.kind is Kind.NOTIFICATION:
+                ways.append((Hypercall.NOTIFY, slot, 1, 0, b""))
+        return ways
+
     # ---- questions
 
     def reach(self) -> list[Reach]:
@@ -233,6 +267,17 @@ class Microkernel(Mechanism):
             trust.partners("a message over {channel} waits until it receives, or until the timeout"),
             trust.pagers("it answers its page faults and exceptions: it gives it its pages and may take them"),
         )
+
+    def holdings(self) -> Mapping[str, int]:
+        """Slots, pages that were mapped on, waits, bits that were rung."""
+        cells = self.monitor.cells
+        slots = sum(len(self.authority.listing(cell.index)) for cell in cells)
+        return {
+            "slots": slots,
+            "mapped pages": self.mapping.count(),
+            "waits": self.ipc.count(),
+            "bits": self.signals.count(),
+        }
 
     def check_invariants(self) -> None:
         """Tables and waits are sound."""

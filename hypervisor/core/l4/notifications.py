@@ -64,6 +64,10 @@ class Signals:
         self._bits[cell.index].clear()
         self._lines[cell.index].clear()
 
+    def count(self) -> int:
+        """Bits and lines that wait for somebody."""
+        return sum(map(len, self._bits.values())) + sum(map(len, self._lines.values()))
+
 
 def _drop_hints(events: list[Event], slot: int) -> None:
     """What is told in a message need not be told in an event that has not left yet."""

@@ -154,6 +154,10 @@ class World:
         """The TLB may know translations that are no more."""
         self._serial = 0
 
+    def starve(self, refused: Callable[[], bool]) -> None:
+        """Who says whether there is to be no memory for tables, by an injected fault."""
+        self._pool.starved = refused
+
     # ---- tasks and threads
 
     def new_task(self) -> Task:

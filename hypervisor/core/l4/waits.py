@@ -71,6 +71,8 @@ class Wait:
     again: Message | None = None
     window: Region | None = None
     """Where the pages of a reply to an exception appear."""
+    origin: Wait | None = None
+    """Of a message that an injected fault keeps on its way, whose sender has gone on: the wait that sent it."""
 
     @property
     def open(self) -> bool:

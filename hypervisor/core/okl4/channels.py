@@ -51,11 +51,19 @@ class Queue:
         Raises:
             Refused: TOO_LONG, FULL. Nothing has changed.
         """
+        self.require_room(data)
+        self._waiting.append(data)
+
+    def require_room(self, data: bytes) -> None:
+        """Whether `put` would take it.
+
+        Raises:
+            Refused: TOO_LONG, FULL.
+        """
         if len(data) > self.limit:
             raise Refused(Status.TOO_LONG, f"a message of {len(data)} bytes, at most {self.limit}")
         if len(self._waiting) >= self.depth:
             raise Refused(Status.FULL, f"{self.depth} messages wait already")
-        self._waiting.append(data)
 
     def take(self) -> Taken:
         """Remove the oldest message.

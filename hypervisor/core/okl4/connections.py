@@ -53,11 +53,17 @@ class View(NamedTuple):
 
 @dataclass(slots=True)
 class Connection:
-    """A channel as it was made. By cell: its slot for the other end; the queue to it (messages); its view of pages (links)."""
+    """A channel as it was made. By cell: its slot for the other end; the queue to it (messages); its view of pages (links).
+
+    `bereft`: ends whose partner died since they last sent anything: who asks for an answer is told once that none will come.
+    `behind`: by sender, messages that an injected fault lets arrive after the next one.
+    """
 
     params: ChannelParams
     slots: dict[int, int] = field(default_factory=dict)
     queues: dict[int, Queue] = field(default_factory=dict)
+    bereft: set[int] = field(default_factory=set)
+    behind: dict[int, list[bytes]] = field(default_factory=dict)
     views: dict[int, View] = field(default_factory=dict)
 
     @property

@@ -15,6 +15,7 @@ step here is one of the trace:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hypervisor.abi.hypercalls import HYPERCALL_BASE
@@ -28,6 +29,7 @@ from hypervisor.core.cell import Cell
 from hypervisor.core.deprivileged import PC, PSR, Crashed, Told, blame, real_psr
 from hypervisor.core.errors import Refused, require
 from hypervisor.core.fass import Entry, Fass
+from hypervisor.core.injected import refused
 from hypervisor.core.lives import fail
 from hypervisor.core.okl4.vcpu import WORD, Return, VirtualCpu, returned
 from hypervisor.core.okl4.vmmu import BLOCKS, VirtualMmu
@@ -122,6 +124,7 @@ class Guest:
         kernel.map(own or frames.base, frames.base, size)
         kernel.map(KERNEL_WINDOW if own else WINDOW_BASE, WINDOW_BASE, WINDOW_SIZE)
         kernel.map(KERNEL_HYPERCALLS if own else HYPERCALL_BASE, HYPERCALL_BASE, PAGE)
+        pool.starved = partial(refused, self.monitor, self.cell, "core.tables")
         self._mmu = VirtualMmu(frames, pool, self.layout, kernel, self._entries)
 
     def block(self, virtual: int) -> int:

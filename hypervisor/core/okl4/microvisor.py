@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from hypervisor.abi.bells import ARRIVED, ROOM
+from hypervisor.abi.faults import Draws
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import EventKind, Exit
 from hypervisor.abi.status import Status
-from hypervisor.core import trust
+from hypervisor.core import injected, mishaps, trust
 from hypervisor.core.calls import capabilities
 from hypervisor.core.capabilities import Authority, Capability, Kind, Right
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import InvariantBroken, Refused, require_none
-from hypervisor.core.mechanism import Handler, Mechanism, Reach
+from hypervisor.core.mechanism import CallWords, Handler, Mechanism, Reach
 from hypervisor.core.okl4.connections import Connection, Connections, End, Region
 from hypervisor.core.okl4.door import Door
 from hypervisor.core.wiring import Wiring
@@ -33,7 +36,19 @@ if TYPE_CHECKING:
 
 WORD = 4
 """Bytes that one "copy" moves."""
+_NAMING = (
+    Hypercall.CHANNEL_RECEIVE,
+    Hypercall.NOTIFY,
+    Hypercall.MEMORY_MAP,
+    Hypercall.CAP_MINT,
+    Hypercall.CAP_REVOKE,
+    Hypercall.CAP_DELETE,
+    Hypercall.CAP_IDENTIFY,
+)
+"""Calls whose first argument is a slot."""
 _PEER = struct.Struct("<IB")
+FULL_FOR = 20_000
+"""Cycles for which a queue passes for full by an injected fault."""
 
 
 class Microvisor(Mechanism):
@@ -102,7 +117,10 @@ class Microvisor(Mechanism):
         self.door.ended(cell)
         self._up.discard(cell.index)
         for connection in self.connections.of(cell.index):
+            connection.bereft.discard(cell.index)
+            connection.behind.pop(cell.index, None)
             if cell.index in connection.queues:
+                connection.bereft.add(connection.params.other(cell.index))
                 dropped = connection.queues[cell.index].clear()
                 if dropped.messages:
                     self.monitor.note("dropped", cell, cause=connection.params.name, **dropped._asdict())
@@ -133,18 +151,67 @@ class Microvisor(Mechanism):
         connection, peer = self._end(cell, record.a1, Kind.CHANNEL, Right.SEND)
         if peer.ended:
             raise Refused(Status.PEER_GONE, f"{peer.name} is gone")
-        queue, name, data = connection.queues[peer.index], connection.params.name, record.data
-        queue.put(data)
-        monitor.step(cell, "channel", what="put", channel=name, to=peer.name, bytes=len(data), waiting=len(queue))
-        self._copied(cell, data, name)
-        self._ring(cell, connection, peer, ARRIVED)
+        if monitor.faults is None:
+            self._put(cell, connection, peer, record.data)
+        else:
+            self._put_or_not(cell, connection, peer, record.data)
         return Status.OK
 
+    def _put(self, cell: Cell, connection: Connection, peer: Cell, data: bytes) -> None:
+        queue, name = connection.queues[peer.index], connection.params.name
+        queue.put(data)
+        connection.bereft.discard(cell.index)
+        self.monitor.step(cell, "channel", what="put", channel=name, to=peer.name, bytes=len(data), waiting=len(queue))
+        self._copied(cell, data, name)
+        self._ring(cell, connection, peer, ARRIVED)
+
+    def _put_or_not(self, cell: Cell, connection: Connection, peer: Cell, data: bytes) -> None:
+        """The same where something may befall the message; its sender is told, and charged, as if nothing had."""
+        queue, name = connection.queues[peer.index], connection.params.name
+        queue.require_room(data)
+        if injected.refused(monitor := self.monitor, cell, "core.quota", channel=name):
+            monitor.alarms.at(monitor.now + FULL_FOR, partial(self._ring_late, connection, cell))
+            monitor.heed_timers()
+            raise Refused(Status.FULL, f"{queue.depth} messages wait already")
+        fate = mishaps.of_message(self.monitor, cell, data, queue.limit, channel=name, to=peer.name)
+        if fate.now:
+            self._put(cell, connection, peer, fate.now[0])
+        else:
+            self.monitor.step(cell, "channel", what="lost", channel=name, to=peer.name, bytes=len(data))
+            self._copied(cell, data, name)
+        late = [*fate.now[1:], *(connection.behind.pop(cell.index, []) if fate.now else [])]
+        for message in late:
+            self._arrive_late(connection, peer, message)
+        if fate.held is not None and fate.delay:
+            mishaps.later(self.monitor, fate.delay, partial(self._arrive_late, connection, peer, fate.held))
+        elif fate.held is not None:
+            connection.behind.setdefault(cell.index, []).append(fate.held)
+            del connection.behind[cell.index][: -queue.depth]
+
+    def _arrive_late(self, connection: Connection, peer: Cell, data: bytes) -> None:
+        """A message that nobody sends now, as it was sent before: into the queue if there is room and somebody to read it."""
+        queue, name = connection.queues[peer.index], connection.params.name
+        if peer.index not in self._up or len(queue) >= queue.depth:
+            self.monitor.note("dropped", peer, cause=name, messages=1, bytes=len(data))
+            return
+        queue.put(data)
+        self.monitor.note("late", peer, channel=name, bytes=len(data), waiting=len(queue))
+        self.monitor.ring(peer, connection.slots[peer.index], ARRIVED)
+
+    def _ring_late(self, connection: Connection, cell: Cell) -> None:
+        """A queue that passed for full has room again."""
+        if cell.index in self._up:
+            self.monitor.ring(cell, connection.slots[cell.index], ROOM)
+
     def _receive(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
-        """CHANNEL_RECEIVE: out of the caller's queue; a partner that a full queue had refused is rung."""
+        """CHANNEL_RECEIVE: out of the caller's queue; a partner that a full queue had refused is rung.
+
+        Who finds nothing after its partner's death is told of that, once if there is a new life: an answer may have been lost.
+        """
         connection, peer = self._end(cell, record.a1, Kind.CHANNEL, Right.RECEIVE)
         queue, name = connection.queues[cell.index], connection.params.name
-        if not len(queue) and peer.ended:
+        if not len(queue) and (peer.ended or cell.index in connection.bereft):
+            connection.bereft.discard(cell.index)
             raise Refused(Status.PEER_GONE, f"no message waits, and {peer.name} is gone")
         data, left, was_full = queue.take()
         monitor.step(cell, "channel", what="take", channel=name, peer=peer.name, bytes=len(data), waiting=left)
@@ -161,7 +228,8 @@ class Microvisor(Mechanism):
             raise Refused(Status.BAD_ARGUMENT, "no bit to ring with")
         if peer.ended:
             raise Refused(Status.PEER_GONE, f"{peer.name} is gone")
-        self._ring(cell, connection, peer, record.a2)
+        if monitor.faults is None or not mishaps.bell_is_lost(monitor, cell, peer.name):
+            self._ring(cell, connection, peer, record.a2)
         return Status.OK
 
     def _map(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
@@ -192,7 +260,34 @@ class Microvisor(Mechanism):
         self.monitor.step(cell, "notify", channel=connection.params.name, to=peer.name, bits=bits)
         self.monitor.ring(peer, connection.slots[peer.index], bits)
 
+    # ---- injected faults
+
+    def forged(self, cell: Cell, draws: Draws) -> list[CallWords]:
+        """Of every family a call at a slot that the cell has not got."""
+        mine = self.authority.listing(cell.index)
+        slot = next(number for number in count(1 + draws.below(255)) if number not in mine)
+        named = [(call, slot, 1, 0, b"") for call in _NAMING]
+        return [*super().forged(cell, draws), *named, (Hypercall.CHANNEL_SEND, slot, 0, 0, b"forged")]
+
+    def pestering(self, cell: Cell) -> list[CallWords]:
+        """Messages and bells, to each partner."""
+        ways: list[CallWords] = []
+        for connection in self.connections.of(cell.index):
+            slot = connection.slots[cell.index]
+            message = bool(connection.queues)
+            ways.append(
+                (Hypercall.CHANNEL_SEND, slot, 0, 0, b"flood") if message else (Hypercall.NOTIFY, slot, 1, 0, b"")
+            )
+        return ways
+
     # ---- questions
+
+    def holdings(self) -> Mapping[str, int]:
+        """Messages that wait for the dead; slots are fixed at boot. What a cell has sent stays for its partner's next life."""
+        waiting = 0
+        for connection in self.connections.all:
+            waiting += sum(len(queue) for end, queue in connection.queues.items() if self.monitor.cells[end].ended)
+        return {"messages": waiting, "cells that are up": len(self._up)}
 
     def reach(self) -> list[Reach]:
         """Every capability is an edge."""

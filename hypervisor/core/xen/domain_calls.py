@@ -1,7 +1,6 @@
-"""What a domain asks about itself: its pages, parameters, vCPU, time and end; xen_version and the console beside.
+"""What a domain asks about itself: its parameters, vCPU, time and end; xen_version and the console beside.
 
-Theory: the pages that a real hypervisor shares with a domain are pages of the domain's own memory here, filled in place when
-it asks for them to appear. System time is the board's virtual time in ns.
+Theory: system time is the board's virtual time in ns.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import EventKind
 from hypervisor.abi.time import NEVER
 from hypervisor.abi.xen import (
-    ADD_TO_PHYSMAP,
     EXTRA_VERSION,
     FEATURE_INFO,
     HVM_PARAM,
@@ -27,14 +25,10 @@ from hypervisor.abi.xen import (
     SINGLESHOT_FUTURE,
     VCPU_INFO,
     VERSION,
-    WALL,
-    WALLCLOCK,
     ConsoleOp,
     Errno,
     Feature,
     HvmOp,
-    MapSpace,
-    MemoryOp,
     Param,
     SchedOp,
     ShutdownReason,
@@ -53,48 +47,10 @@ if TYPE_CHECKING:
 
 POLL_LIMIT = 128
 """Ports of one poll (public/sched.h allows as many)."""
+RUNSTATE_HZ = 1000
+"""How often in a second a registered runstate is written again, if the domain calls so often."""
 CONSOLE_LIMIT = 4096
 """Bytes of one console write."""
-
-# ---- memory_op
-
-
-def add_to_physmap(request: Request) -> int:
-    """A page of the hypervisor's appears at a frame of the domain's own."""
-    dom, _, space, index, frame = request.arguments.read(ADD_TO_PHYSMAP)
-    domain = request.xen.domains.own(request.domain, dom)
-    if space == MapSpace.GRANT_TABLE:
-        request.xen.grants.entries.place_frame(domain, index, frame)
-    elif space == MapSpace.SHARED_INFO and not index:
-        address = request.xen.memory.own_page(domain.cell, frame)
-        content = bytes(PAGE)
-        if domain.shared_info is not None:
-            content = request.xen.memory.read(domain.cell, domain.shared_info, PAGE)
-        request.xen.memory.write(domain.cell, address, content)
-        request.xen.memory.write(domain.cell, address + WALLCLOCK, WALL.pack(2, 0, 0, 0))
-        domain.shared_info = address
-        request.xen.channels.page_given(domain)
-    else:
-        raise XenError(Errno.ENOSYS, f"add_to_physmap of space {space}")
-    return 0
-
-
-def reservation(request: Request) -> int:
-    """Pages that the domain has."""
-    return request.domain.cell.params.ram // PAGE
-
-
-def maximum_gpfn(request: Request) -> int:
-    """The last frame of its memory."""
-    return (request.xen.monitor.frames.base + request.domain.cell.params.ram) // PAGE - 1
-
-
-MEMORY: dict[int, Answer] = {
-    MemoryOp.ADD_TO_PHYSMAP: add_to_physmap,
-    MemoryOp.CURRENT_RESERVATION: reservation,
-    MemoryOp.MAXIMUM_RESERVATION: reservation,
-    MemoryOp.MAXIMUM_GPFN: maximum_gpfn,
-}
 
 # ---- hvm_op
 
@@ -147,22 +103,39 @@ def register_vcpu_info(request: Request) -> int:
 def register_runstate(request: Request) -> int:
     """Where the guest wants to be told how its time was spent: as it is now."""
     (address,) = request.arguments.read(POINTER)
-    request.xen.memory.write(request.domain.cell, address, _runstate(request))
-    request.domain.runstate = address
+    place = request.arguments.at(address)
+    place.write_bytes(0, _runstate(request.xen, request.domain))
+    request.domain.runstate = tuple(place.writable(0, RUNSTATE.size))
+    request.domain.runstate_written = request.xen.monitor.now
     return 0
+
+
+def refresh_runstate(xen: XenHypervisor, domain: Domain) -> None:
+    """Bring what the guest sees of its runstate up to date, unless that was done a moment ago."""
+    now = xen.monitor.now
+    if not domain.runstate or now - domain.runstate_written < xen.hz // RUNSTATE_HZ:
+        return
+    domain.runstate_written, data = now, _runstate(xen, domain)
+    try:
+        for address, size in domain.runstate:
+            xen.memory.write(domain.cell, address, data[:size])
+            data = data[size:]
+    except XenError as error:
+        domain.runstate = ()
+        xen.monitor.refused(domain.cell, "runstate", str(error))
 
 
 def runstate(request: Request) -> int:
     """How the vCPU's time was spent."""
-    request.arguments.write_bytes(0, _runstate(request))
+    request.arguments.write_bytes(0, _runstate(request.xen, request.domain))
     return 0
 
 
-def _runstate(request: Request) -> bytes:
+def _runstate(xen: XenHypervisor, domain: Domain) -> bytes:
     """Running now, since its last exit; what it did not run it was blocked, as far as anybody kept count."""
-    now, ran = request.domain.cell.vcpu.time, request.domain.cell.account.ran
-    running, blocked = request.xen.ns(ran), request.xen.ns(max(now - ran, 0))
-    return RUNSTATE.pack(0, request.xen.ns(now), running, 0, blocked, 0)
+    now, ran = domain.cell.vcpu.time, domain.cell.account.ran
+    running, blocked = xen.ns(ran), xen.ns(max(now - ran, 0))
+    return RUNSTATE.pack(0, xen.ns(now), running, 0, blocked, 0)
 
 
 def nothing_to_stop(request: Request) -> int:
@@ -230,7 +203,7 @@ def block(request: Request) -> int:
     """Sleep until an event is there."""
     if request.xen.channels.deliverable(request.domain):
         return 0
-    return request.xen.monitor.suspend(request.domain.cell, "block", NEVER, _zero, interrupted=_zero)
+    return request.xen.monitor.suspend(request.domain.cell, "block", request.deadline, _zero, interrupted=_zero)
 
 
 def poll(request: Request) -> int:
@@ -238,8 +211,8 @@ def poll(request: Request) -> int:
     pointer, count, timeout = request.arguments.read(POLL)
     if count > POLL_LIMIT:
         raise XenError(Errno.EINVAL, f"{count} ports")
-    domain, memory = request.domain, request.xen.memory
-    numbers = [PORT.unpack(memory.read(domain.cell, pointer + n * PORT.size, PORT.size))[0] for n in range(count)]
+    domain, ports = request.domain, request.arguments.at(pointer)
+    numbers = [number for (number,) in PORT.iter_unpack(ports.read_bytes(0, count * PORT.size))]
     if any(number not in domain.ports for number in numbers):
         raise XenError(Errno.EINVAL, "one of the ports is none")
     if any(request.xen.channels.pending(domain, number) for number in numbers):
@@ -250,7 +223,7 @@ def poll(request: Request) -> int:
         domain.waits_for = frozenset()
         return 0
 
-    until = request.xen.cycles(timeout) if timeout else NEVER
+    until = min(request.xen.cycles(timeout) if timeout else NEVER, request.deadline)
     return request.xen.monitor.suspend(domain.cell, "poll", until, over, interrupted=over)
 
 
@@ -311,6 +284,12 @@ def features(request: Request) -> int:
     return 0
 
 
+def guest_handle(request: Request) -> int:
+    """The domain's UUID: the same in every run, and no two of a board's are."""
+    request.arguments.write_bytes(0, bytes(12) + request.domain.domid.to_bytes(4, "big"))
+    return 0
+
+
 def text(content: bytes, size: int) -> Answer:
     """A call that fills in a string."""
 
@@ -331,6 +310,7 @@ VERSIONS: dict[int, Answer] = {
     VersionOp.PLATFORM_PARAMETERS: text(b"", 8),
     VersionOp.GET_FEATURES: features,
     VersionOp.PAGESIZE: lambda request: PAGE,
+    VersionOp.GUEST_HANDLE: guest_handle,
     VersionOp.COMMANDLINE: text(b"", 1024),
 }
 

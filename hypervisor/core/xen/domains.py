@@ -8,7 +8,8 @@ domains.of(cell).domid, domains.alive(caller, domid)
 Who is Dom0: the cell called "dom0"; if none is, the first one in the topology that serves as a back end and never asks as a
 front end (a driver domain, as Dom0 is on a plain Xen); if none does, the first cell. The others get 1, 2, ... in the order of
 the topology. A cell that is started again keeps its domid, so that the paths of the store stay what they were. Further driver
-domains need no privilege: the store's permissions give them their part.
+domains need no privilege: the store's permissions give them their part. An unmodified kernel is a DomU always; where there is
+nobody else, nobody is Dom0, and the hypervisor does its work.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Domain:
 
     Addresses are guest physical, in the domain's own memory. `early`: ports that became pending before there was a page to
     say so. `waits_for`: the ports of a `poll` in which it waits. `table_pages`: its page tables, if its kernel is paravirtual.
-    `timer`: its single-shot timer among the monitor's alarms.
+    `timer`: its single-shot timer among the monitor's alarms. `runstate`: pieces (address, size) of where it wants its runstate,
+    last written at `runstate_written`. `given_up`: frames of its own memory that it has given back (memory_calls.py).
     """
 
     cell: Cell
@@ -64,7 +66,9 @@ class Domain:
     alive: bool = False
     shared_info: int | None = None
     vcpu_info: int | None = None
-    runstate: int | None = None
+    runstate: tuple[tuple[int, int], ...] = ()
+    runstate_written: int = 0
+    given_up: set[int] = field(default_factory=set)
     early: set[int] = field(default_factory=set)
     ports: dict[int, Port] = field(default_factory=dict)
     virqs: dict[int, int] = field(default_factory=dict)
@@ -101,6 +105,8 @@ class Domains:
 
     def __init__(self, cells: Sequence[Cell], wiring: Wiring) -> None:
         self._domids = assign(cells, wiring)
+        self.kernels = wiring.hvc_kernels
+        """Cells whose kernels have a CPU to themselves, and translate its code."""
         self._domains = {domid: Domain(cells[index], domid) for index, domid in self._domids.items()}
 
     def domid(self, index: int) -> int:
@@ -120,6 +126,11 @@ class Domains:
         domid = self._domids[cell.index]
         self._domains[domid] = Domain(cell, domid, alive=True)
         return self._domains[domid]
+
+    @property
+    def dom0(self) -> Domain | None:
+        """Dom0, None if nobody is."""
+        return self._domains.get(0)
 
     def by_number(self, domid: int) -> Domain:
         """The domain of a domid that the hypervisor itself has kept."""
@@ -163,8 +174,9 @@ def assign(cells: Sequence[Cell], wiring: Wiring) -> dict[int, int]:
     """Cell index -> domid, by the rule at the top of this file."""
     drivers = [channel for channel in wiring.channels if channel.kind != MESSAGE]
     serving, asking = {channel.back for channel in drivers}, {channel.front for channel in drivers}
-    named = [cell.index for cell in cells if cell.name == DOM0]
-    servers = [cell.index for cell in cells if cell.index in serving - asking]
-    first = (named + servers + [cell.index for cell in cells])[:1]
+    able = [cell for cell in cells if not wiring.hvc_kernels.get(cell.index)]
+    named = [cell.index for cell in able if cell.name == DOM0]
+    servers = [cell.index for cell in able if cell.index in serving - asking]
+    first = (named + servers + [cell.index for cell in able])[:1]
     order = first + [cell.index for cell in cells if cell.index not in first]
-    return {index: domid for domid, index in enumerate(order)}
+    return {index: domid for domid, index in enumerate(order, start=0 if first else 1)}

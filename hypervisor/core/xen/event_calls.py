@@ -15,6 +15,7 @@ from hypervisor.abi.xen import (
     EvtchnOp,
     PortState,
 )
+from hypervisor.core import mishaps
 from hypervisor.core.xen.requests import Answer, Request
 
 
@@ -68,8 +69,11 @@ def send(request: Request) -> int:
     """The other end is pending. The step is the hypervisor's work for it, wherever it leads."""
     (port,) = request.arguments.read(PORT)
     to = request.xen.channels.peer(request.domain, port)
-    request.xen.monitor.step(request.domain.cell, "notify", port=port, to=to)
-    request.xen.channels.send(request.domain, port)
+    monitor, cell = request.xen.monitor, request.domain.cell
+    monitor.step(cell, "notify", port=port, to=to)
+    partner = bool(to) and not to.startswith("(")
+    if monitor.faults is None or not partner or not mishaps.bell_is_lost(monitor, cell, to):
+        request.xen.channels.send(request.domain, port)
     return 0
 
 

@@ -28,6 +28,7 @@ from hypervisor.abi.xen import (
     Errno,
     PortState,
 )
+from hypervisor.core.injected import refused
 from hypervisor.core.xen.domains import Domain, Domains, Port
 from hypervisor.core.xen.errors import XenError
 from hypervisor.core.xen.guest_memory import GuestMemory
@@ -222,7 +223,7 @@ class EventChannels:
 
     def _new(self, domain: Domain, port: Port) -> int:
         number = next((n for n in range(1, PORTS) if n not in domain.ports), None)
-        if number is None:
+        if number is None or (port.handler is None and refused(self._monitor, domain.cell, "core.capability")):
             raise XenError(Errno.ENOSPC, f"all {PORTS} ports of domain {domain.domid} are taken")
         domain.ports[number] = port
         return number

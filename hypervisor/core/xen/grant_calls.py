@@ -89,7 +89,7 @@ def setup_table(request: Request) -> int:
     for index in range(count if status is GrantStatus.OKAY else 0):
         address = domain.grant_frames.get(index)
         frame = NO_FRAME if address is None else address // PAGE
-        request.xen.memory.write(request.domain.cell, pointer + index * POINTER.size, POINTER.pack(frame))
+        request.arguments.at(pointer).write(POINTER, frame, offset=index * POINTER.size)
     request.arguments.write(SETUP_TABLE, domid, count, status, pointer)
     return 0
 

@@ -87,6 +87,8 @@ class Entries:
         address = frame * PAGE
         if address >= WINDOW_BASE:
             raise GrantError(GrantStatus.BAD_PAGE, f"frame {frame:#x} is not of {domain.name}'s own memory")
+        if frame in domain.given_up:
+            raise GrantError(GrantStatus.BAD_PAGE, f"frame {frame:#x} was given up by {domain.name}")
         if address in domain.hypervisor_pages():
             raise GrantError(GrantStatus.BAD_PAGE, f"frame {frame:#x} of {domain.name} is the hypervisor's")
         try:

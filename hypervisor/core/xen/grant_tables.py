@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from hypervisor.abi.memory import PAGE
+from hypervisor.abi.memory import PAGE, WINDOW_BASE
 from hypervisor.abi.status import Status
 from hypervisor.abi.xen import CopyFlag, GrantStatus, MapFlag
 from hypervisor.core.errors import Refused
@@ -177,6 +177,7 @@ class GrantTables:
             self._memory.write(target.cell, write_at + dest.offset, data)
         except XenError as error:
             raise GrantError(GrantStatus.BAD_PAGE, error.why) from None
+        self._changed(target, write_at + dest.offset, length)
 
     def transfer(self, caller: Domain, frame: int, domid: int, reference: int) -> None:
         """Give a page away for good: its content becomes that of the page which the receiver has put up for it.
@@ -198,6 +199,8 @@ class GrantTables:
         self._monitor.step(caller.cell, "map", address=taken, granter=receiver.name, writable=1, pages=1)
         self._memory.write(receiver.cell, taken, self._memory.read(caller.cell, given, PAGE))
         self._memory.write(caller.cell, given, bytes(PAGE))
+        self._changed(receiver, taken, PAGE)
+        self._changed(caller, given, PAGE)
         self.entries.transferred(receiver, reference)
 
     # ---- the end of a domain
@@ -235,6 +238,11 @@ class GrantTables:
         return problems if segments == self._users else [*problems, f"xen: segments {segments}, counted {self._users}"]
 
     # ---- steps
+
+    def _changed(self, domain: Domain, address: int, length: int) -> None:
+        """A domain's memory was written here; an unmodified kernel may have run what was there."""
+        if domain.cell.index in self._domains.kernels:
+            self._monitor.wrote(domain.cell, address, length)
 
     def _granter(self, caller: Domain, wish: Wish) -> Domain:
         if not wish.flags & MapFlag.HOST_MAP:
@@ -288,16 +296,39 @@ class GrantTables:
         try:
             return self._monitor.memory.share(granter.cell, address, pages, PURPOSE), 0
         except Refused as refusal:
+            self._have_noted(granter)
             raise GrantError(MAP_REFUSALS.get(refusal.status, GrantStatus.BAD_PAGE), str(refusal)) from None
+
+    def _have_noted(self, *domains: Domain) -> None:
+        """Who has not taken note of earlier changes is made to; the caller may try again.
+
+        Raises:
+            GrantError: EAGAIN, there are such.
+        """
+        behind = [domain for domain in domains if self._monitor.memory.is_behind(domain.cell)]
+        for domain in behind:
+            self._monitor.nudge(domain.cell)
+        if behind:
+            why = f"{behind[0].name} has to take note of other changes first"
+            raise GrantError(GrantStatus.EAGAIN, why) from None
 
     def _appear(self, caller: Domain, segment: int, offset: int, pages: int, wish: Wish) -> int:
         """The pages appear in the caller's window; where."""
         memory, host = self._monitor.memory, wish.host or None
         try:
+            self._require_given_up(caller, wish.host, pages)
             return memory.map(segment, offset, pages, caller.cell, host, writable=wish.writable)
         except Refused as refusal:
             self._dissolve(segment)
+            self._have_noted(caller)
             raise GrantError(MAP_REFUSALS.get(refusal.status, GrantStatus.BAD_VIRT_ADDR), str(refusal)) from None
+
+    def _require_given_up(self, caller: Domain, host: int, pages: int) -> None:
+        """In its own memory a domain may have foreign pages where it has given up its own."""
+        first = host // PAGE
+        own = 0 < host < WINDOW_BASE
+        if own and not all(frame in caller.given_up for frame in range(first, first + pages)):
+            raise Refused(Status.BAD_ARGUMENT, f"{caller.name} has not given up its page at {host:#x}")
 
     def _pin(
         self, caller: Domain, granter: Domain, wish: Wish, address: int, segment: int, host: int

@@ -88,6 +88,8 @@ class GuestMemory:
         if address >= WINDOW_BASE:
             raise XenError(Errno.EINVAL, f"frame {frame:#x} is not of the caller's own memory")
         self.read(cell, address, PAGE)
+        if self._monitor.memory.segment_at(cell, address) is not None:
+            raise XenError(Errno.EINVAL, f"frame {frame:#x} is shared with others")
         return address
 
     @staticmethod
@@ -107,6 +109,14 @@ class Arguments:
         self._memory, self._cell, self._address = memory, cell, address
         self.inline = bytearray(data)
         self.changed = False
+
+    def at(self, pointer: int) -> Arguments:
+        """What a pointer in the structure leads to."""
+        return Arguments(self._memory, self._cell, pointer)
+
+    def writable(self, offset: int, length: int) -> list[tuple[int, int]]:
+        """Where bytes of it lie that are to be written: guest physical pieces (address, length)."""
+        return [(self._address + offset, length)]
 
     def read(self, layout: Struct, offset: int = 0) -> tuple[Any, ...]:
         """The fields of a structure at `offset`."""

@@ -17,20 +17,27 @@ Calls: a1 the operation, a2 and a3 its arguments; a pointer is a guest physical 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from hypervisor.abi.faults import Draws
 from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import Exit
+from hypervisor.abi.status import Status
 from hypervisor.abi.xen import Call, Errno, Param, Virq
+from hypervisor.abi.xen_arm import TRAP_HVC
+from hypervisor.core import effects as do
 from hypervisor.core import trust
 from hypervisor.core.cell import Cell
-from hypervisor.core.errors import require_none
-from hypervisor.core.mechanism import Handler, Mechanism, Reach
+from hypervisor.core.errors import Refused, require_none
+from hypervisor.core.mechanism import CallWords, Handler, Mechanism, Reach
 from hypervisor.core.wiring import Wiring
-from hypervisor.core.xen import domain_calls, event_calls, grant_calls, pv_calls
+from hypervisor.core.xen import crimes, domain_calls, event_calls, grant_calls, memory_calls, pv_calls
 from hypervisor.core.xen.access import AccessControl
-from hypervisor.core.xen.domains import Domain, Domains
-from hypervisor.core.xen.errors import XenError
+from hypervisor.core.xen.arm_door import ArmDoor, unknown
+from hypervisor.core.xen.console_ring import ConsoleRing
+from hypervisor.core.xen.domains import DOM0, Domain, Domains
+from hypervisor.core.xen.errors import StoreError, XenError
 from hypervisor.core.xen.event_channels import EventChannels
 from hypervisor.core.xen.grant_tables import GrantTables
 from hypervisor.core.xen.guard import Guard
@@ -40,15 +47,17 @@ from hypervisor.core.xen.pv_door import PvDoor
 from hypervisor.core.xen.requests import POINTER_IS_THIRD, Answer, Request
 from hypervisor.core.xen.store import Store
 from hypervisor.core.xen.store_ring import StoreRing
-from hypervisor.core.xen.toolstack import Toolstack
+from hypervisor.core.xen.toolstack import HOME, Toolstack
 
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
 
 NS = 1_000_000_000
+CONTROL = {"shutdown": "poweroff", "reboot": "reboot"}
+"""What an operator asks for -> the word for it in control/shutdown."""
 
 FAMILIES: dict[Call, Mapping[int, Answer]] = {
-    Call.MEMORY: domain_calls.MEMORY,
+    Call.MEMORY: memory_calls.MEMORY,
     Call.VERSION: domain_calls.VERSIONS,
     Call.CONSOLE_IO: domain_calls.CONSOLE,
     Call.GRANT_TABLE: grant_calls.OPERATIONS,
@@ -75,10 +84,14 @@ class XenHypervisor(Mechanism):
         self.channels = EventChannels(monitor, self.domains, self.memory, guard)
         self.grants = GrantTables(monitor, self.domains, self.memory, guard)
         self.store = Store(self._watch_fired)
+        self.store.heard = self.store_listeners
         self.toolstack = Toolstack(self.store, self.domains, wiring)
         self._rings: dict[int, StoreRing] = {}
+        self._store_lost = False
+        self._consoles: dict[int, ConsoleRing] = {}
         self._shared = _Shared(monitor, wiring)
         self.pv = PvDoor(self, wiring.paravirtual, pv_calls.CALLS)
+        self.arm = ArmDoor(self, wiring.hvc_kernels)
 
     def calls(self) -> Mapping[int, Handler]:
         """Every family of the interface that is served."""
@@ -91,13 +104,13 @@ class XenHypervisor(Mechanism):
         shared = self._shared.describe(cell)
         return (
             {"domid": domain.domid, **told, "shared": shared}
-            if any((*told.values(), shared, self.pv.serves(cell)))
+            if any((*told.values(), shared, self.pv.serves(cell), self.arm.builds(cell)))
             else {}
         )
 
     def reserved(self, cell: Cell) -> int:
         """What the domain builder needs."""
-        return self.pv.reserved(cell)
+        return self.pv.reserved(cell) or self.arm.reserved(cell)
 
     # ---- time
 
@@ -120,10 +133,13 @@ class XenHypervisor(Mechanism):
         domain = self.domains.born(cell)
         self.pv.born(domain)
         domain.params[Param.STORE_EVTCHN] = self.channels.serve(domain, lambda: self._kick(domain))
-        domain.params[Param.CONSOLE_EVTCHN] = self.channels.serve(domain, lambda: None)
+        domain.params[Param.CONSOLE_EVTCHN] = self.channels.serve(domain, lambda: self._console_rung(domain))
+        self.arm.born(domain)
         self.toolstack.born(domain)
         self.store.announce("@introduceDomain")
         self._flush()
+        if domain.name == DOM0 and not self._store_lost:
+            self.find_store()
 
     def cell_ended(self, cell: Cell) -> None:
         """A domain is gone: with it all its ports, grants, mappings, watches and nodes; who watches learns of it."""
@@ -137,11 +153,13 @@ class XenHypervisor(Mechanism):
         self.channels.domain_ended(domain)
         self.grants.domain_ended(domain)
         self._rings.pop(domain.domid, None)
+        self._consoles.pop(domain.domid, None)
         self.store.reset_watches(domain.domid)
         self.toolstack.ended(domain)
         self.store.announce("@releaseDomain")
         self._flush()
-        self.channels.raise_virq(self.domains.by_number(0), Virq.DOM_EXC)
+        if self.domains.dom0 is not None:
+            self.channels.raise_virq(self.domains.dom0, Virq.DOM_EXC)
 
     # ---- the store
 
@@ -155,15 +173,35 @@ class XenHypervisor(Mechanism):
         self._rings[domain.domid] = StoreRing(domain.domid, self.store, _RingPage(self, domain, page), on_request)
         self.monitor.note("store_ring", domain.cell, domain=name, page=page)
 
+    @property
+    def store_is_up(self) -> bool:
+        """Whether its daemon runs: it lives in Dom0 if the topology has a cell of that name, else in the hypervisor."""
+        dom0 = self.domains.dom0
+        return not self._store_lost and (dom0 is None or dom0.name != DOM0 or dom0.alive)
+
+    def lose_store(self) -> None:
+        """The store's daemon is gone: requests wait in their rings, and nobody hears of changes."""
+        self._store_lost = True
+
+    def find_store(self) -> None:
+        """It is there again, or its Dom0 is, with what it knew: who rang meanwhile is served."""
+        self._store_lost = False
+        for domid, ring in sorted(self._rings.items()):
+            if self.store_is_up and not ring.broken:
+                self._serve(self.domains.by_number(domid), ring, requests=True)
+        self._flush()
+
     def _kick(self, domain: Domain) -> None:
         """The domain rang at its store port."""
         ring = self._rings.get(domain.domid)
-        if ring is not None and not ring.broken:
+        if ring is not None and not ring.broken and self.store_is_up:
             self._serve(domain, ring, requests=True)
             self._flush()
 
     def _flush(self) -> None:
         """Hand over what changes of the store mean to those who watch."""
+        if not self.store_is_up:
+            return
         for domid, ring in sorted(self._rings.items()):
             self._serve(self.domains.by_number(domid), ring, requests=False)
 
@@ -185,6 +223,90 @@ class XenHypervisor(Mechanism):
         if ring is not None:
             ring.event(watched, path, token)
 
+    # ---- the console
+
+    def open_console(self, domain: Domain, page: int) -> None:
+        """The domain's console is a ring in this page."""
+        self._consoles[domain.domid] = ConsoleRing(_RingPage(self, domain, page))
+
+    def _console_rung(self, domain: Domain) -> None:
+        """It has written something, or has room again for what was typed."""
+        ring = self._consoles.get(domain.domid)
+        if ring is None:
+            return
+        try:
+            shown = ring.take()
+        except XenError as error:  # its page is gone
+            self.monitor.refused(domain.cell, "console ring", str(error))
+            return
+        if shown:
+            domain.cell.account.output += len(shown)
+            self.monitor.emit(do.ShowOutput(domain.cell.index, shown))
+            self.channels.pend(domain, domain.params[Param.CONSOLE_EVTCHN])
+        self._type_into(domain, ring)
+
+    def _type_into(self, domain: Domain, ring: ConsoleRing) -> None:
+        """What was typed moves into the ring, as far as there is room."""
+        waiting = bytes(domain.cell.typed)
+        if not waiting:
+            return
+        try:
+            rest = ring.give(waiting)
+        except XenError as error:
+            self.monitor.refused(domain.cell, "console ring", str(error))
+            return
+        del domain.cell.typed[: len(waiting) - len(rest)]
+        if len(rest) < len(waiting):
+            self.channels.pend(domain, domain.params[Param.CONSOLE_EVTCHN])
+
+    def takes_typed(self, cell: Cell) -> bool:
+        """Whether it has no UART: its console is a ring, or it asks."""
+        return super().takes_typed(cell) or self.domains.of(cell).domid in self._consoles
+
+    def typed(self, cell: Cell) -> None:
+        """The console's port is pending."""
+        domain = self.domains.of(cell)
+        ring = self._consoles.get(domain.domid)
+        if not domain.alive:
+            return
+        if ring is None:
+            self.channels.pend(domain, domain.params[Param.CONSOLE_EVTCHN])
+        else:
+            self._type_into(domain, ring)
+
+    def deaf(self, cell: Cell, verb: str) -> str:
+        """A kernel says in the store what it understands (control/feature-...)."""
+        domain, word = self.domains.of(cell), CONTROL[verb]
+        told = domain.alive and self.store.exists(f"{HOME}/{domain.domid}/control/feature-{word}")
+        return "" if told else f"{cell.name} has not said that it understands {word}"
+
+    def ask(self, cell: Cell, verb: str) -> str:
+        """By the node that kernels watch."""
+        if why := self.deaf(cell, verb):
+            return why
+        self.store.write(0, f"{HOME}/{self.domains.of(cell).domid}/control/shutdown", CONTROL[verb].encode())
+        self._flush()
+        return ""
+
+    # ---- the operator's view
+
+    def number(self, cell: Cell) -> int:
+        """Its domain's."""
+        return self.domains.of(cell).domid
+
+    def look_into_store(self, path: str) -> tuple[bytes, tuple[str, ...]]:
+        """As Dom0 sees it."""
+        try:
+            return self.store.read(0, path), self.store.directory(0, path)
+        except StoreError as error:
+            raise Refused(Status.NO_SUCH_SLOT, f"{path}: {error}") from None
+
+    def write_into_store(self, path: str, value: bytes) -> None:
+        """As Dom0 would."""
+        with suppress(StoreError):
+            self.store.write(0, path, value)
+        self._flush()
+
     # ---- calls
 
     def _handler(self, call: Call, operations: Mapping[int, Answer]) -> Handler:
@@ -192,31 +314,46 @@ class XenHypervisor(Mechanism):
             pointer = record.a3 if call in POINTER_IS_THIRD else record.a2
             arguments = Arguments(self.memory, cell, pointer, record.data)
             request = Request(self, self.domains.of(cell), record.a1, record.a2, record.a3, arguments)
-            answer = operations.get(record.a1)
-            try:
-                if answer is None:
-                    raise XenError(Errno.ENOSYS, f"operation {record.a1}")
-                if call is Call.VCPU and record.a2:
-                    raise XenError(Errno.ENOENT, f"no vCPU {record.a2}")
-                value = answer(request)
-            except XenError as error:
-                monitor.refused(cell, f"{call.name.lower()} {record.a1}", str(error))
-                return -error.errno
-            if arguments.changed:
+            value = self.perform(call, request)
+            if arguments.changed and value >= 0:
                 monitor.reply(cell, bytes(arguments.inline))
             return value
 
         return serve
 
-    def exception(self, cell: Cell, record: Exit) -> int:
-        """A paravirtual vCPU left user mode."""
-        return self.pv.exception(cell, record)
+    def perform(self, number: int, request: Request) -> int:
+        """Serve a call of a family, by any door: its value, or a negative errno."""
+        operations = FAMILIES.get(number, {})  # type: ignore[call-overload]
+        operation = memory_calls.operation(request.operation) if number == Call.MEMORY else request.operation
+        answer = operations.get(operation)
+        try:
+            if answer is None:
+                raise unknown(number) if not operations else XenError(Errno.ENOSYS, f"operation {operation}")
+            if number == Call.VCPU and request.second:
+                raise XenError(Errno.ENOENT, f"no vCPU {request.second}")
+            value: int = answer(request)
+        except XenError as error:
+            what = f"{Call(number).name.lower()} {request.operation}" if operations else "xen call"
+            self.monitor.refused(request.domain.cell, what, str(error))
+            return -error.errno
+        return value
 
-    def typed(self, cell: Cell) -> None:
-        """The console's port is pending."""
-        domain = self.domains.of(cell)
-        if domain.alive:
-            self.channels.pend(domain, domain.params[Param.CONSOLE_EVTCHN])
+    def exception(self, cell: Cell, record: Exit) -> int:
+        """A paravirtual vCPU left user mode, or one that has all modes called."""
+        door = self.arm if record.a0 == TRAP_HVC else self.pv
+        return door.exception(cell, record)
+
+    # ---- injected faults
+
+    cell_points = frozenset({"message"})  # a message is in a granted page before the hypervisor hears of it
+
+    def forged(self, cell: Cell, draws: Draws) -> list[CallWords]:
+        """See crimes.py."""
+        return [*super().forged(cell, draws), *crimes.forged(self.domains.of(cell), self.domains, draws)]
+
+    def pestering(self, cell: Cell) -> list[CallWords]:
+        """See crimes.py."""
+        return crimes.pestering(self.domains.of(cell))
 
     # ---- questions
 
@@ -234,12 +371,24 @@ class XenHypervisor(Mechanism):
 
     def trust_rules(self) -> tuple[trust.Rule, ...]:
         """Dom0 builds every domain, and with it the store and its permissions are at home."""
-        dom0 = self.domains.by_number(0).name
-        return (
-            *trust.COMMON,
-            trust.partners("it may stop reading the ring of {channel}"),
-            trust.everyone(dom0, trust.Hold.WHOLE, "it is Dom0: it builds the domains and keeps the store"),
-        )
+        rules = (*trust.COMMON, trust.partners("it may stop reading the ring of {channel}"))
+        dom0 = self.domains.dom0
+        if dom0 is None:  # the monitor does all of its work
+            return rules
+        why = "it is Dom0: it builds the domains and keeps the store"
+        return (*rules, trust.everyone(dom0.name, trust.Hold.WHOLE, why))
+
+    def holdings(self) -> Mapping[str, int]:
+        """Event channels, grants in use, watches and transactions, rings of the store, timers."""
+        domains = [domain for domain in self.domains.all() if not domain.alive]
+        return {
+            "event channels": sum(len(domain.ports) for domain in domains),
+            "mapped grants": sum(len(domain.handles) for domain in domains),
+            "grants in use": sum(len(list(self.grants.in_use(domain))) for domain in self.domains.all()),
+            "store watches and transactions": self.store.watched(),
+            "store rings": len(self._rings),
+            "domain timers": sum(domain.timer is not None for domain in domains),
+        }
 
     def check_invariants(self) -> None:
         """Ports in pairs, pins as handles, nodes as counted, timers of the living."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hypervisor.abi.time import NEVER
 from hypervisor.abi.xen import Call
 from hypervisor.core.xen.domains import Domain
 from hypervisor.core.xen.guest_memory import Arguments
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call being served. `operation`, `second`, `third`: its words; `arguments`: the structure that one of them points to."""
+    """A call being served. `operation`, `second`, `third`: its words; `arguments`: the structure that one of them points to;
+    `deadline`: when the vCPU has to run again by itself, though it waits in the call (a timer of its own is due).
+    """
 
     xen: XenHypervisor
     domain: Domain
@@ -24,6 +27,7 @@ class Request:
     second: int
     third: int
     arguments: Arguments
+    deadline: int = NEVER
 
 
 POINTER_IS_THIRD = frozenset({Call.VCPU, Call.CONSOLE_IO})

@@ -92,6 +92,8 @@ class Store:
 
     def __init__(self, deliver: Deliver, quota: Quota | None = None) -> None:
         self.quota = quota or Quota()
+        self.heard: list[Callable[[str], None]] = []
+        """Who looks on: told the path of each change, of whatever owner."""
         self._deliver = deliver
         self._nodes: dict[str, Node] = {"/": Node(b"", (Permission(0, 0),))}
         self._owned: Counter[int] = Counter({0: 1})
@@ -202,6 +204,10 @@ class Store:
         """Hear no more of it."""
         if self._watches.pop((who, path, token), self) is self:
             raise StoreError(Errno.ENOENT, f"no such watch of {path}")
+
+    def watched(self) -> int:
+        """Watches and open transactions, of all domains."""
+        return len(self._watches) + len(self._transactions)
 
     def reset_watches(self, who: int) -> None:
         """Forget all watches and transactions of a domain, as at its start."""
@@ -341,6 +347,8 @@ class Store:
 
     def _fire(self, path: str, before: Node | None, after: Node | None) -> None:
         """Tell who watches the node or one above it, and may see it."""
+        for listener in self.heard:
+            listener(path)
         for who, watched, token in list(self._watches):
             if not (watched in (path, "/") or path.startswith(watched + "/")):
                 continue

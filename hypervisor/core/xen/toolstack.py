@@ -4,20 +4,24 @@
 /local/domain/1/name = "client"
 /local/domain/1/device/block/0/{backend,backend-id,state,name}      the front's: it writes, the back reads
 /local/domain/2/backend/block/1/0/{frontend,frontend-id,state,...}  the back's: it writes, the front reads
+/local/domain/1/device/vbd/51712, /local/domain/2/backend/vbd/1/51712     the same, if domain 1 is an unmodified kernel
+/local/domain/1/{control/shutdown,console/ring-ref,memory/target,...}     what such a kernel looks for at home
 ```
 
 Theory: a device is two directories, each owned by the domain at that end and readable by the other one alone. The states in
 them are the handshake (xenbus); how far it has come is the ends' business. A domain that ends takes its directories with it:
 its partners, who watch, find no state any more, and begin again when the directory is back. Each channel of a topology is a
-device of its class; of class "message" too, which no other Xen has.
+device of its class; of class "message" too, which no other Xen has. The drivers of an unmodified kernel know devices by other
+names and numbers, and look for more nodes (xen/include/public/io/{blkif,netif}.h; docs/misc/xenstore-paths.pandoc).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from hypervisor.abi.memory import PAGE
-from hypervisor.abi.xen import XenbusState
+from hypervisor.abi.xen import Param, XenbusState
 from hypervisor.core.wiring import LINK_PAGES, MESSAGE_LIMIT, ChannelParams, Wiring
 from hypervisor.core.xen.domains import MESSAGE, Domain, Domains
 from hypervisor.core.xen.store import READ, Permission, Store
@@ -26,34 +30,83 @@ HOME = "/local/domain"
 
 
 class Device(NamedTuple):
-    """A channel as a split device: `number` counts the front's devices of its class."""
+    """A channel as a split device: `order` counts the front's devices of its class; `type` is the class as the front's drivers
+    call it.
+    """
 
     channel: ChannelParams
     front: int
     back: int
-    number: int
+    order: int
+    type: str
+
+    @property
+    def number(self) -> int:
+        """The device's number, the last part of its paths."""
+        return FIRST_DISK + DISK_STEP * self.order if self.type == DISK else self.order
 
     @property
     def front_path(self) -> str:
         """The front's directory."""
-        return f"{HOME}/{self.front}/device/{self.channel.kind}/{self.number}"
+        return f"{HOME}/{self.front}/device/{self.type}/{self.number}"
 
     @property
     def back_path(self) -> str:
         """The back's directory."""
-        return f"{HOME}/{self.back}/backend/{self.channel.kind}/{self.front}/{self.number}"
+        return f"{HOME}/{self.back}/backend/{self.type}/{self.front}/{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Of a network interface: the range of Xen, then domain and number (locally administered bits are the vendor's)."""
+        return f"00:16:3e:00:{self.front & 0xFF:02x}:{self.order & 0xFF:02x}"
+
+
+DISK, INTERFACE = "vbd", "vif"
+TYPES = {"block": DISK, "net": INTERFACE}
+"""Class -> what an unmodified kernel's drivers call such a device."""
+FIRST_DISK, DISK_STEP = 202 << 8, 16
+"""Numbers of disks: xvda, xvdb, ... with sixteen partitions each (docs/man/xen-vbd-interface.7.pandoc)."""
+Nodes = dict[str, str]
+FRONT_NODES: dict[str, Callable[[Device], Nodes]] = {
+    DISK: lambda device: {"virtual-device": str(device.number), "device-type": "disk"},
+    INTERFACE: lambda device: {"handle": str(device.number), "mac": device.address},
+}
+BACK_NODES: dict[str, Callable[[Device], Nodes]] = {
+    DISK: lambda device: {
+        "online": "1",
+        "removable": "0",
+        "bootable": "1",
+        "mode": "w",
+        "type": "phy",
+        "device-type": "disk",
+        "dev": f"xvd{chr(ord('a') + device.order % 26)}",
+    },
+    INTERFACE: lambda device: {"online": "1", "handle": str(device.number), "mac": device.address},
+}
+KERNEL_NODES: dict[str, Callable[[int], Nodes]] = {
+    DISK: lambda place: {
+        "physical-device": f"{FIRST_DISK >> 8:x}:{DISK_STEP * place:x}",
+        "params": "",
+        "discard-enable": "0",
+    },
+    INTERFACE: lambda place: {"hotplug-status": "connected", "script": "", "bridge": ""},
+}
+"""What hotplug scripts write beside that where the back end is an unmodified kernel as well: its first front end gets its first
+disk, and so on; a disk that is not there yet when its driver is loaded is an error of that driver's."""
+"""What a toolstack writes for such a device beside the handshake."""
 
 
 class Toolstack:
     """Writes to the store as Dom0 would."""
 
     def __init__(self, store: Store, domains: Domains, wiring: Wiring) -> None:
-        self._store, self._domains = store, domains
+        self._store, self._domains, self._kernels = store, domains, wiring.hvc_kernels
         self.devices: list[Device] = []
         for channel in wiring.channels:
             front, back = domains.domid(channel.front), domains.domid(channel.back)
-            number = sum(d.front == front and d.channel.kind == channel.kind for d in self.devices)
-            self.devices.append(Device(channel, front, back, number))
+            order = sum(d.front == front and d.channel.kind == channel.kind for d in self.devices)
+            known = TYPES if wiring.hvc_kernels.get(channel.front) else {}
+            self.devices.append(Device(channel, front, back, order, known.get(channel.kind, channel.kind)))
 
     def born(self, domain: Domain) -> None:
         """The domain's home, and its ends of devices."""
@@ -63,11 +116,40 @@ class Toolstack:
             self._store.write(0, f"{home}/{name}", value.encode())
         for name in ("device", "backend", "data"):
             self._directory(f"{home}/{name}", domain.domid)
+        if self._kernels.get(domain.cell.index):
+            self._kernel_home(home, domain)
         for device in self.devices:
             if device.front == domain.domid:
-                self._end(device.front_path, "backend", device.back_path, device.front, device.back, device)
+                more = FRONT_NODES.get(device.type, _nothing)(device)
+                self._end(device.front_path, "backend", device.back_path, device.front, device.back, device, more)
             if device.back == domain.domid:
-                self._end(device.back_path, "frontend", device.front_path, device.back, device.front, device)
+                more = BACK_NODES.get(device.type, _nothing)(device) | self._hotplugged(device)
+                self._end(device.back_path, "frontend", device.front_path, device.back, device.front, device, more)
+
+    def _hotplugged(self, device: Device) -> Nodes:
+        if not self._kernels.get(device.channel.back) or device.type not in KERNEL_NODES:
+            return {}
+        same = [other for other in self.devices if (other.back, other.type) == (device.back, device.type)]
+        return KERNEL_NODES[device.type](same.index(device))
+
+    def _kernel_home(self, home: str, domain: Domain) -> None:
+        """What an unmodified kernel looks for at home. It writes below `control` what requests it understands, and takes them."""
+        self._directory(f"{home}/control", domain.domid)
+        params, pages = domain.params, domain.cell.params.ram >> 10
+        nodes = {
+            "vm": f"/vm/{domain.domid}",
+            "control/shutdown": "",
+            "cpu/0/availability": "online",
+            "memory/target": str(pages),
+            "memory/static-max": str(pages),
+            "console/type": "xenconsoled",
+            "console/ring-ref": str(params.get(Param.CONSOLE_PFN, 0)),
+            "console/port": str(params[Param.CONSOLE_EVTCHN]),
+            "store/ring-ref": str(params.get(Param.STORE_PFN, 0)),
+            "store/port": str(params[Param.STORE_EVTCHN]),
+        }
+        for name, value in nodes.items():
+            self._store.write(0, f"{home}/{name}", value.encode())
 
     def ended(self, domain: Domain) -> None:
         """Nothing is left of it."""
@@ -86,6 +168,7 @@ class Toolstack:
         told = {
             "name": channel.name,
             "kind": channel.kind,
+            "device": device.type,
             "role": "front" if front else "back",
             "peer": peer.name,
             "domid": peer.domid,
@@ -110,14 +193,22 @@ class Toolstack:
         permissions = [Permission(owner, 0)] + ([Permission(reader, READ)] if reader is not None else [])
         self._store.set_permissions(0, path, tuple(permissions))
 
-    def _end(self, path: str, role: str, other: str, owner: int, reader: int, device: Device) -> None:
+    def _end(
+        self, path: str, role: str, other: str, owner: int, reader: int, device: Device, more: Mapping[str, str]
+    ) -> None:
         """One end's directory; what is written below it inherits its permissions."""
         self._directory(path, owner, reader)
         nodes = {
             role: other,
             f"{role}-id": str(reader),
             "name": device.channel.name,
+            **more,
             "state": str(int(XenbusState.INITIALISING)),
         }
         for name, value in nodes.items():
             self._store.write(0, f"{path}/{name}", value.encode())
+
+
+def _nothing(_device: Device) -> Nodes:
+    """What our own drivers need beside."""
+    return {}

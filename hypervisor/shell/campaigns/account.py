@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hypervisor.faults import Verdict, wilson
 from hypervisor.faults.verdict import SEVERITY
-from hypervisor.shell.campaigns.runner import Result
+from hypervisor.shell.campaigns.result import Result
 
 FEARED = frozenset({Verdict.ESCAPED, Verdict.HANG, Verdict.MONITOR_FAILURE})
 """Told even if they were never given."""
@@ -51,9 +51,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Containment under one flavour: a row per fault and victim, a column per cell."""
+    """Containment in a topology under one flavour: a row per fault and victim, a column per cell. `title`: for people."""
 
+    topology: str
     flavour: str
+    title: str
     cells: tuple[str, ...]
     rows: tuple[Row, ...]
 
@@ -69,21 +71,26 @@ def count(results: Sequence[Result]) -> list[Count]:
 
 
 def matrices(results: Sequence[Result]) -> list[Matrix]:
-    """One for each flavour, in the order of the results."""
-    flavours = dict.fromkeys(result.flavour for result in results)
-    return [_matrix(flavour, [each for each in results if each.flavour == flavour]) for flavour in flavours]
+    """One for each topology and flavour, in the order of the results."""
+    where = dict.fromkeys((result.topology, result.flavour) for result in results)
+    several = len({topology for topology, _ in where}) > 1
+    found = []
+    for topology, flavour in where:
+        mine = [each for each in results if (each.topology, each.flavour) == (topology, flavour)]
+        found.append(_matrix(topology, flavour, f"{topology} under {flavour}" if several else f"under {flavour}", mine))
+    return found
 
 
-def _matrix(flavour: str, results: list[Result]) -> Matrix:
+def _matrix(topology: str, flavour: str, title: str, results: list[Result]) -> Matrix:
     cells = tuple(dict.fromkeys(cell for result in results for cell in result.cells))
-    keys = dict.fromkeys((result.action, result.cell) for result in results)
+    keys = dict.fromkeys((result.action, result.victim) for result in results)
     rows: list[Row] = []
     for action, victim in keys:
-        mine = [result for result in results if (result.action, result.cell) == (action, victim)]
+        mine = [result for result in results if (result.action, result.victim) == (action, victim)]
         whole = _square([result.verdict for result in mine])
         assert whole is not None
         rows.append(Row(action, victim, whole, tuple(_square(_of(mine, cell)) for cell in cells)))
-    return Matrix(flavour, cells, tuple(rows))
+    return Matrix(topology, flavour, title, cells, tuple(rows))
 
 
 def _of(results: Iterable[Result], cell: str) -> Iterator[str]:

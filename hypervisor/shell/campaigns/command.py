@@ -15,31 +15,36 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hypervisor.faults import ACTIONS, POINTS, Verdict
+from hypervisor.faults import ACTIONS, POINTS, Action, Verdict
 from hypervisor.faults.verdict import BAD
 from hypervisor.shell.campaigns import schema
 from hypervisor.shell.campaigns.account import count
 from hypervisor.shell.campaigns.campaign import load_campaign
 from hypervisor.shell.campaigns.report_files import write_report
 from hypervisor.shell.campaigns.report_text import show
-from hypervisor.shell.campaigns.runner import Directory, Result, run_campaign
+from hypervisor.shell.campaigns.result import Result
+from hypervisor.shell.campaigns.runner import Directory, run_campaign
 from hypervisor.shell.problems import InputError
 
 
 @dataclass(frozen=True)
 class InjectOptions:
-    """What `inject` is told. `seeds`: 1 to that, None for the file's; `jobs`: runs at once, None for one per CPU of the host."""
+    """What `inject` is told. `seeds`: 1 to that, None for the file's; `jobs`: runs at once, None for one per CPU of the host;
+    `sample`: so many injections of all.
+    """
 
     campaign: str
     seeds: int | None = None
     jobs: int | None = None
     out: Path | None = None
     as_json: bool = False
+    sample: int | None = None
 
 
 def inject(options: InjectOptions) -> int:
     """Run a campaign; 1 if anything escaped or a monitor failed."""
     campaign = load_campaign(options.campaign, options.seeds)
+    campaign = campaign.sample(options.sample) if options.sample else campaign
     jobs = options.jobs or len(os.sched_getaffinity(0))
     with ExitStack() as stack:
         out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cellvisor-inject-")))
@@ -109,7 +114,8 @@ def list_all(as_json: bool) -> int:
     campaigns = {name: schema.read(name)[2].description for name in schema.built_in()}
     if as_json:
         actions = [{"name": each.name, "kind": each.kind, "what": each.what} for each in ACTIONS.values()]
-        json.dump({"actions": actions, "points": POINTS, "campaigns": campaigns}, sys.stdout, indent=2)
+        points = [{"name": each.name, "layer": each.layer, "what": each.what} for each in POINTS.values()]
+        json.dump({"actions": actions, "points": points, "campaigns": campaigns}, sys.stdout, indent=2)
         print()
         return 0
     console = Console(highlight=False)
@@ -117,10 +123,10 @@ def list_all(as_json: bool) -> int:
         Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
         for title in ("actions", "points", "built-in campaigns")
     )
-    for point, what in POINTS.items():
-        points_table.add_row(point, what)
+    for point in POINTS.values():
+        points_table.add_row(point.name, point.layer, point.what)
     for action in ACTIONS.values():
-        actions_table.add_row(action.name, action.kind, action.what)
+        actions_table.add_row(action.name, action.kind, action.what + _keys_of(action))
     for name, description in campaigns.items():
         campaigns_table.add_row(name, description)
     for table in (actions_table, points_table):
@@ -128,6 +134,11 @@ def list_all(as_json: bool) -> int:
         console.print()
     console.print(campaigns_table)
     return 0
+
+
+def _keys_of(action: Action) -> str:
+    """Keys that only its lines have."""
+    return "".join(f"\n  {key.name} = {key.what}" for key in action.keys)
 
 
 def required(campaign: str | None) -> str:

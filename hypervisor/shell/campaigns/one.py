@@ -7,20 +7,21 @@ goes by `hypervisor.launch` with a run directory, its faults are inputs like an 
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time as host_time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from hypervisor.abi.faults import Armed
 from hypervisor.faults.actions import EFFECTS, Order
 from hypervisor.faults.plan import Step
 from hypervisor.faults.seen import CellSeen, Seen
@@ -28,19 +29,23 @@ from hypervisor.shell.campaigns.starter import Starter
 
 if TYPE_CHECKING:
     from hypervisor.api import Run
+    from hypervisor.core.monitor import Monitor
     from hypervisor.shell.summary import CellSummary
 
 MISSES = frozenset({"lost", "missed", "misses", "late", "overruns"})
 """Words in the names of figures that count what went wrong with time."""
-HELD = ("/memfd:", "socket:", "anon_inode:[pidfd]", "anon_inode:[eventfd]", "anon_inode:[eventpoll]")
-"""Descriptors that a run opens: counted before and after."""
 SETTLE_S = 2.0
-"""How long what a run leaves behind may take to go."""
+"""How long a process may take to come to the state into which a signal puts it."""
+
+
+class NotDoneError(Exception):
+    """The host did not do what it was told to; the text says what."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be run. `directory`: the run directory; `limit`: host seconds; no steps: the run without a fault."""
+    """What is to be run. `directory`: the run directory; `limit`: host seconds for all of it; `patience`: host seconds for
+    a turn of a cell; no steps: the run without a fault."""
 
     topology: str
     flavour: str
@@ -49,6 +54,7 @@ class Task:
     overrides: tuple[str, ...]
     directory: str
     limit: float
+    patience: float
     cell: str = ""
     steps: tuple[Step, ...] = ()
 
@@ -93,46 +99,85 @@ def _starter() -> Starter:
 
 def perform(task: Task) -> Seen:
     """The run itself, from launch to the account of what it left behind."""
-    from hypervisor.api import launch
+    from hypervisor.shell.campaigns.leaks import Held, books
+    from hypervisor.shell.files import RunDirError
 
-    before = _held()
-    broken: list[str] = []
-    with launch(
+    with _private_places(Path(task.directory)) as places:
+        held = Held(places)
+        try:
+            seen, monitor = _watch(task)
+        except RunDirError as error:  # the host has no room for it: no fault of a cell may lead there
+            return Seen({}, refused=str(error), held=tuple(held.left()))
+        return replace(seen, held=(*held.left(), *books(monitor)))
+
+
+def _watch(task: Task) -> tuple[Seen, Monitor]:
+    """The run, and what was seen of it up to its end."""
+    undone = ""
+    with _launched(task) as run:
+        try:
+            _drive(run, task)
+        except NotDoneError as error:
+            undone = str(error)
+        broken = tuple(_invariants(run))
+        summary = run.summary()
+        consoles = {name: _said(run, name) for name in summary.cells}
+        owned = {cell.name: run.monitor.frames.account(cell.name).now for cell in run.monitor.cells}
+    story = _story(Path(task.directory) / "trace.jsonl", task.cell, task.steps)
+    cells = {
+        name: _cell_seen(cell, consoles[name], tuple(story.deaths.get(name, ())), owned[name])
+        for name, cell in summary.cells.items()
+    }
+    seen = Seen(cells, run.topology.digest, summary.time, broken=broken, undone=undone)
+    return replace(seen, struck=story.struck, noticed=story.noticed, recovered=story.recovered), run.monitor
+
+
+def _launched(task: Task) -> Run:
+    from hypervisor.api import launch
+    from hypervisor.shell.cellhost import Patience
+
+    return launch(
         task.topology,
         flavour=task.flavour,
         seed=task.seed,
         duration=task.duration,
         overrides=task.overrides,
         out=task.directory,
-    ) as run:
-        digest = run.topology.digest
-        _drive(run, task)
-        broken += _invariants(run)
-        broken += _frames_left(run)
-        summary = run.summary()
-        consoles = {name: _said(run, name) for name in summary.cells}
-    broken += _left_behind(before)
-    struck, noticed, recovered, deaths = _story(Path(task.directory) / "trace.jsonl", task.cell, task.steps)
-    cells = {
-        name: _cell_seen(cell, consoles[name], tuple(deaths.get(name, ()))) for name, cell in summary.cells.items()
-    }
-    return Seen(cells, digest, summary.time, "", tuple(broken), False, struck, noticed, recovered)
+        patience=Patience(backstop=task.patience),
+    )
+
+
+@contextmanager
+def _private_places(run: Path) -> Iterator[tuple[Path, ...]]:
+    """A directory of this run's own in the place of the temporary one: what lies there afterwards was left by this run."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="cellvisor-run-") as place:
+        tempfile.tempdir = place
+        try:
+            yield (Path(place),)
+        finally:
+            tempfile.tempdir = before
 
 
 def _drive(run: Run, task: Task) -> None:
-    """To the end, with a stop at each step that comes before it."""
+    """To the end, with a stop at each step that comes before it.
+
+    Raises:
+        NotDoneError: an order was not carried out by the host.
+    """
     end = run.cycles(task.duration)
     for step in task.steps:
-        if step.at >= end or run.until(step.at).why == "finished":
+        if step.at >= end or (step.at > run.now and run.until(step.at).why == "finished"):
             break
         _order(run, task.cell, step)
     run.until(end)
 
 
-def _cell_seen(cell: CellSummary, said: str, deaths: tuple[tuple[int, str], ...]) -> CellSeen:
+def _cell_seen(cell: CellSummary, said: str, deaths: tuple[tuple[int, str], ...], owned: int) -> CellSeen:
     misses = {key: metric.max for key, metric in cell.metrics.items() if MISSES & set(re.split("[ _]", key))}
+    worst = {key: metric.max for key, metric in cell.metrics.items()}
     figures = {key: metric.last for key, metric in cell.metrics.items()}
-    return CellSeen(cell.state, cell.why, cell.restarts, said, deaths, misses, figures)
+    return CellSeen(cell.state, cell.why, cell.restarts, said, deaths, misses, figures, owned, worst)
 
 
 def _invariants(run: Run) -> Iterator[str]:
@@ -145,7 +190,7 @@ def _invariants(run: Run) -> Iterator[str]:
 
 def _order(run: Run, cell: str, step: Step) -> None:
     """Do to the cell what the step says; a cell that has ended is left in peace."""
-    if run.cell(cell).ended:
+    if cell and run.cell(cell).ended:
         return
     ways: dict[Order, Callable[[str], None]] = {
         Order.KILL: run.kill,
@@ -155,20 +200,27 @@ def _order(run: Run, cell: str, step: Step) -> None:
         Order.UNPAUSE: run.unpause,
         Order.SIGKILL: lambda name: _signal(run, name, signal.SIGKILL, psutil.STATUS_ZOMBIE),
         Order.SIGSTOP: lambda name: _signal(run, name, signal.SIGSTOP, psutil.STATUS_STOPPED),
+        Order.INJECT: lambda name: run.inject(name, Armed.from_text(step.data.encode())),
         Order.TYPE: lambda name: run.type_text(name, bytes.fromhex(step.data)),
     }
     ways[Order(step.order)](cell)
 
 
 def _signal(run: Run, cell: str, number: int, state: str) -> None:
-    """A signal to a cell's process; back when it has come to the state in which that puts it, so that runs are the same."""
+    """A signal to a cell's process; back when it has come to the state in which that puts it, so that runs are the same.
+
+    Raises:
+        NotDoneError: it has none, or the host does not bring it there in time. Nothing is known of such a run.
+    """
     process = run.hosts[run.cell(cell).index].process
     if process is None:
-        return
+        raise NotDoneError(f"{cell} has no process now that could get signal {number}")
     process.kill(number)  # by its descriptor: the number may be another's by now
     end = host_time.monotonic() + SETTLE_S
     with suppress(psutil.NoSuchProcess):  # it is gone altogether
-        while psutil.Process(process.pid).status() != state and host_time.monotonic() < end:
+        while (now := psutil.Process(process.pid).status()) != state:
+            if host_time.monotonic() > end:
+                raise NotDoneError(f"the process of {cell} is {now}, not {state}, {SETTLE_S:g} s after signal {number}")
             host_time.sleep(0.001)  # of the host: virtual time stands still
 
 
@@ -179,66 +231,36 @@ def _said(run: Run, cell: str) -> str:
     return path.read_bytes().decode("latin-1") if path.exists() else ""
 
 
-def _frames_left(run: Run) -> Iterator[str]:
-    """Memory of the board that cells which have ended still own; one that is preserved may."""
-    for cell in run.monitor.cells:
-        left = run.monitor.frames.account(cell.name).now
-        if cell.ended and left and cell.params.on_crash != "preserve":
-            yield f"leak: {cell.name} has ended and owns {left} bytes"
+@dataclass
+class Story:
+    """When the fault reached its cell, when that was noticed, when the cell ran again; and all deaths of all cells."""
+
+    struck: int | None = None
+    noticed: int | None = None
+    recovered: int | None = None
+    deaths: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
 
-def _held() -> dict[str, int]:
-    """Descriptors of this process that a run could have opened, and its children."""
-    found = dict.fromkeys(HELD, 0)
-    for entry in os.listdir("/proc/self/fd"):  # noqa: PTH208 (a Path would open one more)
-        with suppress(OSError):
-            target = os.readlink(f"/proc/self/fd/{entry}")  # noqa: PTH115
-            for kind in HELD:
-                found[kind] += target.startswith(kind)
-    found["processes"] = len(_children())
-    return found
-
-
-def _children() -> list[int]:
-    return [child.pid for child in psutil.Process().children(recursive=True)]
-
-
-def _left_behind(before: dict[str, int]) -> list[str]:
-    """What the run has left in this process and below it, once it has had its time to go."""
-    end = host_time.monotonic() + SETTLE_S
-    while True:
-        after = _held()
-        left = [f"leak: {after[kind] - count} x {kind}" for kind, count in before.items() if after[kind] > count]
-        if not left or host_time.monotonic() > end:
-            return left
-        host_time.sleep(0.01)  # of the host: the run is over
-
-
-Deaths = dict[str, list[tuple[int, str]]]
-
-
-def _story(trace: Path, cell: str, steps: tuple[Step, ...]) -> tuple[int | None, int | None, int | None, Deaths]:
-    """When the fault reached its cell, when that was noticed, when the cell ran again; and all deaths."""
+def _story(trace: Path, cell: str, steps: tuple[Step, ...]) -> Story:
+    """What the trace says of a fault and its victim."""
     wanted = EFFECTS.get(Order(steps[0].order)) if steps else None
-    struck = noticed = recovered = None
-    started = False
-    deaths: Deaths = {}
+    story, started = Story(), False
     for record in _records(trace):
         time, kind, who = record["t"], record["k"], record.get("cell", "")
         if kind == "dead":
-            deaths.setdefault(who, []).append((time, record["why"]))
+            story.deaths.setdefault(who, []).append((time, record["why"]))
         if who != cell or not steps or time < steps[0].at:
             continue
-        if struck is None and kind == wanted:
-            struck = steps[0].at
-        if struck is not None:
-            noticed = time if noticed is None and kind in ("dead", "restart") else noticed
-            started = started or (noticed is not None and kind == "start")
-            recovered = time if recovered is None and started and kind == "switch" else recovered
-    return struck, noticed, recovered, deaths
+        if story.struck is None and kind == wanted:
+            story.struck = time if wanted == EFFECTS[Order.INJECT] else steps[0].at
+        if story.struck is not None:
+            story.noticed = time if story.noticed is None and kind in ("dead", "restart") else story.noticed
+            started = started or (story.noticed is not None and kind == "start")
+            story.recovered = time if story.recovered is None and started and kind == "switch" else story.recovered
+    return story
 
 
-_LINES = tuple(f'"k":"{kind}"'.encode() for kind in ("dead", "restart", "pause", "input", "start", "switch"))
+_LINES = tuple(f'"k":"{kind}"'.encode() for kind in ("dead", "restart", "pause", "input", "start", "switch", "fault"))
 
 
 def _records(trace: Path) -> Iterator[dict[str, Any]]:

@@ -13,11 +13,15 @@ from rich.text import Text
 from hypervisor.faults import Verdict
 from hypervisor.shell.campaigns.account import Matrix, Square, count, matrices, spans, worst_first
 from hypervisor.shell.campaigns.campaign import Campaign
-from hypervisor.shell.campaigns.runner import Result
+from hypervisor.shell.campaigns.chosen import lines_of
+from hypervisor.shell.campaigns.claims import judge_claims
+from hypervisor.shell.campaigns.coverage import coverage, missed_pairs, never_used
+from hypervisor.shell.campaigns.result import Result
 from hypervisor.shell.human import human_percent, human_time
 
 STYLES = {
     Verdict.NOT_ACTIVATED: "dim",
+    Verdict.NOT_INJECTED: "dim italic",
     Verdict.MASKED: "green",
     Verdict.CONTAINED: "green",
     Verdict.DEGRADED: "yellow",
@@ -26,6 +30,7 @@ STYLES = {
     Verdict.MONITOR_FAILURE: "bold white on red",
 }
 WORTH_TELLING = (Verdict.HANG, Verdict.ESCAPED, Verdict.MONITOR_FAILURE)
+CLAIM_STYLES = {"holds": "green", "does not hold": "bold red", "not tried": "dim"}
 SHORT = 4
 """Letters of a verdict in a matrix that is too wide otherwise: masked, contained, degraded, hang, escaped."""
 WIDEST = 10_000
@@ -36,18 +41,20 @@ LINES = 10
 
 def show(campaign: Campaign, results: Sequence[Result], out: Path | None, console: Console) -> None:
     """Counts, matrices, times, and the lines to look at."""
-    console.print(f"{campaign.name}: {len(results)} injections into {campaign.file.topology}", style="bold")
+    console.print(f"{campaign.name}: {len(results)} injections into {campaign.title}", style="bold")
     console.print(_counts(results))
     for matrix in matrices(results):
         console.print()
         console.print(_matrix(matrix, _square if _has_room(matrix, console) else _short))
     console.print()
     _times(campaign, results, console)
+    _claims(campaign, results, out, console)
+    _uncovered(campaign, results, console)
     _lines(campaign, results, out, console)
 
 
 def _matrix(matrix: Matrix, show: Callable[[Square | None], Text]) -> Table:
-    table = _table(f"under {matrix.flavour}", "fault", "all" if show is _short else "injection", *matrix.cells)
+    table = _table(matrix.title, "fault", "all" if show is _short else "injection", *matrix.cells)
     for row in matrix.rows:
         table.add_row(f"{row.action} {row.victim}", show(row.whole), *map(show, row.cells))
     return table
@@ -72,7 +79,7 @@ def _times(campaign: Campaign, results: Sequence[Result], console: Console) -> N
     """Detection and recovery in virtual time."""
     for flavour in campaign.flavours:
         mine = [result for result in results if result.flavour == flavour]
-        hz = next(device.hz for key, device in campaign.devices.items() if key[0] == flavour)
+        hz = next(device.hz for key, device in campaign.devices.items() if key[1] == flavour)
         for what, values in (
             ("detection", [each.detection for each in mine]),
             ("recovery", [each.recovery for each in mine]),
@@ -82,18 +89,49 @@ def _times(campaign: Campaign, results: Sequence[Result], console: Console) -> N
                 console.print(f"{flavour}: {what} {least} .. {most}, median {middle} ({found[0]} times, virtual time)")
 
 
+def _claims(campaign: Campaign, results: Sequence[Result], out: Path | None, console: Console) -> None:
+    """What is said, and whether it is so; and the line that shows it."""
+    for finding in judge_claims(campaign.file.claim, results):
+        word = Text(f"{finding.word}: ", CLAIM_STYLES[finding.word])
+        console.print(word, Text(finding.says), sep="", soft_wrap=True)
+        shown = f"in the worst of {finding.tried}, {headline(finding.shown_by)}: " if finding.shown_by else ""
+        console.print(Text(f"  {shown}{finding.seen}"), soft_wrap=True)
+        if finding.shown_by is not None and out is not None:
+            console.print(Text(f"  {campaign.replay(finding.shown_by, out)}"), soft_wrap=True)
+    if campaign.file.claim:
+        console.print()
+
+
+def _uncovered(campaign: Campaign, results: Sequence[Result], console: Console) -> None:
+    """What was never exercised."""
+    parts = coverage(campaign, results)
+    console.print("exercised", style="bold")
+    for line in (*(part.line() for part in parts), *never_used(parts)):
+        console.print(Text(line), soft_wrap=True)
+    if campaign.wanted:
+        missed = missed_pairs(campaign, results)
+        console.print(f"pairs: {len(campaign.wanted) - len(missed)} of {len(campaign.wanted)} were covered; not")
+        told = lines_of(missed)
+        for line in told[:LINES]:
+            console.print(Text(f"  {line}"), soft_wrap=True)
+        if len(told) > LINES:
+            console.print(f"  ... and {len(told) - LINES} lines more, all in report.html")
+    console.print()
+
+
 def _lines(campaign: Campaign, results: Sequence[Result], out: Path | None, console: Console) -> None:
     """The worst, each with what repeats it."""
     for result in [each for each in worst_first(results) if Verdict(each.verdict) in WORTH_TELLING][:LINES]:
-        console.print(Text(result.verdict, STYLES[Verdict(result.verdict)]), Text(f"{headline(result)}: {result.why}"))
+        verdict = Text(result.verdict, STYLES[Verdict(result.verdict)])
+        console.print(verdict, Text(f"{headline(result)}: {result.why}"), soft_wrap=True)
         if out is not None and result.run:
-            console.print(Text(f"  {campaign.replay(out / result.run)}"))
+            console.print(Text(f"  {campaign.replay(result, out)}"), soft_wrap=True)
 
 
 def headline(result: Result) -> str:
     """What was done to whom, where, when."""
     when = "never" if result.at is None else f"cycle {result.at}"
-    return f"{result.action} {result.cell} at {when}, {result.flavour}, seed {result.seed}"
+    return f"{result.action} {result.victim} at {when}, {result.topology} under {result.flavour}, seed {result.seed}"
 
 
 def _square(square: Square | None) -> Text:

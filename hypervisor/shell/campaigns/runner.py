@@ -2,13 +2,18 @@
 
 A campaign's directory:
 
-    campaign.json            the campaign's name and topology: marks the directory as ours
+    campaign.json            the campaign's name and topologies: marks the directory as ours
     results.jsonl            a line per injection that is done: what, to whom, when, the verdicts, detection and recovery
-    reference/FLAVOUR-SEED/  run directories without a fault
+    reference/TOPOLOGY-FLAVOUR-SEED/    run directories without a fault
     runs/ID/                 run directories of the injections, for `cellvisor replay`
-    report.html, matrix-FLAVOUR.svg
+    report.html, matrix-TOPOLOGY-FLAVOUR.svg
 
-Who starts the same campaign there again goes on where it ended: lines of injections that the campaign still has are kept.
+Who starts the same campaign there again goes on where it ended: lines of injections that the campaign still has are kept, but
+for those that the host did not carry out. A run that was cut short is done anew in its directory.
+
+**The executor** may be any of `concurrent.futures`, or one with its interface (Dask's `client.get_executor()`): it is given
+`carry_out(Task)`, a function of a module and plain data, and gives back a `Seen`, plain data too. Its workers must see the
+same file system at the same path. `shutdown` is the caller's business.
 """
 
 from __future__ import annotations
@@ -16,60 +21,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, as_completed
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hypervisor.faults import Injection, Judgement, Seen, Verdict, judge
-from hypervisor.shell.campaigns.campaign import Campaign
+from hypervisor.faults import Injection, Judgement, Seen, judge
+from hypervisor.faults.points import is_compiled_in
+from hypervisor.shell.campaigns.campaign import Campaign, Where
 from hypervisor.shell.campaigns.one import Task, carry_out, visit_time
+from hypervisor.shell.campaigns.result import Result
 from hypervisor.shell.files import RunDirError, replacing
 from hypervisor.shell.problems import InputError
 
 MARK, RESULTS = "campaign.json", "results.jsonl"
 FORMAT = "cellvisor-campaign-1"
-
-
-@dataclass(frozen=True)
-class Result:
-    """An injection and what came of it. Times in cycles; None where it does not apply. `run`: its run directory, beneath the
-    campaign's.
-    """
-
-    id: str
-    flavour: str
-    seed: int
-    fault: int
-    action: str
-    cell: str
-    at: int | None
-    verdict: str
-    why: str
-    cells: Mapping[str, tuple[str, str]]
-    detection: int | None = None
-    recovery: int | None = None
-    restarts: int = 0
-    host_seconds: float = 0.0
-    run: str = ""
-
-    def to_json(self) -> str:
-        """A line of results.jsonl."""
-        return json.dumps(asdict(self)) + "\n"
-
-    @classmethod
-    def from_json(cls, line: str | bytes) -> Result:
-        """The inverse.
-
-        Raises:
-            ValueError: that is none.
-        """
-        try:
-            data = json.loads(line)
-            cells = {name: (str(verdict), str(why)) for name, (verdict, why) in data["cells"].items()}
-            Verdict(data["verdict"])
-            return cls(**{**data, "cells": cells})
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a result: {error}") from None
 
 
 class Directory:
@@ -81,7 +45,7 @@ class Directory:
 
     def __init__(self, path: Path, campaign: Campaign) -> None:
         self.path = path
-        mark = {"format": FORMAT, "name": campaign.name, "topology": campaign.file.topology}
+        mark = {"format": FORMAT, "name": campaign.name, "topology": campaign.title}
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()) and not self._is_ours(mark):
@@ -107,7 +71,7 @@ class Directory:
                 result = Result.from_json(line)
             except ValueError:
                 continue
-            if result.id in wanted:
+            if result.id in wanted and result.is_final:
                 found[result.id] = result
         with replacing(path) as file:
             file.write("".join(result.to_json() for result in found.values()).encode())
@@ -138,49 +102,51 @@ def run_campaign(
     results = {result.id: result for result in directory.finished(injections)}
     told(None, len(results), len(injections))
     left = [injection for injection in injections if injection.id not in results]
-    references = _references(campaign, directory, executor, {(each.flavour, each.seed) for each in left})
+    references = _references(campaign, directory, executor, {_where(each) for each in left})
     located = [_located(injection, directory) for injection in left]
     for injection, seen in _runs(campaign, directory, executor, located):
-        reference = references[injection.flavour, injection.seed]
-        judgement = judge(injection.cell, reference, seen, campaign.rules[injection.flavour])
+        rules = campaign.rules[injection.topology, injection.flavour]
+        judgement = judge(injection.cell, references[_where(injection)], seen, rules)
         results[injection.id] = result = _result(injection, seen, judgement)
         directory.add(result)
         told(result, len(results), len(injections))
     return [results[injection.id] for injection in injections]
 
 
-def _references(
-    campaign: Campaign, directory: Directory, executor: Executor, wanted: set[tuple[str, int]]
-) -> dict[tuple[str, int], Seen]:
+def _where(injection: Injection) -> Where:
+    return injection.topology, injection.flavour, injection.seed
+
+
+def _references(campaign: Campaign, directory: Directory, executor: Executor, wanted: set[Where]) -> dict[Where, Seen]:
     """The runs without a fault, those of an earlier start if they are of the same device."""
-    found: dict[tuple[str, int], Seen] = {}
-    pending: dict[Future[Seen], tuple[str, int]] = {}
+    found: dict[Where, Seen] = {}
+    pending: dict[Future[Seen], Where] = {}
     for key in sorted(wanted):
         place = _reference(directory, *key)
         old = _kept(place.with_suffix(".seen.json"), campaign.devices[key].digest)
         if old is not None:
             found[key] = old
         else:
-            pending[executor.submit(carry_out, _task(campaign, *key, place))] = key
+            pending[executor.submit(carry_out, _task(campaign, key, place))] = key
     for future in as_completed(pending):
         key, seen = pending[future], future.result()
-        why = seen.trouble or "; ".join(seen.broken) or ("it does not end" if seen.overdue else "")
+        why = seen.trouble or "; ".join((*seen.broken, *seen.held)) or ("it does not end" if seen.overdue else "")
         if why:
-            raise InputError(f"{campaign.name}: under {key[0]} {campaign.file.topology} fails without any fault: {why}")
+            raise InputError(f"{campaign.name}: under {key[1]} {key[0]} fails without any fault: {why}")
         found[key] = seen
     return found
 
 
 def _located(injection: Injection, directory: Directory) -> Injection:
     """With the cycle at which its cell comes to its point, by the run without a fault: up to there both are the same."""
-    if not injection.point:
+    if not injection.point or is_compiled_in(injection.point):
         return injection
-    trace = _reference(directory, injection.flavour, injection.seed) / "trace.jsonl"
+    trace = _reference(directory, *_where(injection)) / "trace.jsonl"
     return injection.begun_at(visit_time(trace, injection.cell, injection.point, injection.visit))
 
 
-def _reference(directory: Directory, flavour: str, seed: int) -> Path:
-    return directory.path / "reference" / f"{flavour}-{seed}"
+def _reference(directory: Directory, topology: str, flavour: str, seed: int) -> Path:
+    return directory.path / "reference" / f"{topology}-{flavour}-{seed}"
 
 
 def _kept(path: Path, digest: str) -> Seen | None:
@@ -188,7 +154,7 @@ def _kept(path: Path, digest: str) -> Seen | None:
         seen = Seen.from_dict(json.loads(path.read_text()))
     except (OSError, ValueError):
         return None
-    return seen if seen.digest == digest and not seen.trouble and not seen.broken else None
+    return seen if seen.digest == digest and not (seen.trouble or seen.broken or seen.held) else None
 
 
 def _runs(
@@ -199,7 +165,7 @@ def _runs(
     try:
         for injection in left:
             place = directory.path / "runs" / injection.id
-            task = _task(campaign, injection.flavour, injection.seed, place, injection)
+            task = _task(campaign, _where(injection), place, injection)
             if injection.steps:
                 pending[executor.submit(carry_out, task)] = injection
             else:
@@ -211,16 +177,20 @@ def _runs(
             future.cancel()
 
 
-def _task(campaign: Campaign, flavour: str, seed: int, place: Path, injection: Injection | None = None) -> Task:
-    file = campaign.file
+def _task(campaign: Campaign, where: Where, place: Path, injection: Injection | None = None) -> Task:
+    topology, flavour, seed = where
+    section, path = campaign.sections[topology], campaign.places[topology]
     cell, steps = (injection.cell, injection.steps) if injection else ("", ())
-    return Task(campaign.topology, flavour, seed, file.for_, file.set, str(place), file.limit, cell, steps)
+    return Task(
+        path, flavour, seed, section.for_ or "", section.set, str(place), section.limit, section.patience, cell, steps
+    )
 
 
 def _result(injection: Injection, seen: Seen, judgement: Judgement) -> Result:
     victim: Any = seen.cells.get(injection.cell)
     return Result(
         id=injection.id,
+        topology=injection.topology,
         flavour=injection.flavour,
         seed=injection.seed,
         fault=injection.fault,
@@ -235,6 +205,9 @@ def _result(injection: Injection, seen: Seen, judgement: Judgement) -> Result:
         restarts=victim.restarts if victim else 0,
         host_seconds=round(seen.host_seconds, 3),
         run=f"runs/{injection.id}" if injection.steps else "",
+        point=injection.point,
+        visit=injection.visit,
+        held=seen.held,
     )
 
 

@@ -19,6 +19,8 @@ import time as host_time
 from contextlib import suppress
 from pathlib import Path
 
+from cells import kernel
+
 WARM = ("hypervisor.api", "hypervisor.shell.campaigns.one", "psutil")
 """Imported before the first fork."""
 
@@ -106,7 +108,8 @@ def errors_of(answer: Path) -> Path:
 
 
 def serve() -> None:
-    """Fork a child for each line of standard input, until there are no more."""
+    """Fork a child for each line of standard input, until there are no more. Ends with the campaign, however that ends."""
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     for module in WARM:
         __import__(module)
     gc.freeze()  # what is there now is never looked at again, so that its pages stay shared
@@ -122,6 +125,7 @@ def _serve(out: int) -> None:
         order, _, answer = line.rstrip(b"\n").decode().partition("\0")
         child = os.fork()
         if child == 0:
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             os.setsid()
             _redirect(errors_of(Path(answer)))
             os.close(out)

@@ -39,11 +39,15 @@ class Guest:
     metapackage: str | None = None
     leave: tuple[str, ...] = ()
     """Of a package of a root: patterns of paths that are left out."""
+    modules: tuple[str, ...] = ()
+    """Of a kernel's package of a root: the modules that are kept of it, and nothing else."""
     members: tuple[Guest, ...] = ()
     """Of a root: its packages."""
     links: Mapping[str, str] = field(default_factory=dict)
     own: Mapping[str, str] = field(default_factory=dict)
     """Of a root: path in it = file beside the catalog."""
+    disk: str = ""
+    """Of a root that is served as a disk: its size."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -92,11 +96,18 @@ def catalog() -> Catalog:
     return Catalog(raw["suite"], raw["component"], tuple(guests))
 
 
-def root(name: str, architecture: str, packages: list[str], leave: list[str], **more: Any) -> Guest:
-    """A root out of its row."""
-    members = tuple(
-        Guest(f"{name}/{package}", "", architecture, package, {TREE: "*"}, TREE, leave=tuple(leave))
-        for package in packages
-    )
+def root(
+    name: str,
+    architecture: str,
+    packages: list[str],
+    leave: list[str],
+    kernel: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Guest:
+    """A root out of its row. `kernel`: the package of whose modules some belong to it (metapackage, package, modules)."""
+    tree: dict[str, Any] = {"architecture": architecture, "files": {TREE: "*"}, "serves": TREE, "title": ""}
+    members = tuple(Guest(f"{name}/{package}", package=package, leave=tuple(leave), **tree) for package in packages)
+    if kernel is not None:
+        members += (Guest(f"{name}/modules", **tree, **{**kernel, "modules": tuple(kernel["modules"])}),)
     package = f"{len(members)} packages"
     return Guest(name=name, architecture=architecture, package=package, files={}, serves=ROOT, members=members, **more)

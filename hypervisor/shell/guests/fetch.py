@@ -71,7 +71,9 @@ class Fetcher:
                 self.cache.record(self._entry(guest, deb, archive.signature, present.files))
                 continue
             path = archive.package(deb, self.cache.downloads, self.report)
-            contents = {TREE: tree(path, guest.leave)} if guest.serves == TREE else unpack(path, guest.files)
+            contents = (
+                {TREE: tree(path, guest.leave, guest.modules)} if guest.serves == TREE else unpack(path, guest.files)
+            )
             digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
             self.cache.store(self._entry(guest, deb, archive.signature, digests), contents)
 

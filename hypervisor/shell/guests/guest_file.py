@@ -16,10 +16,11 @@ from pathlib import Path
 
 from .cache import Cache, default_root, write_atomically
 from .catalog import DATA, ROOT, Guest, catalog
+from .disk import NoToolsError
 from .errors import GuestMissing
 from .initramfs import initramfs
 from .lock import Locked
-from .root import find_root, provenance
+from .root import find_disk, find_root, provenance
 
 HOW = "run scripts/fetch_guests (or python -m hypervisor.shell.guests)"
 INITRAMFS = "initramfs"
@@ -94,11 +95,13 @@ def _root(cache: Cache, guest: Guest) -> GuestFile:
     if len(packages) < len(found):
         raise GuestMissing(f'the root "{guest.name}" is not fetched, or not whole: {HOW}')
     try:
-        path, digest = find_root(cache, guest, packages)
+        path, digest = (find_disk if guest.disk else find_root)(cache, guest, packages)
     except OSError as error:
         raise GuestMissing(f"cannot write {error.filename}: {error.strerror}: {HOW}") from None
     except ValueError as error:
         raise GuestMissing(f"{error}: {HOW}") from None
+    except NoToolsError as error:
+        raise GuestMissing(f'the disk "{guest.name}" cannot be made: {error}') from None
     return GuestFile(
         path=path, sha256=digest, name=guest.name, architecture=guest.architecture, **provenance(guest, packages)
     )

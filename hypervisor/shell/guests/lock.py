@@ -15,12 +15,13 @@ files = { config = "...", vmlinuz = "..." }      # their SHA-256
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
+
+from boards import toml
 
 from .catalog import DATA
 
@@ -55,9 +56,9 @@ Lock = dict[tuple[str, str], Locked]
 def read_lock(path: Path | Traversable) -> Lock:
     """The lock in a file; empty when there is none or it is damaged (then everything is fetched again)."""
     try:
-        rows = tomllib.loads(path.read_text(encoding="utf-8")).get("guest", [])
+        rows = toml.loads(path.read_text(encoding="utf-8")).get("guest", [])
         return {entry.key: entry for entry in (Locked(**row) for row in rows)}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, AttributeError):
+    except (OSError, UnicodeDecodeError, toml.TomlError, TypeError, AttributeError):
         return {}
 
 

@@ -16,15 +16,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from hypervisor.abi.time import parse_size
+
 from .cache import Cache, write_atomically
 from .catalog import DATA, TREE, Guest
+from .disk import build_disk
 from .hashes import sha256_of
 from .initramfs import CONSOLE, Entry, character_device, folder, joined, link, newc, program
 from .lock import UNCHECKED, Locked
 
 MOUNT_POINTS = ("dev", "proc", "sys", "tmp")
-RECIPE = 1
-"""Changes when the same packages make another archive."""
+RECIPE = DISK_RECIPE = 1
+"""Change when the same packages make another archive, or the same archive another disk."""
 
 
 class Provenance(TypedDict):
@@ -53,6 +56,25 @@ def find_root(cache: Cache, guest: Guest, packages: Sequence[Locked]) -> tuple[P
     path = cache.root / f"{name}-{digest}.cpio"
     write_atomically(path, image)
     return path, digest
+
+
+def find_disk(cache: Cache, guest: Guest, packages: Sequence[Locked]) -> tuple[Path, str]:
+    """The root as a disk image and its SHA-256; built if it is not there or is damaged.
+
+    Raises:
+        ValueError, OSError: as `find_root`.
+        NoToolsError: this host cannot make file systems.
+    """
+    recipe = hashlib.sha256(f"{DISK_RECIPE} {_recipe(guest, packages)} {guest.disk}".encode()).hexdigest()[:16]
+    name = f"{guest.name.replace(':', '-')}-{recipe}"
+    for path in sorted(cache.root.glob(f"{name}-*.img")):
+        digest = path.stem.removeprefix(f"{name}-")
+        if sha256_of(path) == digest:
+            return path, digest
+    fresh = cache.root / f".{name}.img"
+    build_disk(build(cache, guest, packages), parse_size(guest.disk), fresh)
+    digest = sha256_of(fresh)
+    return fresh.replace(cache.root / f"{name}-{digest}.img"), digest
 
 
 def build(cache: Cache, guest: Guest, packages: Sequence[Locked]) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import struct
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from hypervisor.abi.messages import BadMessage, pack, unpack
 from hypervisor.abi.post import POST
 from hypervisor.abi.records import BadRecord, Exit, Resume, checked_exit, exit_from_message
 from hypervisor.shell.links import PeerDied
+from hypervisor.shell.links.door import EVENTS, Doors
 
 BATCH = 256
 """Messages that are taken at once."""
@@ -30,10 +32,17 @@ MAIL_LIMIT = 32
 """Letters of one cell that wait to be collected (hypervisor/shell/post.py); an honest cell has at most one. More are dropped."""
 RECEIVE_LIMIT = 64
 """Messages of one cell that libzmq itself keeps while nobody listens; then the sender waits."""
-FEEL_TIMES = 50
-"""How many polls long to feel for remote peers after a disconnection: the ROUTER forgets a peer a little later."""
+FEEL_S, FEEL_EACH_S = 1.0, 0.02
+"""How long to feel for remote peers after a disconnection, for the ROUTER forgets a peer a little later; and how often. Each time
+leaves an empty message with them: strangers who come and go may not fill a peer's queue with these."""
+HANDSHAKE_MS = 5_000
+"""How long one may take to show its key; libzmq hangs up then."""
 MESSAGE_BYTES = 8192
 """What one message of a cell may measure; libzmq drops the connection of a peer that sends more."""
+
+
+_EVENT = struct.Struct("=hi")
+"""What a socket monitor says first: event, value (the connection's descriptor)."""
 
 
 @dataclass(slots=True)
@@ -74,9 +83,11 @@ class ZmqHub:
         self._router.router_mandatory = True
         self._router.maxmsgsize = MESSAGE_BYTES
         self._router.rcvhwm = RECEIVE_LIMIT
-        self._monitor = self._router.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._router.handshake_ivl = HANDSHAKE_MS
+        self._monitor = self._router.get_monitor_socket(EVENTS)
+        self.doors = Doors()
         self.endpoint = self.listen(endpoint)
-        self._feel = 0
+        self._feel_until = self._feel_next = 0.0
         self._poller = zmq.Poller()
         for socket in (self._router, self._auth.zap_socket, self._monitor):
             self._poller.register(socket, zmq.POLLIN)
@@ -181,10 +192,8 @@ class ZmqHub:
         if self._router in ready:
             self._take_messages()
         if self._monitor in ready:
-            self._monitor.recv_multipart()
-            self._feel = FEEL_TIMES
-        if self._feel:
-            self._feel -= 1
+            self._take_connections()
+        if self._feel_until:
             self._feel_for_peers()
         for peer in self._peers.values():
             if peer.pidfd is not None and peer.pidfd in ready and not peer.dead:
@@ -192,6 +201,16 @@ class ZmqHub:
                 peer.dead = True
                 self._poller.unregister(peer.pidfd)
                 peer.pidfd = None
+
+    def _take_connections(self) -> None:
+        """Who has come and who has gone."""
+        with contextlib.suppress(zmq.Again):
+            for _ in range(BATCH):
+                event, descriptor = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
+                self.doors.told(event, descriptor)
+                if event == zmq.EVENT_DISCONNECTED:
+                    self._feel_until = time.monotonic() + FEEL_S
+        self.doors.mind(len(self._peers))
 
     def _answer_handshake(self) -> None:
         message = self._auth.zap_socket.recv_multipart()
@@ -217,6 +236,11 @@ class ZmqHub:
 
     def _feel_for_peers(self) -> None:
         """Somebody disconnected; libzmq does not say who. A local cell may do so as well, or be thrown out for what it sent."""
+        now = time.monotonic()
+        if now < self._feel_next:
+            return
+        self._feel_next = now + FEEL_EACH_S
+        self._feel_until = self._feel_until if now < self._feel_until else 0.0
         for peer in self._peers.values():
             if peer.felt and peer.routing_id is not None and not peer.dead:
                 try:

@@ -23,7 +23,7 @@ SUFFIX = ".mod"
 LEAST_RAM = 512 << 10
 """Bytes for page tables, connections and a small module, beside the modules' files."""
 
-ELSEWHERE = ("root", "env", "files", "terminal", "args")
+ELSEWHERE = ("root", "env", "files", "terminal", "pipes", "args")
 """Keys of other personalities."""
 
 

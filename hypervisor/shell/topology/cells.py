@@ -33,16 +33,22 @@ BELONGS = {
     "tlb_lockdown": ("image",),
     "page_tables": ("image",),
     "flushes": ("image", "kernel"),
+    "virtio": ("image", "kernel"),
+    "io_timeout": ("image", "kernel"),
     "root": ("personality",),
     "run": ("personality",),
     "modules": ("personality",),
     "env": ("personality",),
     "files": ("personality",),
     "terminal": ("personality",),
+    "pipes": ("personality",),
 }
 """Keys that mean something for some kinds of guest only."""
 
 DEFAULT_RAM = {"guest": "1MiB", "image": "1MiB", "kernel": "64MiB", "personality": "32MiB"}
+RESTART_KEYS = ("back_off", "back_off_limit", "restart_window")
+BACK_OFF_FACTOR = 64
+"""The longest wait before a restart, in first ones, if the topology does not say it."""
 KERNEL_RAM = 32 << 20
 """Below this a Debian kernel with its initramfs does not come up."""
 DRIVERS = "cells.domains"
@@ -112,6 +118,7 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         on_crash=cast(Literal["destroy", "restart", "preserve"], cell.on_crash),
         max_restarts=cell.max_restarts,
         heartbeat=context.cycles(f"{at}.heartbeat", cell.heartbeat),
+        **_restarts(at, cell, context),
         cores=cell.cores if cell.cores is not None else tuple(range(context.board.cores if context.board else 1)),
         preload=cell.preload,
         initrd=cell.initrd,
@@ -126,10 +133,26 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         tlb_lockdown=cell.tlb_lockdown,
         page_tables=cell.page_tables,
         flushes=cell.flushes,
+        io_timeout=context.cycles(f"{at}.io_timeout", cell.io_timeout),
+        virtio=known_kind == "kernel" if cell.virtio is None else cell.virtio,
         paravirtual=cell.paravirtual or bool(notes.flavour),
         notes=notes,
         **_personality(at, cell, context),
     )
+
+
+def _restarts(at: str, cell: Cell, context: Context) -> dict[str, Any]:
+    """How it is started again after a crash, for cells that are."""
+    given = {key: context.cycles(f"{at}.{key}", getattr(cell, key)) for key in RESTART_KEYS if getattr(cell, key)}
+    for key in given:
+        if cell.on_crash != "restart":
+            context.report.add(f"{at}.{key}", 'is about restarts; it belongs to on_crash = "restart" (remove it)')
+    first, most = given.get("back_off", 0), given.get("back_off_limit")
+    if most is not None and most < first:
+        context.report.add(f"{at}.back_off_limit", "is shorter than back_off, the first time that the cell waits")
+    if first and most is None:
+        given["back_off_limit"] = first * BACK_OFF_FACTOR
+    return given
 
 
 def _personality(at: str, cell: Cell, context: Context) -> dict[str, Any]:
@@ -220,8 +243,8 @@ def found(
     """What `find` makes of the text; its refusal becomes a problem, its file's hash part of the account."""
     try:
         path = find(text, context.directory)
-        if path is not None:
-            context.hashes[key] = digest(path)
+        if path is not None and (content := digest(path)):
+            context.hashes[key] = content
     except ValueError as error:
         context.report.add(key, str(error))
         return None

@@ -18,7 +18,7 @@ from hypervisor.flavours import FLAVOURS
 from hypervisor.shell.topology import programs, roots
 from hypervisor.shell.topology.cells import KERNEL_RAM
 from hypervisor.shell.topology.problems import Report, nearest
-from hypervisor.shell.topology.schema import PAGE, File
+from hypervisor.shell.topology.schema import MESSAGE, PAGE, File
 from hypervisor.shell.topology.spec import CellSpec
 
 NEEDED_ROLES = {"interrupt_controller": "interrupt controller", "timer": "timer", "uart": "UART"}
@@ -92,11 +92,12 @@ def check_cells(it: Checked) -> None:
 def check_devices(it: Checked) -> None:
     """Every physical device that is asked for is on the board, and has one owner."""
     owners: dict[str, str] = {}
-    on_board = None if it.board is None else [device.name for device in it.board.physical]
+    disks = [disk.name for disk in it.file.disks]
+    on_board = None if it.board is None else [*(device.name for device in it.board.physical), *disks]
     for cell in it.cells:
         for device in cell.devices:
             key = f"cells.{cell.group}.devices"
-            if on_board is not None and device not in on_board:
+            if on_board is not None and device not in on_board and not it.report.spoiled("disks"):
                 it.report.add(key, f'the board has no device "{device}"; {nearest(device, on_board)}')
             if device in owners:
                 it.report.add(key, f'"{device}" belongs to {owners[device]} already (a device has one owner)')
@@ -169,6 +170,29 @@ def check_board_serves(it: Checked) -> None:
         if cell.kind == "image" and missing:
             why = f"board {it.board.name} has no {' and no '.join(missing)}"
             it.report.add(f"cells.{cell.group}.image", f"{why} (choose another board)")
+
+
+def check_virtual(it: Checked) -> None:
+    """Channels of a kernel that is no guest of ours lead somewhere: the flavour shows them to it, and the board has room."""
+    flavour = FLAVOURS.get(it.flavour)
+    if flavour is None or it.board is None or flavour.most_cells == 1:
+        return
+    door = flavour.kernel_door
+    knows = door is not None and it.board.cpu.architecture.startswith(door.architecture)
+    for index, cell in enumerate(it.cells):
+        shown = sum(channel.front == index and channel.kind != MESSAGE for channel in it.wiring.channels)
+        if not shown or not cell.virtio or (knows and cell.kind == "kernel"):
+            continue
+        key, room = f"cells.{cell.group}.{cell.kind}", it.board.virtual
+        if not flavour.virtual_devices:
+            able = " or ".join(name for name, other in FLAVOURS.items() if other.virtual_devices)
+            it.report.add(key, f"has channels, and {it.flavour} has no virtual devices (choose flavour {able})")
+        elif room is None:
+            why = f"has channels, and board {it.board.name} has no room for virtual devices (choose another board)"
+            it.report.add(key, why)
+        elif shown > room.most:
+            why = f"has {shown} channels; board {it.board.name} has room for {room.most} virtual devices"
+            it.report.add(key, f"{why} (give it fewer)")
 
 
 def check_ram(it: Checked) -> None:
@@ -284,6 +308,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     check_paravirtual,
     check_tlb,
     check_board_serves,
+    check_virtual,
     check_ram,
     check_programs,
     check_roots,

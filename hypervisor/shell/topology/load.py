@@ -21,6 +21,7 @@ from hypervisor.shell.topology.board import find_board
 from hypervisor.shell.topology.cables import resolve_cables
 from hypervisor.shell.topology.cells import Context, resolve_cells
 from hypervisor.shell.topology.checks import CHECKS, DEFAULT_FLAVOUR, Checked
+from hypervisor.shell.topology.disks import resolve_disks
 from hypervisor.shell.topology.overrides import Override, apply_overrides, parse_overrides
 from hypervisor.shell.topology.problems import Problem, Report, TopologyError
 from hypervisor.shell.topology.schema import File, parse
@@ -111,6 +112,7 @@ def _examine(
     for judge in CHECKS:
         judge(Checked(file, flavour, board, cells, windows, wiring, report))
     cables = resolve_cables(file, board, cells, report)
+    disks = resolve_disks(file, cells, wiring, context)
     inputs = resolve_inputs(file, cells, context)
     times = _times(file, board, context)
     duration = context.cycles("for", file.for_) or None
@@ -138,6 +140,7 @@ def _examine(
         cables=cables,
         vtlb=file.vtlb.entries,
         inputs=inputs,
+        disks=disks,
     )
     return topology, []
 

@@ -9,11 +9,11 @@ Override(path=('cells', 'hog', 'priority'), value=3)
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from boards import toml
 from hypervisor.shell.topology.problems import Problem, Report, nearest
 from hypervisor.shell.topology.schema import SECTIONS, Cell, File, keys_of
 
@@ -51,8 +51,8 @@ def parse_override(text: str) -> Override:
 def _value(text: str) -> Any:
     """A TOML value, or the text itself if it is none."""
     try:
-        table = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        table = toml.loads(f"value = {text}")
+    except toml.TomlError:
         return text
     return table["value"] if table.keys() == {"value"} else text
 

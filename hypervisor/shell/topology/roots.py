@@ -7,8 +7,8 @@
     files = { "/bin/mine" = "build/mine", "/src" = "src" }       # path in the cell = file, or directory, of the host
 
 What the cell gets is one newc cpio. A directory is packed without times and owners, in the order of the names: the same content
-gives the same bytes. Sockets, pipes and devices of the host stay behind. A directory in `files` is a view of the host's as it was
-at the launch: nobody may write there by its modes, and what user 0 changes all the same stays in the cell.
+gives the same bytes. Sockets, pipes and devices of the host stay behind. A directory in `files` is no part of it: the cell looks
+into it while it runs (hypervisor/shell/served.py), and nothing of it is read before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from hypervisor.shell.guests import GuestError, resolve
@@ -113,12 +112,12 @@ def find_part(text: str, directory: Path | None) -> Path:
 
 
 def digest_of_part(path: Path) -> str:
-    """The SHA-256 of a file, or of what the cell gets of a directory.
+    """The SHA-256 of a file; of a directory nothing is known before a cell looks into it.
 
     Raises:
         OSError: it cannot be read.
     """
-    return digest_of(path) if path.is_dir() else sources.sha256(path)
+    return "" if path.is_dir() else sources.sha256(path)
 
 
 def _base(path: Path) -> bytes:
@@ -188,16 +187,5 @@ def _single(files: Mapping[str, Path]) -> Iterator[Entry]:
             if parent not in made:
                 made.add(parent)
                 yield folder(parent)
-        if path.is_dir():
-            made.add(name.lstrip("/"))
-            yield from _view(name.lstrip("/"), path)
-        else:  # whatever rights it has here: only its content is told of it
-            yield program(name.lstrip("/"), path.read_bytes())
-
-
-def _view(name: str, path: Path) -> Iterator[Entry]:
-    """A directory of the host below a name: to be looked at."""
-    yield Entry(name, stat.S_IFDIR | 0o555)
-    for entry in _tree(path):
-        mode = stat.S_IFMT(entry.mode) | (0o555 if entry.mode & 0o111 or stat.S_ISDIR(entry.mode) else 0o444)
-        yield replace(entry, path=f"{name}/{entry.path}", mode=entry.mode if stat.S_ISLNK(entry.mode) else mode)
+        # Whatever rights it has here: only its content is told of it.
+        yield program(name.lstrip("/"), path.read_bytes())

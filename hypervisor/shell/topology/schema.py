@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from cells.personalities.linux.spec import STREAMS
 from hypervisor.abi.time import parse_size, parse_time
 from hypervisor.core.policies import POLICIES
 from hypervisor.core.wiring import LINK_PAGES
@@ -26,6 +27,9 @@ VTLB_ENTRIES = 1024
 """Entries of a virtual TLB unless the file says otherwise: more than any of our CPUs has (boards/cpu)."""
 MOST_TRANSLATIONS = 1 << 20
 """What the engine takes (VTLB_ENTRIES_LIMIT of cells/engines/native/vtlb.h)."""
+SECTOR = 512
+LARGEST_DISK = 64 << 30
+"""Bytes of a disk at most: it is hashed at each start, and mapped whole by its owner."""
 MOST_COPIES = 256
 """Bound of `count`: a slip of the finger must not start thousands of processes."""
 
@@ -40,7 +44,7 @@ CHANNEL_RIGHTS = {
     "receive": frozenset({"receive"}),
     "both": frozenset({"send", "receive"}),
 }
-INPUT_ORDERS = ("kill", "restart", "pause", "unpause")
+INPUT_ORDERS = ("kill", "restart", "pause", "unpause", "shutdown", "reboot")
 """What a script may order of a cell."""
 HOLD = "60ms"
 """How long a scripted pen stays on the screen: a short tap of a finger. Assumed."""
@@ -66,6 +70,15 @@ def _ram(value: object) -> str:
     size = parse_size(_size(value))
     if size % PAGE:
         raise ValueError(f'"{value}" is not a multiple of 4096 bytes; write for example "{size // PAGE * 4 + 4}KiB"')
+    return str(value)
+
+
+def _disk(value: object) -> str:
+    size = parse_size(_size(value))
+    if size % SECTOR or size > LARGEST_DISK:
+        raise ValueError(
+            f'"{value}" is no size of a disk: whole sectors of {SECTOR} bytes, {LARGEST_DISK >> 30}GiB at most'
+        )
     return str(value)
 
 
@@ -145,6 +158,7 @@ def _board(value: object) -> object:
 Time = Annotated[str, BeforeValidator(_time)]
 Size = Annotated[str, BeforeValidator(_size)]
 Ram = Annotated[str, BeforeValidator(_ram)]
+Disksize = Annotated[str, BeforeValidator(_disk)]
 Text = Annotated[str, AfterValidator(_filled)]
 Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 Args = Annotated[Any, BeforeValidator(_scalars)]
@@ -195,6 +209,9 @@ class Cell(Section):
     on_crash: Annotated[str, AfterValidator(_one_of(("destroy", "restart", "preserve")))] = "destroy"
     max_restarts: Annotated[int, AfterValidator(_within(0, 1_000_000))] = 3
     heartbeat: Time | None = None
+    back_off: Time | None = None
+    back_off_limit: Time | None = None
+    restart_window: Time | None = None
     cores: Annotated[tuple[int, ...] | None, Field(strict=False)] = None
     preload: Texts = ()
     label: str = ""
@@ -203,6 +220,8 @@ class Cell(Section):
     paravirtual: bool = False
     tlb_lockdown: Annotated[int, AfterValidator(_within(0, MOST_TRANSLATIONS))] = 0
     page_tables: Annotated[str, AfterValidator(_one_of(("shared", "separate")))] = "shared"
+    virtio: bool | None = None
+    io_timeout: Time | None = None
     flushes: Annotated[str, AfterValidator(_one_of(("free", "counted")))] = "free"
     initrd: Text | None = None
     append: str | None = None
@@ -213,6 +232,7 @@ class Cell(Section):
     modules: Texts = ()
     env: Annotated[tuple[Variable, ...], Field(strict=False)] = ()
     terminal: Annotated[tuple[Rows, Rows], Field(strict=False)] = (24, 80)
+    pipes: Annotated[tuple[Annotated[str, AfterValidator(_one_of(STREAMS))], ...], Field(strict=False)] = ()
     files: Annotated[dict[str, Text], AfterValidator(_placed)] = Field(default_factory=dict)
 
 
@@ -240,6 +260,16 @@ class Cable(Section):
     between: Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_devices)]
     latency: Time
     to: Text | None = None
+
+
+class Disk(Section):
+    """A file of the host that is a disk of the device."""
+
+    name: Connection
+    file: Text
+    size: Disksize | None = None
+    write: bool = True
+    copy_: bool = Field(default=False, alias="copy")
 
 
 class Input(Section):
@@ -271,6 +301,7 @@ class File(Section):
     channels: Annotated[tuple[Channel, ...], Field(strict=False)] = ()
     shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
     cables: Annotated[tuple[Cable, ...], Field(strict=False)] = ()
+    disks: Annotated[tuple[Disk, ...], Field(strict=False)] = ()
     inputs: Annotated[tuple[Input, ...], Field(strict=False)] = ()
 
 
@@ -281,6 +312,7 @@ SECTIONS: dict[str, type[Section]] = {
     "channels": Channel,
     "shared": Shared,
     "cables": Cable,
+    "disks": Disk,
     "inputs": Input,
 }
 """What a table under this top-level key is made of."""

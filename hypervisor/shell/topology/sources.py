@@ -12,7 +12,6 @@ import ast
 import hashlib
 import sys
 import tokenize
-import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from boards import toml
 from hypervisor.shell.topology.problems import Problem, TopologyError, nearest
 from hypervisor.shell.topology.toml_text import render_toml
 
@@ -80,12 +80,12 @@ def read_topology(source: str | Path | Mapping[str, Any]) -> Source:
     path = _topology_path(source)
     try:
         text = path.read_text(encoding="utf-8")
-        return Source(str(source), path.stem, text, tomllib.loads(text), path.parent.resolve())
+        return Source(str(source), path.stem, text, toml.loads(text), path.parent.resolve())
     except OSError as error:
         raise _alone(str(source), "", f"cannot be read: {error.strerror} (give a TOML file)") from None
     except UnicodeDecodeError as error:
         raise _alone(str(source), f"byte {error.start}", "is not UTF-8 text (give a TOML file)") from None
-    except tomllib.TOMLDecodeError as error:
+    except toml.TomlError as error:
         why, _, place = str(error).rpartition(" (")
         raise _alone(str(source), place.strip("()").removeprefix("at "), f"is not TOML: {why}") from None
 

@@ -30,13 +30,16 @@ class CellSpec:
     `source` is the text of the key `kind`; `path` the file behind it (a Python guest's module); `function` a guest that
     a Python caller passed (`source` is then "python"). `group` is the name in the file, of which `count` cells were
     made. `cores` holds the cores on which it may run. A larger `priority` is more urgent; `weight` and `cap` (percent of a
-    core) are for the credit scheduler. 0 in `budget`, `period`, `cap` and `heartbeat` means none. `args` is a text for an
-    image, a tuple for a Python guest. A driver domain is a guest whose `domain` says which class it serves. `pager` names
+    core) are for the credit scheduler. 0 in `budget`, `period`, `cap`, `heartbeat`, `back_off` means none. `args` is a text for
+    an image, a tuple for a Python guest. A driver domain is a guest whose `domain` says which class it serves. `pager` names
     the cell that answers its faults, "" for none; `emulated` are private devices of the board that it is to find there and not
     in itself, where the flavour can. `paravirtual`: its kernel runs without privileges, by a door that not every flavour has.
-    A personality starts with `run` and `env`, in the root at `root_path`, to which `file_paths` are added as `files`.
+    A personality starts with `run` and `env`, in the root at `root_path`, to which `file_paths` are added as `files`; at `views`
+    it may look into the directories `view_paths`; `pipes`: which of its standard streams are no terminal.
     `notes`: what the image says of itself. `tlb_lockdown`: TLB entries locked for the hypervisor; `page_tables`: whether that
-    lies in the kernel's address spaces. `flushes`: whether a guest that owns the CPU pays for what it flushes.
+    lies in the kernel's address spaces. `virtio`: whether it finds its channels as virtual
+    devices, where the flavour has them; after `io_timeout` cycles without its driver domain a request of a disk fails (0:
+    never). `flushes`: whether a guest that owns the CPU pays for what it flushes.
     """
 
     name: str
@@ -57,6 +60,9 @@ class CellSpec:
     devices: tuple[str, ...]
     label: str
     group: str
+    back_off: int = 0
+    back_off_limit: int = 0
+    restart_window: int = 0
     weight: int = 256
     cap: int = 0
     domain: str = ""
@@ -66,24 +72,33 @@ class CellSpec:
     tlb_lockdown: int = 0
     page_tables: str = "shared"
     flushes: str = "free"
+    virtio: bool = False
+    io_timeout: int = 0
     notes: Notes = NO_NOTES
     run: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
     terminal: tuple[int, int] = (24, 80)
+    pipes: tuple[str, ...] = ()
     root: str = ""
     root_path: Path | None = None
     files: tuple[str, ...] = ()
     file_paths: tuple[Path, ...] = ()
+    views: tuple[str, ...] = ()
+    view_paths: tuple[Path, ...] = ()
     path: Path | None = None
     initrd_path: Path | None = None
     function: Callable[..., Any] | None = None
 
     def identity(self) -> dict[str, Any]:
         """What decides how it behaves, beside the content of its files: everything but where these lie."""
-        places = {"path", "initrd_path", "function", "initrd", "notes", "root", "root_path", "file_paths"}
+        places = {"path", "initrd_path", "function", "initrd", "notes", "root", "root_path", "file_paths", "view_paths"}
         places |= set() if self.kind in ("guest", "personality") else {"source"}
         places |= {"flushes"} if self.flushes == "free" else set()
+        places |= {key for key in ("back_off", "back_off_limit", "restart_window") if not getattr(self, key)}
+        places |= {"io_timeout"} if not self.io_timeout else set()
+        places |= {"virtio"} if self.virtio == (self.kind == "kernel") else set()
+        places |= {name for name in ("views", "pipes") if not getattr(self, name)}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in places}
 
 
@@ -97,6 +112,25 @@ class CableSpec:
     latency: int
     latency_ns: int
     to: str = ""
+
+
+@dataclass(frozen=True)
+class DiskSpec:
+    """A file that is a disk: of `size` bytes, read only unless `write`. `copy`: a run writes to a copy of its own. `made`: the
+    file is not there yet. `source` is the text of the key, `path` the file.
+    """
+
+    name: str
+    source: str
+    path: Path
+    size: int
+    write: bool
+    copy: bool
+    made: bool = False
+
+    def identity(self) -> tuple[str, int, bool]:
+        """What a run can tell of it beside its content."""
+        return self.name, self.size, self.write
 
 
 @dataclass(frozen=True)
@@ -158,6 +192,7 @@ class Topology:
     cables: tuple[CableSpec, ...] = ()
     vtlb: int = VTLB_ENTRIES
     inputs: tuple[InputSpec, ...] = ()
+    disks: tuple[DiskSpec, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -174,9 +209,14 @@ class Topology:
                 else {}
             ),
             **({"vtlb": self.vtlb} if self.vtlb != VTLB_ENTRIES else {}),
+            **({"disks": [disk.identity() for disk in self.disks]} if self.disks else {}),
             "hashes": sorted(self.hashes.items()),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def disks_of(self, cell: CellSpec) -> list[DiskSpec]:
+        """The disks that a cell owns, as it names them."""
+        return [disk for name in cell.devices for disk in self.disks if disk.name == name]
 
     def cell(self, name: str) -> CellSpec:
         """The cell of this name.

@@ -10,7 +10,7 @@ from typing import Any
 import fdt
 import pytest
 
-from boards import Board, BoardError, device_tree, load_board
+from boards import Board, BoardError, Hypervisor, device_tree, load_board
 
 LINUX = ("arm1176", "arm926", "beagle")
 
@@ -125,3 +125,15 @@ def test_the_reference_compiler_reads_the_blob(board: Board) -> None:
     done = subprocess.run(["dtc", "-I", "dtb", "-O", "dts"], input=blob, capture_output=True, check=True)
     assert b'bootargs = "quiet"' in done.stdout
     assert b"ERROR" not in done.stderr
+
+
+def test_a_kernel_above_xen_finds_its_hypervisor_and_no_uart() -> None:
+    below = Hypervisor(0x47FE_0000, 0x1_0000, 15, 0xF08, frozenset({"uart"}))
+    tree = tree_of(load_board("beagle"), hypervisor=below)
+    node = tree.get_node("/hypervisor")
+    assert node.get_property("compatible").data == ["xen,xen-4.17", "xen,xen"]
+    assert node.get_property("reg").data == [0x47FE_0000, 0x1_0000]
+    assert node.get_property("interrupts").data == [1, 15, 0xF08]
+    assert not tree.exist_node("/serial@9000000")
+    assert not tree.exist_property("stdout-path", "/chosen")
+    assert tree.exist_node("/timer@9020000")

@@ -20,6 +20,7 @@ from hypervisor.shell.campaigns.runner import Directory, Result
 def result(number: int, verdict: Verdict, **changes: object) -> Result:
     fields: dict[str, object] = {
         "id": f"{number:016x}",
+        "topology": "storage",
         "flavour": "l4",
         "seed": 1,
         "fault": 0,
@@ -76,12 +77,12 @@ def test_a_matrix_fits_the_terminal_and_the_worst_line_says_how_to_replay_it(cam
 
 def test_the_page_and_the_drawings_are_well_formed_and_lead_to_each_other(campaign: Campaign, tmp_path: Path) -> None:
     written = write_report(campaign, RESULTS, tmp_path)
-    assert [path.name for path in written] == ["matrix-l4.svg", "matrix-xen.svg", "report.html"]
+    assert [path.name for path in written] == ["matrix-storage-l4.svg", "matrix-storage-xen.svg", "report.html"]
     drawing = ElementTree.fromstring(written[0].read_text())
     links = {link.get("href") for link in drawing.iter("{http://www.w3.org/2000/svg}a")}
     page = written[2].read_text()
-    assert links == {"report.html#l4-kill-storage"}
-    assert 'id="l4-kill-storage"' in page
+    assert links == {"report.html#storage-l4-kill-storage"}
+    assert 'id="storage-l4-kill-storage"' in page
     assert "<b>&" not in page
     assert f"cellvisor replay {tmp_path}/runs/0000000000000002" in page
 

@@ -371,11 +371,13 @@ def test_a_cell_that_has_ended_is_given_nothing(bench: MemoryBench) -> None:
 def test_segments_mappings_and_news_are_bounded(bench: MemoryBench) -> None:
     back = bench.cells[1]
     segments = [bench.memory.create("flood", 1, "x") for _ in range(SEGMENT_LIMIT)]
-    assert "has 128 segments" in refusal(Status.NO_ROOM, lambda: bench.memory.create("flood", 1, "x"))
+    assert f"has {SEGMENT_LIMIT} segments" in refusal(Status.NO_ROOM, lambda: bench.memory.create("flood", 1, "x"))
     for count in range(MAPPING_LIMIT):
         bench.take_news(back)
         bench.memory.map(segments[count % SEGMENT_LIMIT], 0, 1, back, writable=True)
-    assert "256 mappings" in refusal(Status.NO_ROOM, lambda: bench.memory.map(segments[0], 0, 1, back, writable=True))
+    assert f"{MAPPING_LIMIT} mappings" in refusal(
+        Status.NO_ROOM, lambda: bench.memory.map(segments[0], 0, 1, back, writable=True)
+    )
     other = bench.cells[2]
     for _ in range(2 * NEWS_LIMIT):
         try:

@@ -7,7 +7,7 @@ import pytest
 from cells.domains.devices import Owned, first
 from cells.domains.drivers.lcd import Lcd
 from cells.domains.drivers.nic import Nic
-from cells.domains.drivers.touch import Touch
+from cells.domains.drivers.touch import FIFO, FIFO_SIZE, Touch
 from cells.domains.drivers.uart import PARTS, Uart
 from cells.split.input.protocol import Kind
 from devices import MODELS
@@ -43,6 +43,26 @@ def test_a_uart_whose_driver_died_with_input_waiting_goes_on():
     again = Uart(port.forget(), owned)
     port.device("it").receive(b"y")
     assert again.read()[-1:] == b"y"
+
+
+@pytest.mark.parametrize("model", PARTS)
+def test_a_uart_whose_status_sticks_does_not_hold_its_driver_for_ever(model):
+    port, owned = port_with(model)
+    uart = Uart(port, owned)
+    port.device("it").receive(b"x")
+    part, load = PARTS[model], port.load
+    never_empty = 0 if part.inverted else 0xFF
+    port.load = lambda at, size=4: never_empty if at == owned.base + part.status else load(at, size)
+    assert uart.read()[:1] == b"x"
+
+
+def test_a_touch_screen_whose_count_sticks_does_not_hold_its_driver_for_ever():
+    port, owned = port_with("touch")
+    touch = Touch(port, owned)
+    port.device("it").receive(TOUCH.pack(100, 200, 1))
+    load = port.load
+    port.load = lambda at, size=4: 0xFFFF_FFFF if at == owned.base + FIFO_SIZE else load(at, size)
+    assert 1 <= len(touch.events()) <= FIFO + 1
 
 
 def test_frames_go_out_and_come_in_as_they_are():

@@ -171,3 +171,58 @@ def test_wilsons_interval_holds_the_share_and_stays_in_bounds(hits: int, misses:
 def test_wilsons_interval_is_that_of_the_books() -> None:
     assert wilson(10, 20) == pytest.approx((0.2993, 0.7007), abs=1e-4)
     assert wilson(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+
+
+@pytest.mark.parametrize("field", ["broken", "held"])
+def test_an_invariant_that_is_broken_or_anything_that_is_still_held_has_escaped(field: str) -> None:
+    seen = dataclasses.replace(after(), **{field: ("leak: 2 grants in use",)})  # type: ignore[arg-type]
+    judgement = judge("server", before(), seen, RULES)
+    assert (judgement.verdict, judgement.why) == (Verdict.ESCAPED, "leak: 2 grants in use")
+
+
+def test_memory_that_grows_with_a_restart_is_a_leak() -> None:
+    reference, seen = before(server=CellSeen("blocked", bytes=4096)), after(server={"restarts": 1, "bytes": 8192})
+    assert "leak: server owns 8192 bytes" in judge("server", reference, seen, RULES).why
+
+
+def test_an_order_that_the_host_did_not_carry_out_is_no_verdict_on_anybody() -> None:
+    seen = dataclasses.replace(after(), undone="the process is running, not stopped")
+    judgement = judge("server", before(), seen, RULES)
+    assert judgement.verdict is Verdict.NOT_INJECTED
+    assert judgement.cells == {}
+
+
+def test_a_fault_of_the_host_may_change_no_cell() -> None:
+    same = dataclasses.replace(before(), struck=5)
+    assert judge("", before(), same, RULES).verdict is Verdict.MASKED
+    other = dataclasses.replace(after(client={"said": "one\n"}), struck=5)
+    assert judge("", before(), other, RULES).verdict is Verdict.ESCAPED
+
+
+def test_a_run_that_ends_with_one_line_for_want_of_room_is_degraded_only_if_the_host_was_struck() -> None:
+    refused = Seen({}, refused="no space left on device; make room there")
+    assert judge("", before(), refused, RULES).verdict is Verdict.DEGRADED
+    assert judge("server", before(), refused, RULES).verdict is Verdict.MONITOR_FAILURE
+    leaking = dataclasses.replace(refused, held=("leak: 1 processes",))
+    assert judge("", before(), leaking, RULES).verdict is Verdict.ESCAPED
+
+
+def test_a_campaign_may_allow_a_death_of_those_that_have_to_do_with_the_victim_and_of_nobody_else() -> None:
+    died = {"state": "failed", "why": "page fault: server is gone", "deaths": ((9, "page fault: server is gone"),)}
+    rules = dataclasses.replace(RULES, may_die=("^page fault: ",))
+    assert verdicts(after(client=died))["client"] == "escaped"
+    assert verdicts(after(client=died), rules)["client"] == "degraded"
+    assert verdicts(after(alone=died), rules)["alone"] == "escaped"
+
+
+def test_what_must_not_grow_may_shrink() -> None:
+    rules = dataclasses.replace(RULES, no_worse=("latency",))
+    reference = before(alone=CellSeen("blocked", worst={"latency": 10}))
+
+    def judged(latency: int) -> str:
+        seen = dataclasses.replace(
+            after(), cells={**after().cells, "alone": CellSeen("blocked", worst={"latency": latency})}
+        )
+        return str(judge("server", reference, seen, rules).cells["alone"][0])
+
+    assert [judged(latency) for latency in (9, 10, 11)] == ["masked", "masked", "escaped"]

@@ -236,8 +236,8 @@ def test_the_lock_of_the_repository_pins_every_guest() -> None:
             "zzz",
             None,
             (
-                r'^no guest is called "zzz": there are debian:armel, debian:armmp, debian:bash, debian:busybox, '
-                r"debian:marvell, debian:rpi$"
+                r'^no guest is called "zzz": there are debian:armel, debian:armhf, debian:armmp, debian:bash, debian:busybox, '
+                r"debian:drivers, debian:marvell, debian:rpi$"
             ),
         ),
         ("debian:busybox", None, r'^"debian:busybox" exists for armel or armhf: say which$'),

@@ -8,6 +8,7 @@ import pytest
 
 from cells.personalities.arm import errno as e
 from cells.personalities.linux.discipline import ECHO, ICANON, MODES, TOSTOP, VMIN, VTIME
+from cells.personalities.linux.streams import Streams
 from cells.personalities.linux.tty import SIGTTIN, SIGTTOU
 from tests.support.linux_process import HZ, begin, fake_kernel, fake_process, go_on, invoke
 
@@ -19,7 +20,7 @@ TCGETS, TCSETS, TIOCGPGRP, TIOCSPGRP, TIOCGWINSZ, FIONREAD = 0x5401, 0x5402, 0x5
 def process():  # type: ignore[no-untyped-def]
     made = fake_process()
     made.kernel.console.session = made.kernel.console.foreground = 1
-    made.files = type(made.files).first(made.kernel)
+    made.files = Streams(made.kernel).files()
     return made
 
 
@@ -165,3 +166,11 @@ def test_no_person_no_echo() -> None:
     quiet.typed(b"x\r")
     quiet.put(b"a\n")
     assert kernel.printed == b"a\n"
+
+
+def test_a_window_that_changes_is_told_to_the_foreground_once(process) -> None:  # type: ignore[no-untyped-def]
+    for _ in range(2):
+        process.kernel.console.resize(struct.pack("<HH", 50, 132))
+    assert process.signals.sent == [28]  # SIGWINCH
+    assert invoke(process, "ioctl", 0, TIOCGWINSZ, OUT) == 0
+    assert struct.unpack("<4H", process.space.read(OUT, 8)) == (50, 132, 0, 0)

@@ -31,6 +31,7 @@ class World:
         self.lab, self.answer, self.exits = lab, b"", list[int]()
         self.start, self.end, self.horizon = 0, NEVER, NEVER
         self.events: list[Event] = []
+        self.faults: list[bytes] = []
 
     def exit(self, kind: int, time: int, *rest: object) -> int:
         data = rest[-1]

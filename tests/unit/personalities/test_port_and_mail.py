@@ -31,6 +31,7 @@ class World:
     def __init__(self, slice_: int = 1000, delay: int = 0) -> None:
         self.start, self.slice, self.delay, self.horizon = 0, slice_, delay, 0
         self.end = slice_
+        self.faults: list[bytes] = []
         self.exits: list[tuple[int, int, int]] = []
         self.output = b""
         self.calls: list[tuple[int, ...]] = []

@@ -197,7 +197,7 @@ name: .asciz "up\\n"
 def test_an_interrupt_sets_the_flags_that_a_task_in_arm_code_waits_for() -> None:
     cell = RtosCell({"listens": task_image(LISTENS.replace("\n    ", "; ").replace("\n", "; "))}, boot=TIMER)
     times = (HZ // 100, HZ // 50)
-    cell.world._typed = [Event(time, EventKind.LINE, struct.pack("<IB", 0, 1)) for time in times]
+    cell.world.events = [Event(time, EventKind.LINE, struct.pack("<IB", 0, 1)) for time in times]
     assert cell.run() is None
     assert cell.output == "up" * 2
     assert cell.kernel.interrupts == 2

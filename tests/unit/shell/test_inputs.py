@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hypervisor.abi.faults import Armed
 from hypervisor.abi.time import NEVER
 from hypervisor.shell.files import RunDirError
 from hypervisor.shell.inputs import TOUCH_RANGE, Input, InputKind, InputLog, ReplayError, ReplayInputs, Touch
@@ -75,8 +76,11 @@ def test_a_replay_that_passed_a_step_is_not_the_same_run(tmp_path: Path) -> None
 cells = st.from_regex(r"[a-z0-9_]{1,8}", fullmatch=True)
 places = st.tuples(st.integers(0, 4095), st.integers(0, 4095), st.integers(0, 1))
 touches = places.map(lambda place: b"touch0 %d %d %d" % place)
+windows = st.tuples(st.integers(0, 65535), st.integers(0, 65535)).map(lambda size: b"%d %d" % size)
+orders = st.integers(0, NEVER - 1).map(lambda at: Armed("exception", at=at).to_text())
+SAID = {InputKind.TOUCH: touches, InputKind.RESIZE: windows, InputKind.INJECT: orders}
 kinds_and_data = st.sampled_from(InputKind).flatmap(
-    lambda kind: st.tuples(st.just(kind), touches if kind is InputKind.TOUCH else st.binary(max_size=40))
+    lambda kind: st.tuples(st.just(kind), SAID.get(kind, st.binary(max_size=40)))
 )
 inputs = st.builds(
     lambda step, time, cell, what: Input(step, time, what[0], cell, what[1]),
@@ -101,7 +105,12 @@ def line(**change: Any) -> str:
     return json.dumps({"step": 3, "t": 500, "kind": "console", "cell": "linux", "data": "ls"} | change)
 
 
-KINDS = "console, pause, unpause, kill, restart, died, until, kill_at, touch"
+KINDS = (
+    "console, resize, end, shutdown, reboot, store, pause, unpause, kill, restart, died, until, kill_at, touch, inject"
+)
+ORDER = Armed("exception", at=5).to_text()
+DATA = {InputKind.TOUCH: b"touch0 1 2 1", InputKind.RESIZE: b"24 80", InputKind.INJECT: ORDER}
+"""Of kinds whose data mean something."""
 
 
 @pytest.mark.parametrize(
@@ -120,9 +129,10 @@ KINDS = "console, pause, unpause, kill, restart, died, until, kill_at, touch"
         (line(t=1.5), '"t" must be a number from 0'),
         (line(t=NEVER), '"t" must be a number from 0'),
         (line(step=2), "comes before the line above it"),
-        (line(kind="reboot"), f'"kind" must be one of {KINDS}'),
+        (line(kind="dance"), f'"kind" must be one of {KINDS}'),
         (line(kind=["console"]), f'"kind" must be one of {KINDS}'),
         (line(kind="touch"), '"data" of a touch must be "DEVICE X Y DOWN", for example "touch0 120 200 1"'),
+        (line(kind="resize", data="24"), '"data" of a resize must be "ROWS COLUMNS", for example "24 80"'),
         (line(kind="touch", data="touch0 4096 0 1"), "a touch screen reads 0..4095 each way, not 4096, 0"),
         (line(cell="../x"), '"cell" must be the name of a cell'),
         (line(cell=""), '"cell" must be the name of a cell'),
@@ -140,9 +150,9 @@ def test_a_wrong_line_is_named_with_the_reason(tmp_path: Path, wrong: str, why: 
 
 
 def test_only_what_concerns_the_whole_board_may_name_no_cell(tmp_path: Path) -> None:
-    for kind in InputKind:
-        (tmp_path / "i").write_text(line(kind=kind, cell="") + "\n")
-        if kind in (InputKind.PAUSE, InputKind.UNPAUSE, InputKind.UNTIL):
+    for kind in set(InputKind) - {InputKind.INJECT}:  # which depends on the order
+        (tmp_path / "i").write_text(line(kind=kind, cell="", data=DATA.get(kind, b"").decode()) + "\n")
+        if kind in (InputKind.PAUSE, InputKind.UNPAUSE, InputKind.UNTIL, InputKind.STORE):
             assert ReplayInputs(tmp_path / "i").due(3)[0].cell == ""
         else:
             with pytest.raises(RunDirError, match="must be the name of a cell"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -28,7 +29,11 @@ from hypervisor.shell.netlink import (
     RecordedLine,
     ZmqLine,
 )
+from tests.support import raw_talk
+from tests.support.live import until
+from tests.support.raw_talk import Strangers
 
+GREETING_BYTES = raw_talk.GREETING[:30]
 NS = 1_000_000_000
 LATENCY = 1_000
 GREETING = [HELLO, VERSION, LATENCY]
@@ -188,6 +193,29 @@ def test_a_line_carries_messages_both_ways_and_ends_after_the_last_word() -> Non
         there.close()
         assert [here.receive(), here.receive(), here.receive()] == [b"2", b"3", None]
         here.send(b"4", wait=False)
+    finally:
+        here.close()
+        there.close()
+
+
+@pytest.mark.parametrize("says", [b"", b"GET / HTTP/1.1\r\n\r\n", GREETING_BYTES])
+def test_a_stranger_who_comes_and_goes_does_not_pull_the_cable(says: bytes) -> None:
+    here = ZmqLine("tcp://127.0.0.1:*", lambda: False)
+    there = ZmqLine(here.endpoint, lambda: False, here.key)
+    try:
+        here.send(b"1")
+        assert there.receive() == b"1"
+        there.send(b"2")
+        assert here.receive() == b"2"
+        with Strangers(here.endpoint) as strangers:
+            assert strangers.come(3, says) == 3
+        assert until(lambda: bool(here._events.poll(0)))
+        later = threading.Timer(0.2, lambda: there.send(b"3"))
+        later.start()
+        assert here.receive() == b"3"
+        later.join()
+        there.close()
+        assert here.receive() is None
     finally:
         here.close()
         there.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hypervisor.shell import terminal
+from hypervisor.shell.inputs import Input, InputKind
 from hypervisor.shell.terminal import _QUERIES, Consoles
 
 
@@ -58,3 +60,13 @@ def test_a_line_of_progress_is_taken_away_first(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("query", [b"\x1b[6n", b"\x1b[5n", b"\x1b[c", b"\x1b[0c", b"\x1b[>c", b"\x1b[?6n"])
 def test_old_output_does_not_ask_the_terminal_again(query: bytes) -> None:
     assert _QUERIES.sub(b"", b"# " + query + b"ls\x1b[31m") == b"# ls\x1b[31m"
+
+
+def test_a_window_of_another_size_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = [(24, 80)]
+    monkeypatch.setattr(terminal, "size", lambda: window[0])
+    console = terminal.Terminal("a", lambda: None, (24, 80))
+    assert console._resized() == []
+    window[0] = (50, 132)
+    assert console._resized() == [Input(0, 0, InputKind.RESIZE, "a", b"50 132")]
+    assert console._resized() == []

@@ -16,20 +16,27 @@ from cells.personalities.linux.file import READABLE, File, WouldBlock
 from cells.personalities.linux.inode import Inode
 from cells.personalities.linux.sys_time import BOOT
 from cells.split.asking import Asking
-from cells.split.display.protocol import HEIGHT, WIDTH
 from cells.split.ends import Outcome
-from cells.split.input.protocol import EVENT, LAYOUT, SLOTS, Event, Kind, Operation
+from cells.split.input.evdev import (
+    ABS_X,
+    ABS_Y,
+    BTN_TOUCH,
+    EV_ABS,
+    EV_KEY,
+    EV_SYN,
+    MOST,
+    SYN_DROPPED,
+    SYN_REPORT,
+    Change,
+    changes,
+)
+from cells.split.input.protocol import EVENT, LAYOUT, SLOTS, Event, Operation
 from cells.split.ring import Response
 
 MAJOR, FIRST_MINOR = 13, 64
 NAME = b"Cellvisor touch screen\0"
 RECORD = struct.Struct("<IIHHi")
 """struct input_event: seconds, microseconds, type, code, value."""
-EV_SYN, EV_KEY, EV_ABS = 0, 1, 3
-SYN_REPORT, SYN_DROPPED = 0, 3
-BTN_TOUCH, ABS_X, ABS_Y = 0x14A, 0, 1
-MOST = {ABS_X: WIDTH - 1, ABS_Y: HEIGHT - 1}
-HIGHEST_KEY = 0x2FF
 KEPT = 256
 REFILLS_PER_SECOND = 500
 """So many times a driver is given requests, at most 32 each: 16,000 events in a second."""
@@ -41,27 +48,6 @@ PROPERTIES = 1 << 1
 """INPUT_PROP_DIRECT."""
 _VERSION, _ID, _GRAB = request(READ, "E", 1, 4), request(READ, "E", 2, 8), request(WRITE, "E", 0x90, 4)
 _NAME, _PLACE, _UNIQUE, _PROPERTIES, _KEYS, _BITS, _ABS = 0x06, 0x07, 0x08, 0x09, 0x18, 0x20, 0x40
-
-Change = tuple[int, int, int]
-"""type, code, value."""
-
-
-def _changes(event: Event) -> list[Change]:
-    """What an event of the input class is here. Its numbers are another cell's: they are kept within the screen."""
-    place = [(EV_ABS, ABS_X, min(event.x, MOST[ABS_X])), (EV_ABS, ABS_Y, min(event.y, MOST[ABS_Y]))]
-    by_kind = {
-        Kind.DOWN: [*place, (EV_KEY, BTN_TOUCH, 1)],
-        Kind.MOVE: place,
-        Kind.UP: [(EV_KEY, BTN_TOUCH, 0)],
-        Kind.KEY: [
-            (EV_KEY, event.code & HIGHEST_KEY, 1),
-            (EV_SYN, SYN_REPORT, 0),
-            (EV_KEY, event.code & HIGHEST_KEY, 0),
-        ],
-        Kind.LOST: [(EV_SYN, SYN_DROPPED, 0)],
-    }
-    changes: list[Change] = by_kind.get(Kind(event.kind), []) if event.kind in set(Kind) else []
-    return [*changes, (EV_SYN, SYN_REPORT, 0)] if changes else []
 
 
 class TouchScreen(Device):
@@ -115,16 +101,16 @@ class TouchScreen(Device):
         kernel = self.kernel
         second, rest = divmod(min(event.time, kernel.now()), kernel.hz)
         time = BOOT + second, rest * 1_000_000 // kernel.hz
-        changes = _changes(event)
-        for kind, code, value in changes:
+        happened = changes(event)
+        for kind, code, value in happened:
             if kind == EV_ABS:
                 self.at[code] = value
             elif (kind, code) == (EV_KEY, BTN_TOUCH):
                 self.down = value
         for file in self.files:
             if isinstance(file, TouchFile) and self.grabbed in (None, file):
-                file.keep(time, changes)
-        if changes:
+                file.keep(time, happened)
+        if happened:
             self.changed()
 
 
