@@ -13,12 +13,12 @@ good:
     landlock         no file, no TCP port, no abstract socket, no signal to others
     seccomp          an allow list of system calls (`cells.seccomp`): no path, no socket, no process, no new code
 
-tests/faults/test_sandbox_attacks.py makes some fifty attacks: all are stopped, as root and as a plain user, also on a
-kernel without Landlock. Where there is no table of system calls (a machine other than x86-64) these get through:
-looking whether a path exists, UDP, Unix sockets in directories, memory files, new code, shrinking or sealing a
-segment, and for a plain user the monitor's priority. Namespaces are not among the layers: nothing is left for them to
-stop, and they cost more than all the rest together. A layer that the host lacks is named in the report and is never
-fatal: whoever shows the run says so.
+tests/faults/test_sandbox_attacks.py makes some fifty attacks and 130 raw system calls (tests/ATTACKS.md): all are
+stopped, as root and as a plain user, also on a kernel without Landlock. Where there is no table of system calls (a
+machine other than x86-64) these get through: looking whether a path exists, UDP, Unix sockets in directories, memory
+files, new code, shrinking or sealing a segment, and for a plain user the monitor's priority. Namespaces are not among
+the layers: nothing is left for them to stop, and they cost more than all the rest together. A layer that the host
+lacks is named in the report and is never fatal: whoever shows the run says so.
 
 What a cell can still do: compute, wait, use the descriptors that it has, receive further ones, map them without
 execution, and allocate `policy.memory` bytes. What it can no longer do, and must have done before: import, open,

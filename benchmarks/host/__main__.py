@@ -32,6 +32,7 @@ from benchmarks.host import (
     world_switch,
     wren_boot,
     xen_boot,
+    xen_pv,
 )
 from benchmarks.host.figure import Figure, Setting, Target, Unavailable
 from benchmarks.samples import Sample, Spread, number, read, table, write
@@ -54,6 +55,7 @@ FIGURES = {
         phone,
         vtable_calls,
         xen_boot,
+        xen_pv,
     )
 }
 PROBE = "CELLVISOR_PROBE"

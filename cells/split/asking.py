@@ -30,6 +30,8 @@ class Asking:
         self._ring = FrontRing(link, layout, clock)
         self._clock = clock
         self._hearers: dict[int, Heard] = {}
+        self.heard = 0
+        """Answers that have come."""
         self._broken_in: int | None = None
         """The generation of the link in which the back end lied."""
 
@@ -57,6 +59,10 @@ class Asking:
         """Ring the back end, if there are so many new requests for it."""
         self._ring.kick(least if self._ring.live else 1)
 
+    def again(self) -> None:
+        """Ring once more, and say what was said: an answer that should have come has not, and a bell may be lost."""
+        self._ring.again()
+
     def progress(self) -> None:
         """Keep the session alive, and hand on what has been answered."""
         self.link.rung = False  # before looking: whoever rings from here on is heard
@@ -65,6 +71,7 @@ class Asking:
         try:
             while (response := self._ring.take()) is not None:
                 self._clock.work(copy_cycles(len(response.data)))
+                self.heard += 1
                 heard = self._hearers.pop(response.request.id, None)
                 if heard is not None:
                     heard(response)

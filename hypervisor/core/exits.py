@@ -153,6 +153,8 @@ def fault(monitor: Monitor, cell: Cell, record: Exit) -> None:
 
 def exception(monitor: Monitor, cell: Cell, record: Exit) -> None:
     """A de-privileged kernel's CPU left user mode: what it costs is what the mechanism does about it."""
+    if monitor.faults is not None:
+        mishaps.before_call(monitor, cell, record)
     try:
         value = monitor.mechanism.exception(cell, record)
     except Refused as refusal:

@@ -27,6 +27,8 @@ from hypervisor.faults.points import POINTS
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
 
+SLOW = 4
+"""What a cycle of a slowed cell costs, if the order does not say."""
 HOST = ""
 """The cell of an order that is for the host."""
 Strike = Callable[["Monitor", Cell, Armed], None]
@@ -117,7 +119,7 @@ def _send(monitor: Monitor, cell: Cell, fault: Armed) -> None:
 
 def _slow(monitor: Monitor, cell: Cell, fault: Armed) -> None:
     """Each of its cycles costs `factor`, for `hold`."""
-    cell.vcpu.slowness = max(fault.value("factor", 2), 1)
+    cell.vcpu.slowness = max(fault.value("factor", SLOW), 1)
     if fault.hold:
         monitor.alarms.at(monitor.now + fault.hold, partial(_no_longer_slow, cell))
 

@@ -130,11 +130,12 @@ class Memory:
         *,
         writable: bool,
         permanent: bool = False,
+        covers: bool = False,
     ) -> int:
         """Pages of a segment appear in a cell's window, at `address` or at the lowest free place; the answer is where.
 
-        A cell that is not up yet finds them at its start. `permanent`: at each start, as long as the segment lives. `address`
-        may be in the cell's own memory, if it is up: what is there is covered, and there again when the mapping goes.
+        A cell that is not up yet finds them at its start. `permanent`: at each start, as long as the segment lives. `covers`:
+        `address` may be in the cell's own memory, if it is up: what is there is covered, and there again when the mapping goes.
 
         Raises:
             Refused: NOT_YOURS (no such segment), BAD_ARGUMENT (no such pages, no such place), WRONG_STATE (something is
@@ -146,7 +147,7 @@ class Memory:
         require(inside, Status.BAD_ARGUMENT, f"pages {offset}+{pages} of a segment of {found.pages}")
         self._require_means(cell)
         require(not cell.ended, Status.WRONG_STATE, f"{cell.name} has ended")
-        at = self._place(cell, address, pages)
+        at = self._place(cell, address, pages, covers=covers)
         few = len(self._maps[cell.index].mappings) < MAPPING_LIMIT
         few = few and (permanent or not refused(self._monitor, cell, "core.grant", pages=pages))
         require(few, Status.NO_ROOM, f"{cell.name} has {MAPPING_LIMIT} mappings")
@@ -311,14 +312,14 @@ class Memory:
 
     # ---- inside: mappings
 
-    def _place(self, cell: Cell, address: int | None, pages: int) -> int:
+    def _place(self, cell: Cell, address: int | None, pages: int, *, covers: bool) -> int:
         table = self._maps[cell.index]
         if address is None:
             found = table.gap(WINDOW_BASE, WINDOW_SIZE, pages)
             if found is None:
                 raise Refused(Status.NO_ROOM, f"the window of {cell.name} has no gap of {pages} pages")
             return found
-        if self._covers(cell, address, pages):
+        if covers and self._covers(cell, address, pages):
             require(self._hands.is_up(cell.index), Status.WRONG_STATE, f"{cell.name} is not up")
         else:
             _require_range(address, pages, WINDOW_BASE, WINDOW_SIZE, f"the window of {cell.name}")

@@ -17,7 +17,7 @@ from hypervisor.abi import l4
 from hypervisor.abi.faults import Armed, Draws, Hit
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.mishaps import Fate, befalls, unharmed
-from hypervisor.abi.records import EventKind, Exit
+from hypervisor.abi.records import EventKind, Exit, ExitKind
 from hypervisor.abi.xen import Call
 from hypervisor.core.bus import PhysicalDevice
 from hypervisor.core.cell import Cell
@@ -73,7 +73,7 @@ AT_ONCE = l4.pack_timeouts(0, 0)
 
 
 def before_call(monitor: Monitor, cell: Cell, record: Exit) -> None:
-    """The cell calls the monitor: perhaps it has called before, in its name."""
+    """The cell calls the monitor, or its deprivileged kernel is entered: perhaps it has called before, in its name."""
     hit = _visit(monitor, "core.call", cell, call=record.a0)
     if hit is not None:
         for extra in CRIMES.get(hit.fault.action, _none)(monitor, cell, record, hit):
@@ -106,8 +106,8 @@ def _none(monitor: Monitor, cell: Cell, record: Exit, hit: Hit) -> Sequence[Exit
 
 
 def _replay(monitor: Monitor, cell: Cell, record: Exit, hit: Hit) -> Sequence[Exit]:
-    """The same call once more, with all that it names and says."""
-    return (record,)
+    """The same call once more, with all that it names and says; an exception of a CPU cannot be had twice."""
+    return (record,) if record.kind == ExitKind.HYPERCALL else ()
 
 
 def _forge(monitor: Monitor, cell: Cell, record: Exit, hit: Hit) -> Sequence[Exit]:

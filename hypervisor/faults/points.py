@@ -44,7 +44,12 @@ _ALL = (
         "message", "core", "it sends a message (under xen: in the cell, which writes it into a granted page)", MESSAGE
     ),
     Point("core.bell", "core", "it rings at the other end of a link", ("lose_bell",)),
-    Point("core.call", "core", "it calls the monitor", ("forge_call", "replay_call", "flood_calls")),
+    Point(
+        "core.call",
+        "core",
+        "it calls the monitor, or its deprivileged kernel is entered",
+        ("forge_call", "replay_call", "flood_calls"),
+    ),
     Point("core.line", "core", "the interrupt line of a device of its own comes up", ("lose_interrupt",)),
     Point("core.dma", "core", "a device of its own reads or writes its memory", ("foreign_dma",)),
     Point("ring.put", "cell", "it puts a request or an answer into the ring of a split driver", ENTRY),

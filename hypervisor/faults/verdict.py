@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from hypervisor.faults.seen import CellSeen, Seen
 
-REPORTED = re.compile(r"guest fault: \w*(Refused|Call|Split|TimedOut|StoreRefused)Error\b")
+REPORTED = re.compile(r"guest fault: \w*(Refused|Call|Split|TimedOut|StoreRefused|Connection)Error\b")
 """Deaths of guests that were told of an error by their interface and do not handle it."""
 ENDED = "shut down"
 """The state of a cell that came to its own end."""

@@ -159,7 +159,9 @@ def _drive(it: Run, options: RunOptions, signals: Signals) -> None:
         return
     if console is not None and is_interactive(options):
         print(f"console of {console}; Ctrl-] leaves and ends the run", file=sys.stderr)
-        with Terminal(console, it.interrupt, it.topology.cell(console).terminal) as terminal:
+        cell = it.topology.cell(console)
+        window = cell.terminal if cell.kind == "personality" else None  # a UART knows of none
+        with Terminal(console, it.interrupt, window) as terminal:
             it.on_output.append(terminal.output)
             it.sources.append(terminal)
             it.ticks.append(lambda: None if it.monitor.finished else terminal.tell_end(it.cell(console)))

@@ -88,13 +88,13 @@ class HostTree:
             raise Trouble(error.strerror or "cannot be read") from error
 
     def stamp(self, path: bytes) -> Stamp:
-        """Of a regular file or a directory.
+        """Of a regular file.
 
         Raises:
-            Trouble: it is none, or cannot be opened.
+            Trouble: it is none any more, or cannot be opened.
         """
         try:
-            with self._opened(path, os.O_NONBLOCK) as file:
+            with self._regular(path) as file:
                 return _stamp(os.fstat(file))
         except OSError as error:
             raise Trouble(error.strerror or "cannot be read") from error
@@ -106,9 +106,7 @@ class HostTree:
             Trouble: it is not, or cannot be read.
         """
         try:
-            with self._opened(path, os.O_NONBLOCK) as file:
-                if not stat.S_ISREG(os.fstat(file).st_mode):
-                    raise Trouble("is no regular file any more")
+            with self._regular(path) as file:
                 data = os.pread(file, size, offset)
                 if _stamp(os.fstat(file)) != stamp:
                     raise Trouble("has changed during the run")
@@ -128,6 +126,18 @@ class HostTree:
                 return os.readlink(name, dir_fd=directory)
         except OSError as error:
             raise Trouble(error.strerror or "cannot be read") from error
+
+    @contextmanager
+    def _regular(self, path: bytes) -> Iterator[int]:
+        """A descriptor of a regular file. What else may have come to its place is not even opened: that alone does things."""
+        with self._opened(path, os.O_PATH) as place:
+            if not stat.S_ISREG(os.fstat(place).st_mode):
+                raise Trouble("is no regular file any more")
+            file = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                yield file
+            finally:
+                os.close(file)
 
     @contextmanager
     def _opened(self, path: bytes, flags: int) -> Iterator[int]:

@@ -22,36 +22,41 @@ pytestmark = pytest.mark.slow
 
 WITNESS = {"guest": "tests.support.guests:witness"}
 SHORT = Patience(backstop=0.4, hello=30.0)
+CULPRITS: dict[str, tuple[str, list[object]]] = {
+    **{f"says_{number}": ("raw_talk:speaks_by_hand", [what]) for number, what in enumerate(raw_talk.SAID)},
+    "hangs_up": ("raw_talk:hangs_up", []),
+    "dies": ("hostile:dies_by", [40]),
+}
+"""Each in a cell of its own, all in one run."""
 
 
-def judged(live: Live, culprit: dict[str, Any], **options: Any) -> Any:
-    """A run of a culprit beside a witness, who was not disturbed."""
-    table = {"name": "court", "board": "arm926", "cells": {"culprit": culprit, "witness": WITNESS}}
-    run = live(table, **{"patience": SHORT, "link": "zmq", **options})
-    run.until("300ms")
+def judged(live: Live, culprits: dict[str, tuple[str, list[object]]], link: str) -> Any:
+    """A run of culprits beside a witness, who was not disturbed."""
+    cells = {name: {"guest": f"tests.support.{guest}", "args": args} for name, (guest, args) in culprits.items()}
+    table = {"name": "court", "board": "arm926", "cells": {**cells, "witness": WITNESS}}
+    run = live(table, patience=SHORT, link=link)
+    run.until("900ms")
     run.monitor.check_invariants()
     assert run.console("witness") == what_a_witness_says()
     assert run.cell("witness").why == "status 7"
-    assert run.console("culprit").startswith(hostile.HONEST)
-    assert run.state("culprit") is CellState.FAILED
+    for name in culprits:
+        assert run.console(name).startswith(hostile.HONEST)
+        assert run.state(name) is CellState.FAILED, name
     return run
 
 
-@pytest.mark.parametrize("what", list(raw_talk.SAID))
-def test_a_cell_that_speaks_by_hand_on_its_own_connection_ends_it(live: Live, what: str) -> None:
-    run = judged(live, {"guest": "tests.support.raw_talk:speaks_by_hand", "args": [what]})
-    assert run.cell("culprit").why in ("protocol: gave up its link", "backstop: sleeps without end")
+def test_cells_that_speak_by_hand_on_their_own_connections_end_them_and_nobody_elses(live: Live) -> None:
+    run = judged(live, CULPRITS, "zmq")
+    ends = {name: run.cell(name).why for name in CULPRITS}
+    assert ends.pop("dies") == "process ended: killed by signal 40"
+    assert ends.pop("hangs_up").startswith(("protocol: gave up its link", "process ended: ", "guest fault: "))
+    assert set(ends.values()) == {"protocol: gave up its link", "backstop: sleeps without end"}
+    assert all(run.console(name) == hostile.HONEST for name in ends)
 
 
-def test_a_cell_that_closes_its_connection_under_libzmqs_hands_ends(live: Live) -> None:
-    why = judged(live, {"guest": "tests.support.raw_talk:hangs_up"}).cell("culprit").why
-    assert why.startswith(("protocol: gave up its link", "backstop: ", "process ended: ", "guest fault: "))
-
-
-@pytest.mark.parametrize("link", ["shm", "zmq"])
-def test_a_cell_that_dies_by_a_signal_without_a_name_is_told_by_its_number(live: Live, link: str) -> None:
-    run = judged(live, {"guest": "tests.support.hostile:dies_by", "args": [40]}, link=link)
-    assert run.cell("culprit").why == "process ended: killed by signal 40"
+def test_a_cell_that_dies_by_a_signal_without_a_name_is_told_by_its_number(live: Live) -> None:
+    run = judged(live, {"dies": CULPRITS["dies"]}, "shm")
+    assert run.cell("dies").why == "process ended: killed by signal 40"
 
 
 # From outside, at a port that is open for cells of other hosts.

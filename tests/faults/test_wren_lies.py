@@ -8,7 +8,7 @@ import pytest
 
 from hypervisor.api import Run
 from tests.support import wren
-from tests.support.liars import ANSWERS, NEVER, PAGES
+from tests.support.liars import ANEW, ANSWERS, NEVER, PAGES
 from tests.support.live import Live
 
 pytestmark = pytest.mark.slow
@@ -38,6 +38,14 @@ def test_a_lie_is_an_error_of_who_asked_and_nothing_else(live: Live, flavour: st
     assert said.sections["/bin/disk /bin/cat"] in ("/dev/blk0: EIO", "write: EIO"), said.text
     assert said.sections["/bin/pipes"] == wren.transcript("native", wren.TESTS).sections["/bin/pipes"]
     assert run.state("liar") != "failed"
+
+
+@every_flavour
+@pytest.mark.parametrize("lie", ANEW)
+def test_who_is_told_of_another_session_begins_anew_and_loses_nothing(live: Live, flavour: str, lie: str) -> None:
+    run = lied_to(live, flavour, lie)
+    said = wren.read(run.console("wren")).sections["/bin/disk /bin/cat"]
+    assert said.splitlines() == ["copied 10240 bytes, checksum 80f6c5a7", "read back 10240 bytes, checksum 80f6c5a7"]
 
 
 @every_flavour

@@ -99,6 +99,12 @@ def test_a_crash_its_replay_and_a_planned_death_leave_one_trace(
     the_same_three_times(live, tmp_path, BOARD, victim, END, link=link, overrides=overrides)
 
 
+@pytest.mark.parametrize(("link", "cores"), [("shm", 1), ("zmq", 2)])
+def test_so_they_do_if_it_waits_before_it_is_started_again(live: Live, tmp_path: Path, link: str, cores: int) -> None:
+    overrides = [f"board.cores={cores}", "cells.hog.on_crash=restart", "cells.hog.back_off=3ms"]
+    the_same_three_times(live, tmp_path, BOARD, "hog", END, link=link, overrides=overrides)
+
+
 @pytest.mark.parametrize("victim", ["ticker", "hog", "counter"])
 @pytest.mark.parametrize("cores", [1, 2])
 def test_so_they_do_for_arm_code(live: Live, tmp_path: Path, cores: int, victim: str) -> None:

@@ -83,6 +83,7 @@ def test_whoever_dies_meanwhile_the_driver_reads_on(live: Live) -> None:
     run.until("60ms")
     assert run.console("crook") == b"read 200 times, 0 failed\r\n"
     assert (run.cell("storage").account.restarts, run.cell("crook").account.restarts) == (1, 1)
+    assert run.cell("crook").account.metrics["retried"][0] == 1, "the account says what was asked again"
 
 
 # ---- Debian
@@ -151,3 +152,15 @@ def test_debian_reads_what_it_wrote_though_the_disks_domain_was_killed_in_the_mi
         run.close()
         subprocess.run(["e2fsck", "-f", "-n", str(disk)], check=True)
     assert hashes[0] == hashes[1]
+
+
+@pytest.mark.long
+@pytest.mark.guests
+def test_two_debians_on_virtio_disks_send_a_file_over_tcp(live: Live) -> None:
+    run = live("two_debians_talk", flavour="okl4", overrides=["vtlb.entries=0"])
+    names = ("sender", "receiver")
+    while not all(b"ended" in run.console(name) for name in names) and run.now < run.cycles("60s"):
+        run.until(run.now + run.cycles("500ms"))
+    found = {re.search(rb"\b[0-9a-f]{32}\b", run.console(name)) for name in names}
+    assert None not in found, [run.console(name) for name in names]
+    assert len({match[0] for match in found if match}) == 1

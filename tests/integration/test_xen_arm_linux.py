@@ -31,6 +31,12 @@ def guests() -> None:
         pytest.skip(str(missing))
 
 
+def domu(append: str = "") -> dict[str, Any]:
+    """A kernel alone, with nothing but its console."""
+    linux = {"kernel": "debian:armmp", "initrd": "debian:busybox", "append": append, "ram": "64MiB"}
+    return {"name": "domu", "board": "beagle", "flavour": "xen", "cells": {"linux": linux}}
+
+
 def until_it_says(run: Run, cell: str, text: bytes) -> None:
     """Go on until something stands on a console."""
     end, step = run.cycles(LIMIT), run.cycles(STEP)
@@ -49,7 +55,7 @@ def asked(run: Run, cell: str, command: str) -> bytes:
 
 
 def test_a_kernel_boots_as_a_domu_reboots_hears_of_requests_and_powers_off(live: Live) -> None:
-    run = live("xen_domu")
+    run = live(domu())
     until_it_says(run, "linux", PROMPT)
     assert b"Xen 4.17 support found" in run.console("linux")
     assert b"Grant tables using version 1 layout" in run.console("linux")
@@ -72,20 +78,7 @@ def test_a_kernel_boots_as_a_domu_reboots_hears_of_requests_and_powers_off(live:
 
 
 def test_power_off_is_the_end_of_the_domain(live: Live) -> None:
-    table: dict[str, Any] = {
-        "name": "off",
-        "board": "beagle",
-        "flavour": "xen",
-        "cells": {
-            "linux": {
-                "kernel": "debian:armmp",
-                "initrd": "debian:busybox",
-                "append": 'cellvisor.run="poweroff -f"',
-                "ram": "64MiB",
-            }
-        },
-    }
-    run = live(table)
+    run = live(domu('cellvisor.run="poweroff -f"'))
     assert run.until(LIMIT).why == "finished"
     assert run.state("linux") is CellState.SHUT_DOWN
     assert b"reboot: Power down" in run.console("linux")

@@ -61,8 +61,10 @@ PAGES: dict[str, Callable[[Any, int], None]] = {
 }
 """What is written into the shared pages behind an honest answer: (memory, place of its slot)."""
 
+ANEW = {"another_nonce": _word(NONCE, 0xBAD)}
+"""The same, and the front end asks for another session: the lie was told once."""
+
 NEVER = {
-    "another_nonce": _word(NONCE, 0xBAD),
     "all_ones": lambda memory, slot: memory.__setitem__(slice(None), b"\xff" * len(memory)),
 }
 """The same, and the front end waits for another back end."""
@@ -81,7 +83,7 @@ class Liar(BlockBack):
             return ANSWERS[self._lie](request, answer)
         slot = SLOTS + struct.unpack_from("<I", client.link.memory, RESPONSES)[0] % LAYOUT.slots * SLOT
         self._answer(client, ring, answer)
-        {**PAGES, **NEVER}[self._lie](client.link.memory, slot)
+        {**PAGES, **ANEW, **NEVER}[self._lie](client.link.memory, slot)
         return None
 
 

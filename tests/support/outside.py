@@ -86,7 +86,7 @@ def _host() -> dict[str, Any]:
     """Things that outlive who made them; descriptors and children of this process; signals that wait."""
     return {
         "objects": {kind: len(Path(f"/proc/sysvipc/{kind}").read_text().splitlines()) for kind in SYSV},
-        "names": sorted(entry.name for entry in Path("/dev/shm").iterdir() if "bait" in entry.name),
+        "names": sorted(entry.name for entry in Path("/dev/shm").iterdir() if entry.name.endswith(f"-{os.getpid()}")),
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "pending": [int(number) for number in signal.sigpending()],
     }

@@ -62,6 +62,12 @@ class PaperXen:
         if "state" in nodes and self.watcher is not None:
             self.watcher(FRONT)
 
+    def front_dies(self) -> None:
+        """The front end's domain is gone, with its directory."""
+        self.nodes = {path: value for path, value in self.nodes.items() if not path.startswith(FRONT)}
+        if self.watcher is not None:
+            self.watcher(FRONT)
+
     def serve(self, limit: int = 1000) -> int:
         """Let the back end serve till it has nothing to do; how often it had."""
         assert self.back is not None

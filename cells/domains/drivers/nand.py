@@ -26,6 +26,8 @@ BLOCKS = {0xF2: 512, 0xF1: 1024, 0xDA: 2048, 0xDC: 4096, 0xD3: 8192}
 """Device code -> blocks of 64 pages of 2048 bytes (as in Linux 6.1, drivers/mtd/nand/raw/nand_ids.c)."""
 PATIENCE = "100ms"
 """No job of this driver takes as long: 64 pages of 25 us, or one erase of 1.5 ms."""
+PROMPT = "5ms"
+"""When the interrupt should have come; then the controller is asked: it may be lost."""
 
 
 class NandFlash:
@@ -81,7 +83,7 @@ class NandFlash:
         values = (self._buffer, length, page, column, count, job)
         for register, value in zip((DMA_ADDRESS, DMA_LENGTH, PAGE, COLUMN, COUNT, JOB), values, strict=True):
             self._store(register, value)
-        line = self._port.wait_irq(self._port.now + self._port.cycles(PATIENCE)) if self._line is not None else None
+        line = self._port.wait_irq(self._port.now + self._port.cycles(PROMPT)) if self._line is not None else None
         status = self._wait(READY, RUNNING)
         self._store(EVENTS, DONE)
         if line is not None:

@@ -75,7 +75,7 @@ class NorFlash:
         self._array = False
         self._command(offset, ERASE)
         self._command(offset, CONFIRM)
-        until = self._port.now + PATIENCE * self._erase_time
+        until = self._port.now + self._erase_time  # then it is asked: an interrupt may be lost
         line = self._port.wait_irq(until) if self._line is not None else None
         try:
             self._finish(offset, self._erase_time, f"erase block {block}")

@@ -74,6 +74,7 @@ class Block(Function):
         """See `Function`."""
         super().attach(link, clock, patience)
         self._asking, self._patience = Asking(link, LAYOUT, clock), patience
+        self._watch(self._asking)
         self._name = link.name.encode()[:NAME_SIZE]
         self._identify()
 
@@ -158,6 +159,7 @@ class Block(Function):
                 self._waiting.popleft()
             self._ask(request, at, part)
         asking.kick()
+        self._look()
 
     def _ask(self, request: Request, at: int, part: int) -> None:
         body, data = b"", b""
@@ -200,15 +202,25 @@ class Block(Function):
         self._identify()
         self._pump()
 
+    def unanswered(self) -> int:
+        """See `Function`."""
+        return self._asking.outstanding
+
     def _given_up(self) -> int:
         """When the driver domain has been gone for too long."""
         return min(self._gone_at + self._patience, NEVER) if self._patience else NEVER
 
     def deadline(self) -> int:
         """See `Function`."""
-        return self._given_up() if self._out else NEVER
+        return min(super().deadline(), self._given_up() if self._out else NEVER)
 
     def expire(self) -> None:
+        """See `Function`."""
+        super().expire()
+        if self._mmio.now() >= self._given_up():
+            self._fail()
+
+    def _fail(self) -> None:
         """Nobody waits any more. What the domain's next life does of it, it does in its order, before all that comes later."""
         late, self._out = self._out, {}
         self._waiting.clear()

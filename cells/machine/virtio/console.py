@@ -48,6 +48,7 @@ class Console(Function):
         """See `Function`."""
         super().attach(link, clock, patience)
         self._out, self._in = Asking(link, OUT, clock), Asking(link, IN, clock)
+        self._watch(self._out)
 
     def features(self) -> int:
         """See `Function`: no size, one port."""
@@ -76,6 +77,7 @@ class Console(Function):
             self._text.clear()
         self._copy()
         self._out.kick()
+        self._look()
         self._deliver()
 
     def _copy(self) -> None:
@@ -117,6 +119,10 @@ class Console(Function):
         self._out.progress()
         self._in.progress()
         self._pump()
+
+    def unanswered(self) -> int:
+        """See `Function`."""
+        return self._out.outstanding
 
     def forget(self) -> None:
         """See `Function`. What was written is shown all the same."""

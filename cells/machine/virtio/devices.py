@@ -17,8 +17,10 @@ virtual.begin(world)                                        # from here on they 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from cells.flavours import Link
 from cells.machine.hypercall_page import Happened
 from cells.machine.port import Leave, MachinePort
 from cells.machine.virtio.block import Block
@@ -29,6 +31,7 @@ from cells.machine.virtio.input import Input
 from cells.machine.virtio.mmio import Mmio
 from cells.machine.virtio.net import Net
 from cells.machine.virtio.ram import GuestRam
+from cells.port import RefusedError
 from hypervisor.abi.records import ExitKind
 from hypervisor.abi.virtual import RAISE, WINDOW
 
@@ -45,6 +48,8 @@ FUNCTIONS: dict[str, Callable[[Mmio], Function]] = {
     "input": Input,
 }
 """Class of a channel -> what its front end is to a kernel."""
+RETRIED = "retried"
+"""The figure in the account: requests that were asked again of a driver domain's next life."""
 SCREEN = "display"
 """This one is no virtio device: pixels in shared memory (framebuffer.py)."""
 
@@ -80,6 +85,9 @@ class VirtualDevices:
         self.port = MachinePort(vcpu, leave, memory=shared, **facts)
         self.all: list[Mmio] = []
         self._talking: list[Function | FrameBuffer] = []
+        self._links: list[Link] = []
+        self._known: list[int] = []
+        """Of each link the generation that was seen last."""
         self.rung = False
         """A driver domain has something to say."""
         self._slots = frozenset(link["slot"] for link in told["boot"]["links"])
@@ -102,8 +110,10 @@ class VirtualDevices:
         """Time begins: the links are there."""
         self.port.begin(world)
         links = {link.name: link for link in self.port.connections.links.values()}
-        for told, function in zip(self._told, self._talking, strict=True):
-            function.attach(links[told["link"]], self.port, self._patience)
+        self._links = [links[told["link"]] for told in self._told]
+        self._known = [0] * len(self._links)
+        for link, function in zip(self._links, self._talking, strict=True):
+            function.attach(link, self.port, self._patience)
         self.progress()
 
     def take(self, happened: Happened) -> bool:
@@ -115,7 +125,12 @@ class VirtualDevices:
         return True
 
     def progress(self) -> None:
-        """Hear what driver domains say."""
+        """Hear what driver domains say; what has to be asked again of one that came back goes into the account."""
         self.rung = False
-        for function in self._talking:
+        for place, (link, function) in enumerate(zip(self._links, self._talking, strict=True)):
+            if link.generation != self._known[place]:
+                came_back, self._known[place] = self._known[place] > 0, link.generation
+                if came_back and (again := function.unanswered()):
+                    with suppress(RefusedError):  # the guest has filled the account itself
+                        self.port.report(RETRIED, again)
             function.progress()

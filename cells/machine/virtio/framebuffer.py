@@ -43,6 +43,10 @@ class FrameBuffer:
         if self._asking is not None:
             self._asking.progress()
 
+    def unanswered(self) -> int:
+        """Requests that have to be asked again when the driver domain dies."""
+        return self._asking.outstanding if self._asking is not None else 0
+
     # ---- for the bus
 
     def deadline(self) -> int:

@@ -11,7 +11,8 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from cells.machine.virtio.queue import Chain
-from cells.split.ends import TIMELESS, Clock
+from cells.split.asking import Asking
+from cells.split.ends import RETRY, TIMELESS, TRIES, Clock
 from devices.device import NEVER
 
 if TYPE_CHECKING:
@@ -27,6 +28,32 @@ def alive(chains: deque[Chain]) -> deque[Chain]:
     return deque(chain for chain in chains if chain.live)
 
 
+class Watch:
+    """Rings a driver domain again whose answer is late, as `FrontEnd` does (cells/split/ends.py): a bell may be lost."""
+
+    def __init__(self, asking: Asking, mmio: Mmio) -> None:
+        self._asking, self._mmio = asking, mmio
+        self._seen = (0, 0)
+        self._tries = 0
+        self.due = NEVER
+
+    def look(self) -> None:
+        """Something may have been asked or answered."""
+        seen = self._asking.outstanding, self._asking.heard
+        if seen != self._seen:
+            self._seen, self._tries = seen, 0
+            self.due = self._mmio.now() + RETRY if seen[0] else NEVER
+            self._mmio.kick()
+
+    def expire(self) -> None:
+        """Ring, if it is time."""
+        if self._mmio.now() < self.due:
+            return
+        self._asking.again()
+        self._tries += 1
+        self.due = self._mmio.now() + (RETRY << self._tries) if self._tries < TRIES else NEVER
+
+
 class Function(ABC):
     """`ident`: the device's number (5); `queues`: most descriptors of each of its queues."""
 
@@ -36,6 +63,7 @@ class Function(ABC):
     def __init__(self, mmio: Mmio) -> None:
         self._mmio = mmio
         self._clock: Clock = TIMELESS
+        self._watches: list[Watch] = []
 
     def attach(self, link: Link, clock: Clock, patience: int) -> None:
         """The link to its driver domain is there. `patience`: cycles for which it waits when that is gone, 0 for ever."""
@@ -68,12 +96,27 @@ class Function(ABC):
     def forget(self) -> None:
         """A queue was reset: chains that do not live any more are of no use."""
 
+    def unanswered(self) -> int:
+        """Requests at the driver domain that have to be asked again when it dies."""
+        return 0
+
     def deadline(self) -> int:
         """When it acts by itself."""
-        return NEVER
+        return min((watch.due for watch in self._watches), default=NEVER)
 
-    def expire(self) -> None:  # noqa: B027  as `configure`
+    def expire(self) -> None:
         """That time has come."""
+        for watch in self._watches:
+            watch.expire()
+
+    def _watch(self, asking: Asking) -> None:
+        """Its requests are answered by themselves, sooner or later: a late answer is asked for."""
+        self._watches.append(Watch(asking, self._mmio))
+
+    def _look(self) -> None:
+        """Something may have been asked or answered."""
+        for watch in self._watches:
+            watch.look()
 
     def _take(self, index: int) -> Chain | None:
         """The next chain of this queue.

@@ -50,6 +50,7 @@ class Net(Function):
         """See `Function`."""
         super().attach(link, clock, patience)
         self._send, self._receive = Asking(link, SEND, clock), Asking(link, RECEIVE, clock)
+        self._watch(self._send)
         self._identify()
 
     # ---- what it is
@@ -90,6 +91,7 @@ class Net(Function):
         while not self._receive.broken and self._receive.outstanding < min(SLOTS, len(self._room)):
             self._receive.ask(Operation.RECEIVE, b"", b"", self._arrived, kick=False)
         self._receive.kick(SLOTS // 2)
+        self._look()
 
     def _leave(self, chain: Chain) -> None:
         if not chain.live:
@@ -125,6 +127,10 @@ class Net(Function):
         self._receive.progress()
         self._identify()
         self._pump()
+
+    def unanswered(self) -> int:
+        """See `Function`."""
+        return self._send.outstanding
 
     def forget(self) -> None:
         """See `Function`. Room at the switch stays; what comes for it finds no buffers."""

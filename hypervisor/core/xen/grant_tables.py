@@ -317,7 +317,7 @@ class GrantTables:
         memory, host = self._monitor.memory, wish.host or None
         try:
             self._require_given_up(caller, wish.host, pages)
-            return memory.map(segment, offset, pages, caller.cell, host, writable=wish.writable)
+            return memory.map(segment, offset, pages, caller.cell, host, writable=wish.writable, covers=True)
         except Refused as refusal:
             self._dissolve(segment)
             self._have_noted(caller)

@@ -202,6 +202,7 @@ class XenHypervisor(Mechanism):
         """Hand over what changes of the store mean to those who watch."""
         if not self.store_is_up:
             return
+        self.toolstack.catch_up()
         for domid, ring in sorted(self._rings.items()):
             self._serve(self.domains.by_number(domid), ring, requests=False)
 

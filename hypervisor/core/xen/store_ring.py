@@ -230,7 +230,7 @@ class StoreRing:
         return b"".join(f"{_BY_BITS[p.bits]}{p.domid}\0".encode() for p in found)
 
     def _set_perms(self, transaction: int, body: bytes) -> bytes:
-        path, *permissions = self._words(body, body.count(b"\0"))
+        path, *permissions = self._words(body, max(body.count(b"\0"), 1))
         parsed = tuple(parse_permission(text) for text in permissions)
         self._store.set_permissions(self._domid, self._absolute(path), parsed, transaction)
         return OK

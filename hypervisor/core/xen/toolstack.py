@@ -101,6 +101,7 @@ class Toolstack:
 
     def __init__(self, store: Store, domains: Domains, wiring: Wiring) -> None:
         self._store, self._domains, self._kernels = store, domains, wiring.hvc_kernels
+        self._held: list[Device] = []
         self.devices: list[Device] = []
         for channel in wiring.channels:
             front, back = domains.domid(channel.front), domains.domid(channel.back)
@@ -111,17 +112,16 @@ class Toolstack:
     def born(self, domain: Domain) -> None:
         """The domain's home, and its ends of devices."""
         home = f"{HOME}/{domain.domid}"
-        self._directory(home, 0, domain.domid)
+        self._home(domain)
         for name, value in (("name", domain.name), ("domid", str(domain.domid))):
             self._store.write(0, f"{home}/{name}", value.encode())
-        for name in ("device", "backend", "data"):
-            self._directory(f"{home}/{name}", domain.domid)
         if self._kernels.get(domain.cell.index):
             self._kernel_home(home, domain)
         for device in self.devices:
             if device.front == domain.domid:
-                more = FRONT_NODES.get(device.type, _nothing)(device)
-                self._end(device.front_path, "backend", device.back_path, device.front, device.back, device, more)
+                held = self._holds_on(device)
+                self._front(device, XenbusState.CLOSED if held else XenbusState.INITIALISING)
+                self._held += [device] if held and device not in self._held else []
             if device.back == domain.domid:
                 more = BACK_NODES.get(device.type, _nothing)(device) | self._hotplugged(device)
                 self._end(device.back_path, "frontend", device.front_path, device.back, device.front, device, more)
@@ -152,8 +152,41 @@ class Toolstack:
             self._store.write(0, f"{home}/{name}", value.encode())
 
     def ended(self, domain: Domain) -> None:
-        """Nothing is left of it."""
+        """Nothing is left of it, but word for back ends that are kernels: its ends of devices are closed. They let go then, and
+        wait for the next one; from an end that is missing they would conclude that there will be none.
+        """
         self._store.remove(0, f"{HOME}/{domain.domid}")
+        for device in self.devices:
+            if device.front == domain.domid and self._holds_on(device):
+                self._home(domain)
+                self._front(device, XenbusState.CLOSED)
+
+    def _home(self, domain: Domain) -> None:
+        """The domain's own directories: what is made below them is its own."""
+        home = f"{HOME}/{domain.domid}"
+        self._directory(home, 0, domain.domid)
+        for name in ("device", "backend", "data"):
+            self._directory(f"{home}/{name}", domain.domid)
+
+    def _holds_on(self, device: Device) -> bool:
+        """Whether the back end is a kernel that is connected to this device's last life still."""
+        if not self._kernels.get(device.channel.back) or not self._domains.by_number(device.back).alive:
+            return False
+        free = {
+            str(int(state)).encode() for state in (XenbusState.INITIALISING, XenbusState.INIT_WAIT, XenbusState.CLOSED)
+        }
+        path = f"{device.back_path}/state"
+        return self._store.exists(path) and self._store.read(0, path) not in free
+
+    def catch_up(self) -> None:
+        """Front ends that waited until a kernel has let go of their last life begin."""
+        for device in [device for device in self._held if not self._holds_on(device)]:
+            self._held.remove(device)
+            self._store.write(0, f"{device.front_path}/state", str(int(XenbusState.INITIALISING)).encode())
+
+    def _front(self, device: Device, state: XenbusState) -> None:
+        more = FRONT_NODES.get(device.type, _nothing)(device)
+        self._end(device.front_path, "backend", device.back_path, device.front, device.back, device, more, state)
 
     def describe(self, domain: Domain, partner: str) -> list[dict[str, Any]]:
         """The domain's devices for its boot information: `partner` "channels" for messages, "links" for the others."""
@@ -194,7 +227,15 @@ class Toolstack:
         self._store.set_permissions(0, path, tuple(permissions))
 
     def _end(
-        self, path: str, role: str, other: str, owner: int, reader: int, device: Device, more: Mapping[str, str]
+        self,
+        path: str,
+        role: str,
+        other: str,
+        owner: int,
+        reader: int,
+        device: Device,
+        more: Mapping[str, str],
+        state: XenbusState = XenbusState.INITIALISING,
     ) -> None:
         """One end's directory; what is written below it inherits its permissions."""
         self._directory(path, owner, reader)
@@ -203,7 +244,7 @@ class Toolstack:
             f"{role}-id": str(reader),
             "name": device.channel.name,
             **more,
-            "state": str(int(XenbusState.INITIALISING)),
+            "state": str(int(state)),
         }
         for name, value in nodes.items():
             self._store.write(0, f"{path}/{name}", value.encode())

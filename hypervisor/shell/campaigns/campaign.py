@@ -142,13 +142,16 @@ def kind_of(cell: CellSpec) -> GuestKind:
 
 
 def _rules(topology: Topology, section: TopologySection) -> Rules:
-    """Who talks to whom, by channels, shared memory and pagers."""
+    """Who has to do with whom: by channels, shared memory, pagers, and those that all need, as the campaign says."""
     names = [cell.name for cell in topology.cells]
     wiring = topology.wiring
     pairs = [(channel.front, channel.back) for channel in wiring.channels] + list(wiring.pagers.items())
     pairs += [(a, b) for shared in wiring.shared for a in shared.cells for b in shared.cells if a != b]
+    pairs += [(at, names.index(name)) for name in section.common if name in names for at in range(len(names))]
     talks: dict[str, set[str]] = {name: set() for name in names}
     for a, b in pairs:
+        if a == b:
+            continue
         talks[names[a]].add(names[b])
         talks[names[b]].add(names[a])
     return Rules(
@@ -185,9 +188,12 @@ def _check(
                     report.add(f"claim[{number}].{key}", f'no cell is called "{cell}"; {nearest(cell, cells)}')
     for number, (label, section) in enumerate(sections.items()):
         key = f"topologies[{number}].untouchable" if file.topologies else "untouchable"
-        for cell in section.untouchable:
+        for cell in (*section.untouchable, *section.common):
             if cell not in known[label][0].cells:
-                report.add(key, f'no cell is called "{cell}"; {nearest(cell, known[label][0].cells)}')
+                report.add(
+                    key if cell in section.untouchable else key.replace("untouchable", "common"),
+                    f'no cell is called "{cell}"; {nearest(cell, known[label][0].cells)}',
+                )
     if report.problems:
         raise TopologyError(report.problems)
 

@@ -9,7 +9,7 @@ from hypervisor.faults import Verdict
 from hypervisor.faults.verdict import BAD, SEVERITY
 from hypervisor.shell.campaigns.coverage import IDLE
 from hypervisor.shell.campaigns.result import Result
-from hypervisor.shell.campaigns.schema import ClaimSection
+from hypervisor.shell.campaigns.schema import CampaignFile, ClaimSection
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,22 @@ class Finding:
     shown_by: Result | None
 
 
-def judge_claims(claims: Sequence[ClaimSection], results: Sequence[Result]) -> list[Finding]:
+def judge_claims(file: CampaignFile, results: Sequence[Result]) -> list[Finding]:
     """Each by the injections that it is about."""
-    return [_judge(claim, [each for each in results if _is_about(claim, each)]) for claim in claims]
+    names = [fault.name for fault in file.fault]
+    return [_judge(claim, [each for each in results if _is_about(claim, each, names)]) for claim in file.claim]
 
 
-def _is_about(claim: ClaimSection, result: Result) -> bool:
-    wanted = ((claim.topologies, result.topology), (claim.flavours, result.flavour), (claim.actions, result.action))
+def _is_about(claim: ClaimSection, result: Result, names: Sequence[str]) -> bool:
+    line = names[result.fault] if result.fault < len(names) else ""
+    wanted = (
+        (claim.topologies, result.topology),
+        (claim.flavours, result.flavour),
+        (claim.actions, result.action),
+        (claim.faults, line),
+    )
     struck = Verdict(result.verdict) not in IDLE
-    return struck and result.victim == claim.cell and all(not names or name in names for names, name in wanted)
+    return struck and result.victim == claim.cell and all(not among or name in among for among, name in wanted)
 
 
 def _judge(claim: ClaimSection, results: list[Result]) -> Finding:

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from hypervisor.faults import ACTIONS, POINTS, Action, Verdict
+from hypervisor.faults import ACTIONS, POINTS, Action, GuestKind, Verdict
+from hypervisor.faults.actions import ANYTHING, ARM
 from hypervisor.faults.verdict import BAD
 from hypervisor.shell.campaigns import schema
 from hypervisor.shell.campaigns.account import count
@@ -113,8 +114,8 @@ def list_all(as_json: bool) -> int:
     """What can be injected, and the built-in campaigns."""
     campaigns = {name: schema.read(name)[2].description for name in schema.built_in()}
     if as_json:
-        actions = [{"name": each.name, "kind": each.kind, "what": each.what} for each in ACTIONS.values()]
-        points = [{"name": each.name, "layer": each.layer, "what": each.what} for each in POINTS.values()]
+        actions = [_described(each) for each in ACTIONS.values()]
+        points = [asdict(each) for each in POINTS.values()]
         json.dump({"actions": actions, "points": points, "campaigns": campaigns}, sys.stdout, indent=2)
         print()
         return 0
@@ -126,7 +127,7 @@ def list_all(as_json: bool) -> int:
     for point in POINTS.values():
         points_table.add_row(point.name, point.layer, point.what)
     for action in ACTIONS.values():
-        actions_table.add_row(action.name, action.kind, action.what + _keys_of(action))
+        actions_table.add_row(action.name, action.kind, action.what + _whom(action) + _keys_of(action))
     for name, description in campaigns.items():
         campaigns_table.add_row(name, description)
     for table in (actions_table, points_table):
@@ -134,6 +135,19 @@ def list_all(as_json: bool) -> int:
         console.print()
     console.print(campaigns_table)
     return 0
+
+
+def _described(action: Action) -> dict[str, object]:
+    """A row of the table as plain data. `guests`: kinds in which it makes sense, none for the host."""
+    keys = {key.name: key.what for key in action.keys}
+    known = {"name": action.name, "kind": action.kind, "what": action.what, "keys": keys}
+    return {**known, "guests": sorted(action.guests), "points": list(action.points)}
+
+
+def _whom(action: Action) -> str:
+    """Where it makes sense, if that is not everywhere."""
+    told = {ANYTHING: "", ARM: " (ARM guests)", frozenset({GuestKind.PYTHON}): " (Python guests)"}
+    return told.get(action.guests, "")
 
 
 def _keys_of(action: Action) -> str:

@@ -81,7 +81,7 @@ def _counts(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _claims(campaign: Campaign, results: Sequence[Result], out: Path) -> Iterator[str]:
-    findings = judge_claims(campaign.file.claim, results)
+    findings = judge_claims(campaign.file, results)
     if not findings:
         return
     yield "<h2>Claims</h2><table><tr><th>outcome<th>what is said<th>tried<th>the worst that was seen<th>repeat</tr>"

@@ -91,7 +91,7 @@ def _times(campaign: Campaign, results: Sequence[Result], console: Console) -> N
 
 def _claims(campaign: Campaign, results: Sequence[Result], out: Path | None, console: Console) -> None:
     """What is said, and whether it is so; and the line that shows it."""
-    for finding in judge_claims(campaign.file.claim, results):
+    for finding in judge_claims(campaign.file, results):
         word = Text(f"{finding.word}: ", CLAIM_STYLES[finding.word])
         console.print(word, Text(finding.says), sep="", soft_wrap=True)
         shown = f"in the worst of {finding.tried}, {headline(finding.shown_by)}: " if finding.shown_by else ""

@@ -101,6 +101,7 @@ class FaultSection(Section):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     action: Annotated[str, AfterValidator(_known(ACTIONS))]
+    name: str = ""
     cell: str = ""
     topologies: Texts = ()
     flavours: Annotated[tuple[Annotated[str, AfterValidator(_known(FLAVOURS))], ...], Field(strict=False)] = ()
@@ -142,8 +143,9 @@ class PairwiseSection(Section):
 
 
 class ClaimSection(Section):
-    """Something that is said of an architecture, and the injections that can refute it: those into `cell` (by `actions`, in
-    `topologies`, under `flavours`). It holds if none of `spared` (all others, if left out) fares worse than `at_worst`.
+    """Something that is said of an architecture, and the injections that can refute it: those into `cell`, by `actions` or the
+    lines called `faults`, in `topologies`, under `flavours`. It holds if none of `spared` (all others, if left out) fares worse
+    than `at_worst`.
     """
 
     says: Text
@@ -151,6 +153,7 @@ class ClaimSection(Section):
     topologies: Texts = ()
     flavours: Annotated[tuple[Annotated[str, AfterValidator(_known(FLAVOURS))], ...], Field(strict=False)] = ()
     actions: Annotated[tuple[Annotated[str, AfterValidator(_known(ACTIONS))], ...], Field(strict=False)] = ()
+    faults: Texts = ()
     spared: Texts = ()
     at_worst: Annotated[str, AfterValidator(_known(VERDICTS))] = Verdict.DEGRADED
 
@@ -164,6 +167,7 @@ class DeviceKeys(Section):
     for_: Time | None = Field(alias="for", default=None)
     limit: Annotated[float, AfterValidator(_limit)] = LIMIT_S
     untouchable: Texts = ()
+    common: Texts = ()
     patience: Annotated[float, AfterValidator(_limit)] = BACKSTOP_S
     may_say: Patterns = ()
     may_die: Patterns = ()
@@ -285,6 +289,11 @@ def _judge_topologies(file: CampaignFile, report: Report) -> None:
             report.add(f"{key}.name", f'a second one is called "{device.label}"; give it a name of its own')
     named = [(f"fault[{number}]", fault.topologies) for number, fault in enumerate(file.fault)]
     named += [(f"claim[{number}]", claim.topologies) for number, claim in enumerate(file.claim)]
+    lines = [fault.name for fault in file.fault if fault.name]
+    for number, claim in enumerate(file.claim):
+        for name in claim.faults:
+            if name not in lines:
+                report.add(f"claim[{number}].faults", f'no fault has name = "{name}"; {nearest(name, lines)}')
     for key, wanted in named:
         for name in wanted:
             if name not in names:

@@ -83,7 +83,7 @@ def gather(
     topology = load(name, flavour=flavour, overrides=overrides, **asked)
     monitor = _made(topology)
     reached = monitor.mechanism.reach()
-    edges = [*reached, *_owned(monitor, reached), *_hoped_for(monitor, reached)]
+    edges = [*reached, *_owned(monitor, reached), *_disks(topology), *_hoped_for(monitor, reached)]
     sizes = (CoreSize(f.name, f.title, trusted_core(f), f.survey_size) for f in FLAVOURS.values())
     return Picture(
         topology.name,
@@ -134,6 +134,13 @@ def _owned(monitor: Monitor, reached: Sequence[Reach]) -> Iterator[Reach]:
                 yield Reach(monitor.cells[index].name, memory.name, "shared memory", rights)
 
 
+def _disks(topology: Topology) -> Iterator[Reach]:
+    """Files of the host: no part of the monitor, and mapped by their owners under every architecture."""
+    for cell in topology.cells:
+        for disk in topology.disks_of(cell):
+            yield Reach(cell.name, disk.name, "owner", "read+write" if disk.write else "read")
+
+
 def _hoped_for(monitor: Monitor, reached: Sequence[Reach]) -> Iterator[Reach]:
     """Channels that the architecture makes only when the cells run."""
     pairs = {frozenset((edge.cell, edge.target)) for edge in reached}
@@ -151,6 +158,7 @@ def _nodes(topology: Topology, edges: Sequence[Reach]) -> Iterator[Node]:
         yield Node(cell.name, NodeKind.CELL, what)
     cells = {cell.name for cell in topology.cells}
     devices = {device.name: device.model for device in topology.board.physical}
+    devices |= {disk.name: f"disk {disk.source}" for disk in topology.disks}
     for target in dict.fromkeys(edge.target for edge in edges):
         if target not in cells:
             kind = NodeKind.DEVICE if target in devices else NodeKind.MEMORY

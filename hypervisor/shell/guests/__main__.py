@@ -44,7 +44,7 @@ def main(
     check: Check = False,
     as_json: Json = False,
 ) -> None:
-    """Fetch the unmodified Debian kernels, busybox, bash and a root with Debian's tools and Python into the user's cache."""
+    """Fetch the unmodified Debian kernels, shells, drivers, and a root and a disk with Debian's tools, into the user's cache."""
     try:
         wanted = [one for name in guests for one in catalog().named(name)] if guests else list(catalog().guests)
         if not check:

@@ -18,6 +18,7 @@ from hypervisor.abi.pv import TRAP, Trap
 from hypervisor.abi.records import DATA_LIMIT, BadRecord, Exit, ExitKind, checked_exit
 from hypervisor.abi.time import NEVER
 from hypervisor.core.cell import CellState
+from hypervisor.core.errors import Refused
 from hypervisor.core.l4 import Microkernel
 from hypervisor.core.mechanism import Mechanism
 from hypervisor.core.okl4 import Microvisor
@@ -25,10 +26,12 @@ from hypervisor.core.wiring import ChannelParams, SharedParams, Wiring
 from hypervisor.core.xen import XenHypervisor
 from hypervisor.shell.loop import HostTrouble
 from tests.fuzz.target import Draw, target
+from tests.support.arm_guest import KERNEL_VA, MISSING, READ_ONLY, WRITABLE, arm_lab
 from tests.support.l4_door import L4Lab
 from tests.support.okl4_door import DoorLab
 from tests.support.pv import PvLab
 from tests.support.scripted import Bench, ScriptedVcpu
+from tests.support.xen import BASE
 
 STEPS = 60
 """Exits of one input."""
@@ -203,6 +206,36 @@ def door_l4(data: bytes) -> None:
     """A server's tasks, threads and message registers."""
     lab = L4Lab()
     _traps(data, lab, lab.server, lab.memory.own[0], range(max(L4Call) + 4))
+
+
+_HVC = (12, 17, 18, 20, 24, 29, 32, 34, 35)
+"""Numbers of Xen's calls: memory, version, console, grants, vCPU, scheduling, events, HVM, and one that there is not."""
+_VIRTUAL = (0, 1, 2, 3, KERNEL_VA, WRITABLE, READ_ONLY, MISSING, BASE, 0x7FF0, 64, 512)
+
+
+@target("door_arm", seeds=_door_seeds)
+def door_arm(data: bytes) -> None:
+    """Calls of an unmodified kernel: structures behind its own page tables, which it may write as it likes."""
+    lab, kernel = arm_lab()
+    draw, own = Draw(data), lab.memory.own[0]
+    witness = bytes(lab.memory.own[2])
+    for _ in range(STEPS):
+        if not draw.left or lab["linux"].cell.state is not CellState.RUNNING or lab["linux"].cell.vcpu.pending:
+            break
+        if draw.byte() & 3:
+            kernel.put(draw.blob(120))
+        else:
+            at, content = draw.word() % len(own), draw.blob(64)
+            own[at : at + len(content)] = content[: len(own) - at]
+        if draw.byte() > 250:
+            kernel.ttbr0, kernel.ttbcr, kernel.dacr = draw.word(), draw.word(), draw.word()
+        words = [draw.byte() % 20, *(draw.number(_VIRTUAL) for _ in range(2))]
+        if draw.byte() & 1:
+            words[1:] = [WRITABLE, draw.byte() % 8]
+        with suppress(Refused):
+            kernel.hvc(draw.one(_HVC), *words)
+        lab.monitor.check_invariants()
+    assert bytes(lab.memory.own[2]) == witness
 
 
 assert len(POST) < DATA_LIMIT

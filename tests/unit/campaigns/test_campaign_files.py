@@ -58,9 +58,13 @@ BAD = {
     + FAULT.replace("kill", "drop_message").replace('at = "5us"', 'point = "core.call"'),
     "pairwise.moments: there is none": HEAD + "[pairwise]\nmoments = []\n",
     'claim[0].cell: no cell is called "pang"': HEAD + FAULT + '[[claim]]\nsays = "so"\ncell = "pang"\n',
+    'claim[0].faults: no fault has name = "late"': HEAD
+    + FAULT
+    + '[[claim]]\nsays = "so"\ncell = "pong"\nfaults = ["late"]\n',
     'claim[0].at_worst: "fine" is not known': HEAD
     + FAULT
     + '[[claim]]\nsays = "so"\ncell = "pong"\nat_worst = "fine"\n',
+    'common: no cell is called "x"': 'common = ["x"]\n' + HEAD + FAULT,
     'untouchable: no cell is called "x"': 'untouchable = ["x"]\n' + HEAD + FAULT,
 }
 

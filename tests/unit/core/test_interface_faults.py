@@ -8,21 +8,24 @@ from typing import Any
 
 import pytest
 
-from hypervisor.abi.faults import Armed
+from hypervisor.abi.faults import Armed, Draws
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.l4 import Item, ItemKind
 from hypervisor.abi.memory import PAGE, READ, WINDOW_BASE
-from hypervisor.abi.records import Event, EventKind, Exit
+from hypervisor.abi.records import Event, EventKind, Exit, ExitKind
 from hypervisor.abi.status import Status
 from hypervisor.abi.time import NEVER
 from hypervisor.core import events as on
+from hypervisor.core import mishaps
 from hypervisor.core.cell import CellState
 from hypervisor.core.delivery import level
+from hypervisor.core.xen import crimes
 from hypervisor.shell.inputs import Input, InputKind
 from tests.support import l4_cells, talkers
 from tests.support.l4_cells import meet
 from tests.support.scripted import Bench, ScriptedVcpu
 from tests.support.talkers import channel, records, talk
+from tests.support.xen import XenLab
 
 TEXTS = [b"one.", b"two.", b"three", b"four"]
 ARRIVES = {
@@ -236,6 +239,20 @@ def test_a_flood_costs_its_caller_and_gives_its_partner_one_bell(make):
     assert bench.cell("b").vcpu.events == []
     assert len(calls_of(bench, "notify", "a")) > 100 > len(calls_of(calm, "notify", "a"))
     assert len(calls_of(bench, "fault", "a")) == len(calls_of(calm, "fault", "a")) == 1
+
+
+@pytest.mark.parametrize("draw", range(4))
+def test_no_port_and_no_grant_that_a_domain_was_not_given_does_anything_for_it(draw):
+    lab = XenLab("a", "b", "c")
+    lab["a"].set_up_events()
+    domain = lab.xen.domains.of(lab["a"].cell)
+    calls = crimes.forged(domain, lab.xen.domains, Draws(draw))
+    for call, a1, a2, a3, data in calls:
+        record = Exit(0, ExitKind.HYPERCALL, 0, 0, NEVER, call, a1, a2, a3, data=data)
+        mishaps.in_its_name(lab.monitor, lab["a"].cell, record)
+    assert len(lab.kinds("refused")) == len(calls) == 5
+    assert not [event for event in lab["a"].cell.vcpu.events if event.kind == EventKind.ANSWER]
+    lab.monitor.check_invariants()
 
 
 def test_a_replayed_call_leaves_no_answer_behind_for_the_caller():

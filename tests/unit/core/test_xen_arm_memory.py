@@ -216,3 +216,32 @@ def test_a_kernel_on_another_host_has_no_rings_and_hurts_nobody():
     lab = XenLab("linux", "other", wiring={"hvc_kernels": {0: True}}, params={"linux": {"pages": False}})
     assert Param.STORE_PFN not in lab.xen.domains.of(lab["linux"].cell).params
     lab.restart("linux")
+
+
+def states(lab: XenLab, front: int, back: int) -> tuple[bytes, bytes]:
+    read = lab.xen.store.read
+    return (
+        read(0, f"/local/domain/{front}/device/vbd/51712/state"),
+        read(0, f"/local/domain/{back}/backend/vbd/{front}/51712/state"),
+    )
+
+
+def test_a_new_life_waits_until_a_kernel_that_serves_has_let_go_of_the_last_one():
+    channels = (ChannelParams("disk", "block", 0, 1),)
+    lab = XenLab("linux", "driver", channels=channels, wiring={"hvc_kernels": {0: True, 1: True}})
+    front, back = (lab[name].domid for name in ("linux", "driver"))
+    assert states(lab, front, back) == (b"1", b"1")
+    lab.xen.store.write(back, f"/local/domain/{back}/backend/vbd/{front}/51712/state", b"4")
+    lab.die("linux")
+    assert states(lab, front, back) == (b"6", b"4"), "the kernel is told that this end is closed"
+    lab.ready("linux")
+    assert states(lab, front, back) == (b"6", b"4")
+    assert lab.xen.store.directory(front, f"/local/domain/{front}/device/vbd") == ("51712",), (
+        "it can look for its devices"
+    )
+    lab.xen.store.write(back, f"/local/domain/{back}/backend/vbd/{front}/51712/state", b"6")
+    lab.xen._flush()
+    assert states(lab, front, back) == (b"1", b"6")
+    lab.die("driver")
+    lab.restart("linux")
+    assert lab.xen.store.read(0, f"/local/domain/{front}/device/vbd/51712/state") == b"1"

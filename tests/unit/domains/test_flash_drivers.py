@@ -53,6 +53,31 @@ def test_what_is_programmed_into_nor_is_read_until_it_is_erased():
     assert port.bench.misuses == []
 
 
+@pytest.mark.parametrize(("make", "flash", "limit"), [(nor_port, NorFlash, "1200ms"), (nand_port, NandFlash, "8ms")])
+def test_an_erase_whose_interrupt_is_lost_is_found_to_be_done_soon_after(make, flash, limit):
+    port = make()
+    (name, _), *_ = port.devices
+    chip = flash(port, port.base(name), port.line(name))
+    port.wait_irq = port.sleep_until
+    before = port.now
+    chip.erase(0)
+    assert port.now - before < port.cycles(limit)
+
+
+def test_a_disk_that_died_while_it_wrote_into_a_block_that_has_gone_bad_since_is_there_again():
+    port = nor_port()
+    disk = nor_disk(port)
+    disk.write(0, b"\x01" * disk.sector_size)
+    block, medium = disk._open, disk._medium
+    medium._flash.program(medium._place(block, disk._used[block]), b"\x11" * disk.sector_size)
+    port.device("flash0").state.spoiled.append(block)
+    again = nor_disk(port.forget())
+    assert f"flash: block {block} is given up" in "".join(port.lines)
+    again.write(9, b"\x99" * again.sector_size)
+    assert again.read(9, 1) == b"\x99" * again.sector_size
+    assert again.read(0, 1) == b"\x01" * again.sector_size
+
+
 def test_the_nor_driver_says_so_when_a_block_is_worn_out():
     port = nor_port(endurance=1)
     flash = NorFlash(port, port.base("flash0"), port.line("flash0"))

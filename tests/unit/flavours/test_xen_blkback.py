@@ -249,3 +249,69 @@ def _lived_through(line: int) -> bool:
     assert lab.disk.data(read) == b"\2" * 4096
     assert all(lab.store.content[number * 4096] == number + 1 for number in range(6))
     return not died
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "copied"])
+def test_a_back_end_killed_at_any_line_of_the_handshake_is_followed_by_one_that_connects(keeps: bool) -> None:
+    line = 0
+    while not _connects(line := line + 3, keeps):
+        assert line < 5000
+    assert line > 50
+
+
+def _connects(line: int, keeps: bool) -> bool:
+    lab, died = Lab(keeps=keeps), False
+    try:
+        with Lines(line, "cells/xen"):
+            lab.disk.connect()
+    except KilledError:
+        died = True
+        lab.restart()
+        lab.disk.connect()  # a front end that was connected says the same again
+    assert lab.world.state(BACK) == State.CONNECTED
+    assert lab.do(Operation.WRITE, 0, PAGES) == Answer.OKAY
+    assert lab.do(Operation.READ, 0, length=4096) == Answer.OKAY
+    return not died
+
+
+def test_a_back_end_killed_at_any_line_of_the_farewell_is_followed_by_one_for_whoever_comes() -> None:
+    line = 0
+    while not _parts(line := line + 2):
+        assert line < 1000
+    assert line > 20
+
+
+def _parts(line: int) -> bool:
+    lab, died = connected(), False
+    lab.do(Operation.WRITE, 0, PAGES)
+    try:
+        with Lines(line, "cells/xen"):
+            lab.world.say(state=int(State.CLOSING))
+            lab.world.say(state=int(State.CLOSED))
+    except KilledError:
+        died = True
+        lab.restart()
+        lab.world.say(state=int(State.CLOSED))
+    lab.world.say(state=int(State.INITIALISING))
+    assert lab.world.state(BACK) == State.INIT_WAIT
+    assert (lab.world.mapped, lab.world.ports) == (0, set())
+    lab.disk = PaperDisk(lab.world)
+    lab.disk.page[:] = bytes(4096)
+    lab.disk.connect()
+    assert lab.do(Operation.READ, 0, length=4096) == Answer.OKAY
+    return not died
+
+
+def test_a_front_end_that_dies_with_requests_and_mappings_leaves_nothing_behind() -> None:
+    lab = connected()
+    lab.do(Operation.WRITE, 0, PAGES)
+    lab.disk.ask(Operation.WRITE, 8, PAGES)
+    lab.world.front_dies()
+    assert not lab.world.serve()
+    assert lab.world.state(BACK) == State.INIT_WAIT
+    assert (lab.world.mapped, lab.world.ports) == (0, set())
+    assert not any(lab.store.content[len(PAGES) :]), "the request was forgotten"
+    lab.disk = PaperDisk(lab.world)
+    lab.disk.page[:] = bytes(4096)
+    lab.disk.connect()
+    assert lab.do(Operation.READ, 0, length=4096) == Answer.OKAY

@@ -18,6 +18,7 @@ from cells.split.block.back import RamStore, StoreError, shares
 from hypervisor.abi.memory import disk_descriptor
 from hypervisor.shell.cellhost import CellPlan
 from hypervisor.shell.disks import Disks
+from hypervisor.shell.graph.gather import gather
 from hypervisor.shell.rundir import RunDirectory
 from hypervisor.shell.topology import Topology, TopologyError, load
 
@@ -199,3 +200,11 @@ def test_one_store_is_shared_equally_and_several_are_given_one_each() -> None:
     small, large = RamStore(512, 100), RamStore(512, 1000)
     assert [(share.first, share.sectors) for share in shares([small], 3)] == [(0, 33), (33, 33), (66, 33)]
     assert shares([small, large], 2) == [(small, 0, 100), (large, 0, 1000)]
+
+
+def test_a_graph_shows_who_owns_a_disk(tmp_path: Path) -> None:
+    disk = {"name": "disk0", "file": "disk.img", "size": "64KiB"}
+    cells = {"storage": {"domain": "block", "devices": ["disk0"]}}
+    data = {"name": "t", "board": "beagle", "cells": cells, "disks": [disk]}
+    picture = gather(data, directory=tmp_path)
+    assert [(edge.cell, edge.target, edge.rights) for edge in picture.edges] == [("storage", "disk0", "read+write")]

@@ -115,6 +115,14 @@ def test_a_directory_that_becomes_a_link_while_the_cell_looks_is_not_followed(fi
     assert ask(files, Look.ATTRIBUTES, b"sub/passwd")[0] == 0
 
 
+def test_a_file_that_becomes_a_pipe_is_not_opened(files: DirectFiles, tree: Path) -> None:
+    assert ask(files, Look.ATTRIBUTES, b"a.txt")[0]
+    (tree / "a.txt").unlink()
+    os.mkfifo(tree / "a.txt")
+    assert refused(lambda: ask(files, Look.READ, b"a.txt")) == Status.WRONG_STATE  # and nobody waits for a writer
+    assert "no regular file" in files.lines[0]
+
+
 def test_a_file_that_has_changed_is_an_error_from_then_on_and_the_user_is_told_once(
     files: DirectFiles, tree: Path
 ) -> None:

@@ -16,9 +16,11 @@ from cells.split.block.back import BlockBack, RamStore
 from cells.split.console.back import ConsoleBack
 from cells.split.display.back import DisplayBack
 from cells.split.display.protocol import HEIGHT, PICTURE, STRIDE
+from cells.split.ends import RETRY
 from cells.split.input.back import InputBack
 from cells.split.input.protocol import Event, Kind
 from cells.split.net.back import NetBack
+from hypervisor.abi.time import NEVER
 from tests.support.links import World
 from tests.support.virtio import ACK, INTERRUPTS, STATUS, Driver
 
@@ -108,6 +110,26 @@ def test_a_back_end_that_dies_is_waited_for():
     assert driver.done(0) == [(head, 1)]
     assert driver.got(head) == b"\0"
     assert bytes(store.content[5 * 512 : 5 * 512 + 8192]) == b"z" * 8192
+
+
+def test_a_late_answer_is_asked_for_again_and_less_and_less_often():
+    driver = a_disk(RamStore(512, 128))
+    assert driver.mmio.deadline() == NEVER
+    head = driver.put(0, [struct.pack("<IIQ", IN, 0, 0)], [512, 1])
+    driver.write(0x50, 0)
+    link, clock = driver.world.fronts["front"], driver.world.clock
+    for wait in (RETRY, 2 * RETRY, 4 * RETRY):
+        rings, due = link.rings, driver.mmio.deadline()
+        clock.now = due - 1
+        driver.mmio.advance()
+        assert link.rings == rings
+        clock.now = due
+        driver.mmio.advance()
+        assert link.rings == rings + 1
+        assert driver.mmio.deadline() == due + 2 * wait
+    driver.settle()
+    assert driver.done(0) == [(head, 513)]
+    assert driver.mmio.deadline() == NEVER
 
 
 def test_a_back_end_that_is_gone_for_too_long_is_an_io_error_and_back_again_it_is_a_disk():
