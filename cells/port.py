@@ -28,6 +28,7 @@ from cells.memory import CellMemory
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import DATA_LIMIT, OUTPUT_LIMIT, Event, EventKind, ExitKind
 from hypervisor.abi.status import from_word
+from hypervisor.abi.streams import NEWS
 from hypervisor.abi.time import NEVER, parse_time
 
 FLASH_PS = 31_250
@@ -79,6 +80,8 @@ class Port:
         before there are `connections` is kept for them."""
         self.on_terminal: Callable[[Event], object] = bool
         """What is done when the window of who sits at the console changes, or who typed has gone; nothing, mostly."""
+        self.on_stream: Callable[[int, int, bytes], object] = _nothing
+        """Whose business news of streams to the host are: which, what (`News`), and data."""
         self.await_line: Callable[[int], object] = self._wait
         """How `wait_irq` sleeps until a time or an interrupt: a flavour may have another way."""
         self.faults: CellFaults | None = None
@@ -331,6 +334,9 @@ class Port:
                 self.on_notify(*struct.unpack("<IQ", event.payload))
             elif event.kind in (EventKind.WINDOW, EventKind.END):
                 self.on_terminal(event)
+            elif event.kind == EventKind.STREAM:
+                stream, what = NEWS.unpack_from(event.payload)
+                self.on_stream(stream, what, event.payload[NEWS.size :])
             elif event.kind == EventKind.PEER:
                 self.on_peer(*struct.unpack("<IB", event.payload))
         return bool(due)
@@ -348,6 +354,10 @@ class Port:
         if world.faults:
             take_faults(self, world.faults)
         return value
+
+
+def _nothing(_stream: int, _what: int, _data: bytes) -> None:
+    """Nobody has asked for a stream."""
 
 
 _WORD = (1 << 64) - 1

@@ -70,7 +70,7 @@ def _campaign(setting: Setting, campaign: Any) -> float:
 
 def _signal(number: int) -> float:
     """Seconds from a signal to a computing cell until it is known to have failed."""
-    with launch("many", overrides=["cells.hog.count=2"]) as run_:
+    with launch("many", overrides=["cells.hog.count=2", "cells.hog.args=rounds=0"]) as run_:
         run_.until("10ms")
         process = run_.hosts[0].process
         assert process is not None
@@ -91,6 +91,8 @@ def _until_failed(run_: Run, cell: str, drive: Callable[[], object], strike: Cal
     try:
         began = strike()
         while run_.state(cell) is not CellState.FAILED:
+            if not driver.is_alive() and run_.state(cell) is not CellState.FAILED:
+                raise RuntimeError(f"the run ended, and {cell} is {run_.state(cell)}")
             time.sleep(LOOK_S)
         return time.perf_counter() - began
     finally:

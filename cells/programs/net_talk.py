@@ -24,13 +24,18 @@ HEADER = struct.Struct("<IIHH")
 """What it is, number, bytes of payload, and zero."""
 HELLO, WELCOME, QUESTION, ANSWER = 1, 2, 3, 4
 CALL_AGAIN = "2ms"
+CALLS = 250
+"""How often one calls into the dark before one gives up: half a second."""
 PATIENCE = "20ms"
 
 
 def ask(port: Port, count: int = 100, size: int = 200) -> int:
-    """Send numbered frames and count what comes back; status 1 if any came back changed."""
+    """Send numbered frames and count what comes back; status 1 if any came back changed, or if nobody is there."""
     net = network(port)
     partner = find_partner(port, net)
+    if partner is None:
+        port.print(f"nobody answers {CALLS} calls")
+        return 1
     echoed = repeated = changed = slowest = 0
     for number in range(count):
         payload = bytes((number + at) & 0xFF for at in range(size))
@@ -79,15 +84,14 @@ def network(port: Port) -> NetDevice:
     return NetDevice(port.connections, name, port)
 
 
-def find_partner(port: Port, net: NetDevice) -> bytes:
-    """The address of whoever answers first."""
-    call = 0
-    while True:
+def find_partner(port: Port, net: NetDevice) -> bytes | None:
+    """The address of whoever answers first; None if nobody does."""
+    for call in range(CALLS):
         net.send(frame(BROADCAST, net.mac, HELLO, call, b""))
         got = receive(port, net, WELCOME, port.now + port.cycles(CALL_AGAIN))
         if got is not None:
             return got[1]
-        call += 1
+    return None
 
 
 def receive(port: Port, net: NetDevice, what: int, until: int = 1 << 62) -> tuple[int, bytes, int, bytes] | None:

@@ -189,7 +189,11 @@ class BackEnd(ABC):
         while True:
             before = self._state()
             if not self.round() and self._state() == before and not any(client.link.rung for client in self.clients):
-                self._connections.wait()
+                self._connections.wait(self.deadline())
+
+    def deadline(self) -> int:
+        """Until when there is nothing to do by itself."""
+        return NEVER
 
     def round(self) -> bool:
         """Serve at most one request of each ring of each client; whether there was any, or the device had anything."""

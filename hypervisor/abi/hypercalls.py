@@ -1,6 +1,6 @@
 """Numbers of the hypercalls, by family. The arguments and answers are in `TABLE`, which documentation prints.
 
-1-15 every flavour has; 16-31 capabilities and memory, 32-47 channels and notifications (okl4), 48-63 IPC (l4); from
+1-15 and STREAM every flavour has; 16-30 capabilities and memory, 32-47 channels and notifications (okl4), 48-63 IPC (l4); from
 `XEN_CALLS` on stand the calls of xen by their real numbers (XEN_CALLS + 32 is event_channel_op).
 """
 
@@ -35,6 +35,7 @@ class Hypercall(IntEnum):
     CAP_IDENTIFY = 20
     MEMORY_MAP = 24
     MEMORY_UNMAP = 25
+    STREAM = 31
 
     CHANNEL_SEND = 32
     CHANNEL_RECEIVE = 33
@@ -78,6 +79,7 @@ TABLE: dict[Hypercall, str] = {
     Hypercall.CAP_IDENTIFY: "(slot) -> kind << 32 | rights",
     Hypercall.MEMORY_MAP: "(slot, address in the window, writable) -> 0: the pages of a memory capability appear there",
     Hypercall.MEMORY_UNMAP: "(address in the window, pages) -> 0",
+    Hypercall.STREAM: "(operation, stream, number; data) -> 0: to a port of the host that the topology names (abi/streams.py)",
     Hypercall.CHANNEL_SEND: "(slot; data) -> 0, or FULL: a message, copied",
     Hypercall.CHANNEL_RECEIVE: "(slot) -> how many are left << 32 | its length and the oldest message; or EMPTY, PEER_GONE",
     Hypercall.NOTIFY: "(slot, bits) -> 0: ring; bits that wait already are merged",

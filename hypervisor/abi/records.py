@@ -45,6 +45,7 @@ class EventKind(IntEnum):
     3 writable too). PEER: `<IB`, the other end of a slot or port is gone (0) or there (1). ANSWER: what a call answers
     beside its value. FAULT: an injected fault, which the cell does to itself at once (hypervisor/abi/faults.py). WINDOW: `<HH`,
     the rows and columns of who sits at the console. END: whoever typed has gone; nothing more will come.
+    STREAM: news of a stream to the host (hypervisor/abi/streams.py).
     """
 
     CONSOLE = 1
@@ -57,6 +58,7 @@ class EventKind(IntEnum):
     FAULT = 8
     WINDOW = 9
     END = 10
+    STREAM = 11
 
 
 QUIET = frozenset({EventKind.MEMORY, EventKind.FAULT})

@@ -45,6 +45,8 @@ class CellParams:
     `back_off`: how long it waits before it is started again, twice as long each time up to `back_off_limit`;
     `restart_window`: for how long a restart counts, 0 for ever.
 
+    `ports`: how many ports of the host it may have streams to.
+
     `digest`: what its programs are known by in the trace, so that no two programs share one.
     """
 
@@ -64,6 +66,7 @@ class CellParams:
     restart_window: int = 0
     digest: str = ""
     label: str = ""
+    ports: int = 0
     pages: bool = True
     """False for a cell on another host: it can be given no shared page."""
 
@@ -149,6 +152,8 @@ class Cell:
     """What was typed at a kernel that has no UART, until it asks for it."""
     drawn: bytearray = field(default_factory=bytearray)
     """What has come of a picture so far."""
+    streams: set[int] = field(default_factory=set)
+    """Its streams to the host that are open (core/calls/streams.py)."""
     account: CellAccount = field(default_factory=CellAccount)
 
     name: str = field(init=False)

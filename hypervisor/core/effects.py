@@ -73,6 +73,17 @@ class WantInput:
     cell: int
 
 
+@dataclass(frozen=True, slots=True)
+class UseStream:
+    """Do something with a stream of the cell to the host (`StreamCall`); `number`: which port, or how many bytes."""
+
+    cell: int
+    call: int
+    stream: int
+    number: int = 0
+    data: bytes = b""
+
+
 class TraceRecord(NamedTuple):
     """Something that belongs in the trace beside exits: `kind` and its fields."""
 
@@ -158,6 +169,7 @@ Effect = (
     | ShowOutput
     | KeepPicture
     | WantInput
+    | UseStream
     | TraceRecord
     | BreakHost
     | Rest

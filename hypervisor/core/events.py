@@ -56,6 +56,16 @@ class InputEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamTold:
+    """Something happened to a stream of the cell (`News`)."""
+
+    cell: int
+    stream: int
+    what: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceTouched:
     """Something reached a device of the cell from outside: a hand on a touch screen."""
 
@@ -116,6 +126,7 @@ Event = (
     | Typed
     | WindowChanged
     | InputEnded
+    | StreamTold
     | DeviceTouched
     | OperatorAsked
     | StoreWritten

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hypervisor.abi.records import QUIET
+from hypervisor.abi.streams import StreamCall
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core.cell import Cell, CellState, VcpuState
@@ -114,6 +115,9 @@ def take_down(monitor: Monitor, cell: Cell, cause: str, *, keep: bool) -> None:
     cell.paused = False
     cell.typed.clear()
     cell.drawn.clear()
+    for stream in sorted(cell.streams):
+        monitor.emit(do.UseStream(cell.index, StreamCall.CLOSE, stream))
+    cell.streams.clear()
     monitor.emit(do.KillCell(cell.index, cause, keep))
 
 

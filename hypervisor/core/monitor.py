@@ -27,6 +27,7 @@ from hypervisor.core import injected, mishaps, refusals
 from hypervisor.core.bus import Bus
 from hypervisor.core.calls import CALLS
 from hypervisor.core.calls.files import Served
+from hypervisor.core.calls.streams import told
 from hypervisor.core.cell import ABSENT, BLOCKED, RUNNING, Cell, CellParams, CellState, Pending, Vcpu
 from hypervisor.core.costs import Costs
 from hypervisor.core.delivery import level, ring, take_events, written
@@ -108,6 +109,7 @@ class Monitor:
             on.Typed: self._on_typed,
             on.WindowChanged: self._on_window,
             on.InputEnded: self._on_input_ended,
+            on.StreamTold: lambda event: told(self, event),
             on.DeviceTouched: self._on_touched,
             on.OperatorAsked: self._on_operator,
             on.StoreWritten: lambda event: self.mechanism.write_into_store(event.path, event.value),

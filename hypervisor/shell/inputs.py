@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from cells.split.display.protocol import HEIGHT, WIDTH
 from hypervisor.abi.faults import Armed
+from hypervisor.abi.records import DATA_LIMIT
 from hypervisor.abi.time import NEVER
 from hypervisor.faults.actions import check_order
 from hypervisor.shell.files import RunDirError, write_all
@@ -41,6 +42,7 @@ class InputKind(StrEnum):
     RESIZE: `data` is "ROWS COLUMNS" of who sits at the console. END: nobody will type there any more.
     SHUTDOWN, REBOOT: the guest is asked to do that by itself. STORE: the operator writes into the architecture's store; `data` is
     the path of the node, NUL, and its value.
+    STREAM: the host said something of a stream of the cell; `data` is "STREAM NEWS", NUL, and what came (abi/streams.py).
     INJECT: `data` is an order to do the cell, or the host, a harm (hypervisor/abi/faults.py).
     """
 
@@ -59,12 +61,14 @@ class InputKind(StrEnum):
     KILL_AT = "kill_at"
     TOUCH = "touch"
     INJECT = "inject"
+    STREAM = "stream"
 
 
 TOUCH_RANGE = 1 << 12
 """A touch screen reads 0..4095 in each direction."""
 _WINDOW = re.compile(rb"(\d{1,5}) (\d{1,5})")
 WINDOW_LIMIT = 1 << 16
+_STREAM = re.compile(rb"(\d{1,10}) ([0-3])\0")
 _TOUCH = re.compile(r"([a-z][a-z0-9_]*) (\d{1,4}) (\d{1,4}) ([01])")
 
 _WHOLE_BOARD = frozenset({InputKind.PAUSE, InputKind.UNPAUSE, InputKind.UNTIL, InputKind.INJECT, InputKind.STORE})
@@ -130,6 +134,20 @@ def window(data: bytes) -> tuple[int, int]:
     if match is None or max(map(int, match.groups())) >= WINDOW_LIMIT:
         raise ValueError('"data" of a resize must be "ROWS COLUMNS", for example "24 80"')
     return int(match[1]), int(match[2])
+
+
+def stream_news(data: bytes) -> tuple[int, int, bytes]:
+    """The stream, what happened to it (`News`), and what came of it, as the data of a STREAM says.
+
+    Raises:
+        ValueError: it says nothing of the kind.
+    """
+    match = _STREAM.match(data)
+    if match is None or int(match[1]) >= 1 << 32 or len(data) - match.end() > DATA_LIMIT:
+        raise ValueError(
+            '"data" of a stream must be "STREAM NEWS" and NUL, and what came, for example "1 1\\u0000hello"'
+        )
+    return int(match[1]), int(match[2]), data[match.end() :]
 
 
 class ReplayError(Exception):
@@ -241,6 +259,8 @@ def _parse(line: bytes, after: int) -> Input:
         Touch.parse(data.encode("latin-1"))
     if kind == InputKind.RESIZE:
         window(data.encode("latin-1"))
+    if kind == InputKind.STREAM:
+        stream_news(data.encode("latin-1"))
     if kind == InputKind.INJECT:
         check_order(Armed.from_text(data.encode("latin-1")), cell)
     return Input(step, time, InputKind(kind), cell, data.encode("latin-1"))

@@ -71,7 +71,8 @@ class Listening(Machinery):
         taken = self._come()
         if not taken and seconds > 0:
             poller = zmq.Poller()
-            for handle in (self.zygote.fileno(), *(handle for source in self.sources for handle in source.handles)):
+            sources = (self.streams, *self.sources)
+            for handle in (self.zygote.fileno(), *(handle for source in sources for handle in source.handles)):
                 poller.register(handle, zmq.POLLIN)
             poller.poll(int(seconds * 1000) + 1)
             taken = self._come()
@@ -81,7 +82,7 @@ class Listening(Machinery):
         taken = self._deaths()
         if self._hub is not None and (name := self.guard.culprit()) is not None:
             taken.append(Input(0, 0, InputKind.DIED, name, FLOODS.encode()))
-        for source in self.sources:
+        for source in (self.streams, *self.sources):
             taken += source.poll()
         return taken
 

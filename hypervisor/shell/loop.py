@@ -16,6 +16,7 @@ from typing import Protocol
 from devices.touch import TOUCH
 from hypervisor.abi.faults import Armed
 from hypervisor.abi.records import Exit, Resume
+from hypervisor.abi.streams import StreamCall
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
@@ -23,7 +24,7 @@ from hypervisor.core.cell import Cell
 from hypervisor.core.handover import ORDERS, GuestMemory, MemoryOrder
 from hypervisor.core.lives import KILLED
 from hypervisor.core.monitor import Monitor
-from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs, Touch, window
+from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs, Touch, stream_news, window
 from hypervisor.shell.trace import Trace
 
 RUNNING = b"running"
@@ -102,6 +103,18 @@ class HostMemory(GuestMemory, Protocol):
         ...
 
 
+class Streams(Protocol):
+    """The host's side of streams (hypervisor/shell/streams.py)."""
+
+    def use(self, cell: str, effect: do.UseStream) -> None:
+        """Do something with one."""
+        ...
+
+    def wait(self) -> list[Input]:
+        """What comes of any of them, which may take a while, or not come."""
+        ...
+
+
 class Loop:
     """Runs one monitor. `show(cell, bytes)` gets console output, `keep(cell, picture)` pictures that cells took; `poll()` returns
     inputs that came from outside; `harm(fault)` breaks something of the host."""
@@ -135,8 +148,11 @@ class Loop:
         self._todo: deque[do.Effect] = deque()
         self._performing = False
         self._wanted: str | None = None
+        self._awaited = False
         self.ask: Callable[[str], list[Input]] = _nothing
         """What comes on the standard input of a cell whose program waits for it; may take its time."""
+        self.streams: Streams | None = None
+        """The host's side of streams; None in a replay, and where no cell has any."""
         self._index = {cell.name: cell.index for cell in monitor.cells}
         self._perform_one: dict[type, Callable[..., None]] = {
             do.ResumeVcpu: self._resume,
@@ -146,6 +162,7 @@ class Loop:
             do.ShowOutput: self._output,
             do.KeepPicture: self._picture,
             do.WantInput: self._want,
+            do.UseStream: self._use_stream,
             do.TraceRecord: trace.take,
             do.Rest: self._take_rest,
             do.BreakHost: lambda effect: harm(effect.fault),
@@ -216,6 +233,8 @@ class Loop:
             self._handle(on.WindowChanged(cell, *window(taken.data)))
         elif taken.kind is InputKind.END:
             self._handle(on.InputEnded(cell))
+        elif taken.kind is InputKind.STREAM:
+            self._handle(on.StreamTold(cell, *stream_news(taken.data)))
         elif taken.kind is InputKind.TOUCH:
             device, *place = Touch.parse(taken.data)
             self._handle(on.DeviceTouched(cell, device, TOUCH.pack(*place)))
@@ -233,6 +252,9 @@ class Loop:
         if self._wanted is not None:
             cell, self._wanted = self._wanted, None
             self.feed(self.ask(cell) if self.replay is None else [])
+        if self._awaited and self.streams is not None:
+            self._awaited = False
+            self.feed(self.streams.wait())
         while came := self._poll():
             self.feed(came)
         if self._dead and self.monitor.between_rounds:
@@ -347,6 +369,11 @@ class Loop:
 
     def _want(self, effect: do.WantInput) -> None:
         self._wanted = self.monitor.cells[effect.cell].name
+
+    def _use_stream(self, effect: do.UseStream) -> None:
+        if self.streams is not None:
+            self._awaited |= effect.call == StreamCall.WAIT
+            self.streams.use(self.monitor.cells[effect.cell].name, effect)
 
     def _take_rest(self, effect: do.Rest) -> None:
         self.rest = effect

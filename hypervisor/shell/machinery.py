@@ -40,6 +40,7 @@ from hypervisor.shell.rundir import RunDirectory
 from hypervisor.shell.served import ServedFiles, views_of
 from hypervisor.shell.served_record import ServedRecord
 from hypervisor.shell.signal_storm import SignalStorm
+from hypervisor.shell.streams import HostStreams
 from hypervisor.shell.summary import Summary
 from hypervisor.shell.topology import Problem, Topology, TopologyError
 from hypervisor.shell.topology.problems import nearest
@@ -115,6 +116,8 @@ class Machinery(ABC):
         undo.callback(self._end_hosts)
         self.trace = Trace(self.directory.trace if self.directory else None)
         undo.callback(self.trace.close)
+        self.streams = HostStreams({cell.name: cell.network.host for cell in topology.cells if cell.network})
+        undo.callback(self.streams.close)
         self.inputs = InputLog(self.directory.inputs if self.directory else None)
         undo.callback(self.inputs.close)
         self.loop = Loop(
@@ -129,6 +132,7 @@ class Machinery(ABC):
             keep=self._keep,
             harm=self._harm,
         )
+        self.loop.streams = self.streams if recorded is None else None
         self._affinity = pin_to_one_cpu(self.zygote.pid) if topology.board.cores == 1 else None
         undo.callback(unpin, self._affinity)
         self.loop.boot()
@@ -262,6 +266,7 @@ class Machinery(ABC):
             self.devices.finish()
         self.devices.close()
         self.served.close()
+        self.streams.close()
         self._end_hosts()
         self.trace.close()
         self.inputs.close()

@@ -165,6 +165,7 @@ def _params(topology: Topology, cell: CellSpec, *, pages: bool) -> CellParams:
         restart_window=cell.restart_window,
         digest=_digest(topology, cell),
         label=cell.label,
+        ports=len(cell.network.ports) if cell.network else 0,
         pages=pages,
     )
 
@@ -221,7 +222,11 @@ def boot_facts(topology: Topology, monitor: Monitor, index: int) -> dict[str, An
     facts = {"flavour": topology.flavour, **info} if known else {}
     disks = {disk.name: _disk(disk) for disk in topology.disks_of(cell)}
     owned = {name: disks.get(name) or _place(topology.board.device(name)) for name in cell.devices}
-    more = {"devices": owned, "hosted": _hosted(topology, index)}
+    more = {
+        "devices": owned,
+        "hosted": _hosted(topology, index),
+        "network": cell.network.told() if cell.network else None,
+    }
     return facts | {key: told for key, told in more.items() if told}
 
 

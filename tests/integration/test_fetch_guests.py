@@ -68,6 +68,8 @@ def test_the_command_finds_everything_in_place_without_a_network() -> None:
     guest("debian:busybox", "armhf")
     guest("debian:bash")
     guest("debian:armel")
+    guest("debian:drivers")
+    guest("debian:armhf")
     command = [sys.executable, "-m", "hypervisor.shell.guests", "--check", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert [row["name"] for row in json.loads(done.stdout)] == [
@@ -78,4 +80,6 @@ def test_the_command_finds_everything_in_place_without_a_network() -> None:
         "debian:busybox",
         "debian:bash",
         "debian:armel",
+        "debian:drivers",
+        "debian:armhf",
     ]

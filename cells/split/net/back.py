@@ -21,9 +21,10 @@ from cells.flavours import Connections, KernelEnd, NetServer
 from cells.split.ends import TIMELESS, Answer, BackEnd, Client, Clock, Outcome, copy_cycles
 from cells.split.net.protocol import ADDRESS, LONGEST, RECEIVE, SEND, SHORTEST, Operation
 from cells.split.ring import BackRing, Request
+from hypervisor.abi.time import NEVER
 
-OUTSIDE = -1
-"""The switch's port to the network device; the others are numbered as the clients."""
+OUTSIDE, GATEWAY = -1, -2
+"""The switch's ports to the network device and to a gateway in this cell; the others are numbered as the clients."""
 TABLE_SIZE = 256
 """Addresses that the switch remembers; the oldest goes first."""
 BURST = 16
@@ -44,6 +45,17 @@ class Interface(Protocol):
         ...
 
 
+class InnerPort(Interface, Protocol):
+    """Somebody in this cell who is on the network: `address` is its interface's, `deadline` when it may have something to say."""
+
+    address: bytes
+
+    @property
+    def deadline(self) -> int:
+        """Cycles."""
+        ...
+
+
 class NetBack(BackEnd):
     """Serves network interfaces. `dropped`: frames from outside for which nobody had room."""
 
@@ -58,13 +70,16 @@ class NetBack(BackEnd):
         log: Callable[[str], None] | None = None,
         network: int = 0,
         kernels: Sequence[KernelEnd] = (),
+        gateway: InnerPort | None = None,
     ) -> None:
         """`network` tells the addresses of one board's switch from those of another's; `kernels`: ports behind the clients'."""
         super().__init__(connections, clock, log)
-        self._interface = interface
+        self._interface, self._gateway = interface, gateway
         self._network = network
         self._table: dict[bytes, int] = {}
         self._fixed = {self.address(client): client.index for client in self.clients}
+        if gateway is not None:
+            self._fixed[gateway.address] = GATEWAY
         self._guests: list[NetServer] = [
             end.serves(partial(self._switch, len(self.clients) + number), clock, self._log)
             for number, end in enumerate(kernels)
@@ -98,17 +113,22 @@ class NetBack(BackEnd):
         for client in self.clients:
             self._refuse_nonsense(client.rings[1])
         busy = [guest.serve() for guest in self._guests]  # each of them
-        return self._from_outside() or any(busy)
+        busy += [self._take_from(OUTSIDE, self._interface), self._take_from(GATEWAY, self._gateway)]
+        return any(busy)
 
-    def _from_outside(self) -> bool:
-        if self._interface is None:
+    def deadline(self) -> int:
+        """See `BackEnd`."""
+        return NEVER if self._gateway is None else self._gateway.deadline
+
+    def _take_from(self, port: int, interface: Interface | None) -> bool:
+        if interface is None:
             return False
         for _ in range(BURST):
-            frame = self._interface.receive()
+            frame = interface.receive()
             if frame is None:
                 return False
             if len(frame) >= SHORTEST:
-                self.dropped += not self._switch(OUTSIDE, frame)
+                self.dropped += not self._switch(port, frame)
         return True
 
     def gone(self, client: Client) -> None:
@@ -123,7 +143,7 @@ class NetBack(BackEnd):
         if known is not None and not to[0] & 1:
             return known != source and self._put(known, frame)
         inside = range(len(self.clients) + len(self._guests))
-        ports = [OUTSIDE, *inside] if self._interface else inside
+        ports = [*[OUTSIDE] * bool(self._interface), *[GATEWAY] * bool(self._gateway), *inside]
         taken = [self._put(port, frame) for port in ports if port != source]
         return any(taken)
 
@@ -137,6 +157,8 @@ class NetBack(BackEnd):
 
     def _put(self, port: int, frame: bytes) -> bool:
         self._clock.work(copy_cycles(len(frame)))
+        if port == GATEWAY:
+            return self._gateway is not None and self._gateway.send(frame)
         if port == OUTSIDE:
             return self._interface is not None and self._interface.send(frame)
         if port >= len(self.clients):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import Exit
-from hypervisor.core.calls import basic, files, irq, picture
+from hypervisor.core.calls import basic, files, irq, picture, streams
 from hypervisor.core.cell import Cell
 from hypervisor.core.injected import said_to_strike
 
@@ -35,5 +35,6 @@ CALLS: dict[int, Handler] = {
     Hypercall.PICTURE: picture.picture,
     Hypercall.FILES: files.look,
     Hypercall.INPUT: basic.want_input,
+    Hypercall.STREAM: streams.use,
     Hypercall.FAULTED: said_to_strike,
 }

@@ -18,6 +18,7 @@ from cells.machine.notes import NO_NOTES
 from hypervisor.abi.info_page import ARGS_LIMIT
 from hypervisor.abi.time import parse_size, parse_time
 from hypervisor.shell.topology import personalities, programs, sources
+from hypervisor.shell.topology.network import resolve_network
 from hypervisor.shell.topology.problems import Report
 from hypervisor.shell.topology.schema import Cell
 from hypervisor.shell.topology.spec import CellSpec, Kind
@@ -35,6 +36,7 @@ BELONGS = {
     "flushes": ("image", "kernel"),
     "virtio": ("image", "kernel"),
     "io_timeout": ("image", "kernel"),
+    "network": ("domain",),
     "root": ("personality",),
     "run": ("personality",),
     "modules": ("personality",),
@@ -133,6 +135,7 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         tlb_lockdown=cell.tlb_lockdown,
         page_tables=cell.page_tables,
         flushes=cell.flushes,
+        network=resolve_network(at, cell, context.report),
         io_timeout=context.cycles(f"{at}.io_timeout", cell.io_timeout),
         virtio=known_kind == "kernel" if cell.virtio is None else cell.virtio,
         paravirtual=cell.paravirtual or bool(notes.flavour),

@@ -15,9 +15,11 @@ from typing import Any
 
 from boards import toml
 from hypervisor.shell.topology.problems import Problem, Report, nearest
-from hypervisor.shell.topology.schema import SECTIONS, Cell, File, keys_of
+from hypervisor.shell.topology.schema import SECTIONS, Cell, File, Network, keys_of
 
 OPTION = "--set"
+NETWORK = "network"
+"""The only key of a cell that is a table of its own."""
 WHOLE = ("inputs",)
 """Sections that a change may replace: `--set inputs=[]` lets a device run without its script."""
 
@@ -103,7 +105,15 @@ def _stray_cell(path: tuple[str, ...], data: Mapping[str, Any]) -> str:
     names = [str(name) for name in cells] if isinstance(cells, Mapping) else []
     if path[1] not in names:
         return f"no such cell; {nearest(path[1], names)}"
-    if len(path) != 3 or not isinstance(data["cells"][path[1]], Mapping):
+    cell = data["cells"][path[1]]
+    if (
+        len(path) == 4
+        and path[2] == NETWORK
+        and isinstance(cell, Mapping)
+        and isinstance(cell.get(NETWORK, {}), Mapping)
+    ):
+        return unknown(path[3], keys_of(Network))
+    if len(path) != 3 or not isinstance(cell, Mapping):
         return "has to name one key of the cell, for example cells.NAME.priority"
     return unknown(path[2], keys_of(Cell))
 

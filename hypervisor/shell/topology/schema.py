@@ -121,6 +121,12 @@ def _two(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
+def _range(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(value) != 2:
+        raise ValueError('must be the first and the last address, for example ["10.0.2.15", "10.0.2.30"]')
+    return value
+
+
 def _devices(value: tuple[str, ...]) -> tuple[str, ...]:
     if not 1 <= len(value) <= 2:
         raise ValueError(
@@ -166,6 +172,7 @@ Pair = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_two)]
 Variable = Annotated[str, AfterValidator(_variable)]
 Rows = Annotated[int, AfterValidator(_within(0, 65535))]
 Pixel = Annotated[int, AfterValidator(_within(0, 4095))]
+Addresses = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_range)]
 Connection = Annotated[str, AfterValidator(_connection)]
 Window = Annotated[tuple[Text, Time], Field(strict=False)]
 
@@ -189,6 +196,14 @@ class Vtlb(Section):
     """The virtual TLB of flavours that have one."""
 
     entries: Annotated[int, AfterValidator(_within(0, MOST_TRANSLATIONS))] = VTLB_ENTRIES
+
+
+class Network(Section):
+    """The gateway of a net domain's network."""
+
+    address: Text
+    dhcp: Addresses | None = None
+    forward: dict[str, Text] = Field(default_factory=dict)
 
 
 class Cell(Section):
@@ -227,6 +242,7 @@ class Cell(Section):
     append: str | None = None
     args: Args = ""
     devices: Texts = ()
+    network: Network | None = None
     root: Text | None = None
     run: Texts = ()
     modules: Texts = ()
@@ -369,7 +385,7 @@ def explain(detail: ErrorDetails) -> str:
     """A problem of form in our words."""
     kind, loc, value = detail["type"], detail["loc"], detail["input"]
     if kind == "extra_forbidden":
-        section = File if len(loc) == 1 else SECTIONS[str(loc[0])]
+        section = File if len(loc) == 1 else Network if len(loc) == 4 else SECTIONS[str(loc[0])]
         return f"unknown key; {nearest(str(loc[-1]), keys_of(section))}"
     if kind == "value_error":
         return str(detail["ctx"]["error"])

@@ -24,6 +24,24 @@ Kind = Literal["guest", "image", "kernel", "personality"]
 
 
 @dataclass(frozen=True)
+class NetworkSpec:
+    """The gateway of a net domain's network: its IPv4 address, and the first and last that it gives out (0, -1: none), as
+    numbers. Its `ports` lead to ports of the host, in the same order.
+    """
+
+    address: int
+    prefix: int
+    first: int = 0
+    last: int = -1
+    ports: tuple[int, ...] = ()
+    host: tuple[int, ...] = ()
+
+    def told(self) -> dict[str, Any]:
+        """What the gateway knows: all but where its ports lead, which is outside."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "host"}
+
+
+@dataclass(frozen=True)
 class CellSpec:
     """One cell.
 
@@ -39,7 +57,7 @@ class CellSpec:
     `notes`: what the image says of itself. `tlb_lockdown`: TLB entries locked for the hypervisor; `page_tables`: whether that
     lies in the kernel's address spaces. `virtio`: whether it finds its channels as virtual
     devices, where the flavour has them; after `io_timeout` cycles without its driver domain a request of a disk fails (0:
-    never). `flushes`: whether a guest that owns the CPU pays for what it flushes.
+    never). `network`: the gateway of a net domain. `flushes`: whether a guest that owns the CPU pays for what it flushes.
     """
 
     name: str
@@ -74,6 +92,7 @@ class CellSpec:
     flushes: str = "free"
     virtio: bool = False
     io_timeout: int = 0
+    network: NetworkSpec | None = None
     notes: Notes = NO_NOTES
     run: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -97,9 +116,11 @@ class CellSpec:
         places |= {"flushes"} if self.flushes == "free" else set()
         places |= {key for key in ("back_off", "back_off_limit", "restart_window") if not getattr(self, key)}
         places |= {"io_timeout"} if not self.io_timeout else set()
+        places |= {"network"}
         places |= {"virtio"} if self.virtio == (self.kind == "kernel") else set()
         places |= {name for name in ("views", "pipes") if not getattr(self, name)}
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in places}
+        found = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in places}
+        return found | ({} if self.network is None else {"network": self.network.told()})
 
 
 @dataclass(frozen=True)

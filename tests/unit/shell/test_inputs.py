@@ -78,7 +78,15 @@ places = st.tuples(st.integers(0, 4095), st.integers(0, 4095), st.integers(0, 1)
 touches = places.map(lambda place: b"touch0 %d %d %d" % place)
 windows = st.tuples(st.integers(0, 65535), st.integers(0, 65535)).map(lambda size: b"%d %d" % size)
 orders = st.integers(0, NEVER - 1).map(lambda at: Armed("exception", at=at).to_text())
-SAID = {InputKind.TOUCH: touches, InputKind.RESIZE: windows, InputKind.INJECT: orders}
+streams = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 3), st.binary(max_size=40)).map(
+    lambda said: b"%d %d\0" % said[:2] + said[2]
+)
+SAID = {
+    InputKind.TOUCH: touches,
+    InputKind.RESIZE: windows,
+    InputKind.INJECT: orders,
+    InputKind.STREAM: streams,
+}
 kinds_and_data = st.sampled_from(InputKind).flatmap(
     lambda kind: st.tuples(st.just(kind), SAID.get(kind, st.binary(max_size=40)))
 )
@@ -106,10 +114,16 @@ def line(**change: Any) -> str:
 
 
 KINDS = (
-    "console, resize, end, shutdown, reboot, store, pause, unpause, kill, restart, died, until, kill_at, touch, inject"
+    "console, resize, end, shutdown, reboot, store, pause, unpause, kill, restart, died, until, kill_at, touch, inject, "
+    "stream"
 )
 ORDER = Armed("exception", at=5).to_text()
-DATA = {InputKind.TOUCH: b"touch0 1 2 1", InputKind.RESIZE: b"24 80", InputKind.INJECT: ORDER}
+DATA = {
+    InputKind.TOUCH: b"touch0 1 2 1",
+    InputKind.RESIZE: b"24 80",
+    InputKind.INJECT: ORDER,
+    InputKind.STREAM: b"1 1\0a",
+}
 """Of kinds whose data mean something."""
 
 

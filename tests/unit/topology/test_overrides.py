@@ -37,6 +37,19 @@ def test_a_change_is_a_dotted_path_and_a_toml_value_or_a_bare_word(
     assert parse_override(text) == Override(path, value)
 
 
+def test_a_key_of_a_gateway_is_reached_with_one_more_dot() -> None:
+    device = {"board": "beagle", "cells": {"net": {"domain": "net", "network": {"address": "10.0.2.2/24"}}}}
+    found = load(device, overrides=['cells.net.network.forward={ "80" = "127.0.0.1:8080" }']).cell("net").network
+    assert found is not None
+    assert (found.ports, found.host) == ((80,), (8080,))
+    for wrong, why in (
+        (["cells.net.network.forwards=1"], "unknown key; did you mean forward?"),
+        (["cells.net.network.forward.80=1"], "has to name one key of the cell, for example cells.NAME.priority"),
+        (["cells.net.network=7", "cells.net.network.address=1"], "has to name one key of the cell"),
+    ):
+        assert why in "\n".join(str(problem) for problem in check(device, overrides=wrong))
+
+
 def test_a_value_cannot_smuggle_in_a_second_key() -> None:
     assert parse_override("seed=3\nname='x'").value == "3\nname='x'"
 
