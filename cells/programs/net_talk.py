@@ -5,7 +5,7 @@ who is where. Like UDP, nothing is repeated: what has not come back in time is c
 
     [cells.alice]
     guest = "cells.programs.net_talk:ask"
-    args = [100, 200]                            # frames, bytes of payload
+    args = [100, 200]                            # frames, bytes of payload; then, if wanted: CALLS, PATIENCE, LOSSES
     [cells.bob]
     guest = "cells.programs.net_talk:answer"
 """
@@ -27,27 +27,36 @@ CALL_AGAIN = "2ms"
 CALLS = 250
 """How often one calls into the dark before one gives up: half a second."""
 PATIENCE = "20ms"
+"""How long one waits for a frame to come back."""
+LOSSES = 100
+"""How many frames in a row may be lost before one gives up."""
 
 
-def ask(port: Port, count: int = 100, size: int = 200) -> int:
+def ask(
+    port: Port, count: int = 100, size: int = 200, calls: int = CALLS, patience: str = PATIENCE, losses: int = LOSSES
+) -> int:
     """Send numbered frames and count what comes back; status 1 if any came back changed, or if nobody is there."""
     net = network(port)
-    partner = find_partner(port, net)
+    partner = find_partner(port, net, calls)
     if partner is None:
-        port.print(f"nobody answers {CALLS} calls")
+        port.print(f"nobody answers {calls} calls")
         return 1
-    echoed = repeated = changed = slowest = 0
+    echoed = repeated = changed = slowest = lost = 0
     for number in range(count):
+        if lost >= losses:
+            port.print(f"nobody answers {lost} frames")
+            return 1
         payload = bytes((number + at) & 0xFF for at in range(size))
         asked = port.now
         net.send(frame(partner, net.mac, QUESTION, number, payload))
-        while (got := receive(port, net, ANSWER, asked + port.cycles(PATIENCE))) is not None:
+        lost += 1
+        while (got := receive(port, net, ANSWER, asked + port.cycles(patience))) is not None:
             _, _, back, content = got
             if back < number:
                 repeated += 1
                 continue
             changed += content != payload
-            echoed += 1
+            echoed, lost = echoed + 1, 0
             slowest = max(slowest, port.now - asked)
             break
     port.report("echoed", echoed)
@@ -84,9 +93,9 @@ def network(port: Port) -> NetDevice:
     return NetDevice(port.connections, name, port)
 
 
-def find_partner(port: Port, net: NetDevice) -> bytes | None:
+def find_partner(port: Port, net: NetDevice, calls: int = CALLS) -> bytes | None:
     """The address of whoever answers first; None if nobody does."""
-    for call in range(CALLS):
+    for call in range(calls):
         net.send(frame(BROADCAST, net.mac, HELLO, call, b""))
         got = receive(port, net, WELCOME, port.now + port.cycles(CALL_AGAIN))
         if got is not None:

@@ -52,12 +52,12 @@ def ping(port: Port, peer: str = "pong", rounds: int = 100, length: int = 32) ->
     return 0
 
 
-def pong(port: Port, peer: str = "ping") -> None:
-    """Answer whatever `peer` asks, until it asks no more."""
+def pong(port: Port, peer: str = "ping", silence: str = SILENCE) -> None:
+    """Answer whatever `peer` asks, until it asks no more or is silent for so long."""
     channel = port.connections.channels[peer]
     while True:
         try:
-            question = channel.receive(port.now + port.cycles(SILENCE))
+            question = channel.receive(port.now + port.cycles(silence))
         except RefusedError as refusal:
             if refusal.status == Status.TIMEOUT:
                 port.print("pong: nobody asks any more")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import secrets
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hypervisor.abi.faults import Armed
@@ -262,26 +263,30 @@ class Machinery(ABC):
 
     def _finish(self, *, account: bool) -> None:
         summary = self.summary() if self.directory and account else None
-        if account:
-            self.devices.finish()
-        self.devices.close()
-        self.served.close()
-        self.streams.close()
-        self._end_hosts()
-        self.trace.close()
-        self.inputs.close()
-        if self.directory is not None:
-            self.directory.close()
-            if summary is not None:
-                self.directory.finish(summary)
+        ends: list[Callable[[], None]] = [self.devices.finish] if account else []
+        ends += [self.devices.close, self.served.close, self.streams.close, self._end_hosts, self.trace.close]
+        ends += [self.inputs.close] + ([self.directory.close] if self.directory else [])
+        _each(ends)
+        if self.directory and summary is not None:
+            self.directory.finish(summary)
 
     def _end_hosts(self) -> None:
-        self.pages.close()
-        self.shown.close()
-        self.disks.close()
-        for host in self.hosts:
-            host.end(keep=False)
+        _each(
+            [
+                self.pages.close,
+                self.shown.close,
+                self.disks.close,
+                *(partial(host.end, keep=False) for host in self.hosts),
+            ]
+        )
 
     def _close_hub(self) -> None:
         if self._hub is not None:
             self._hub.close()
+
+
+def _each(ends: Sequence[Callable[[], None]]) -> None:
+    """All of them in order, whatever another one raises: a disk that is full must not keep files open behind it."""
+    with ExitStack() as stack:
+        for end in reversed(ends):
+            stack.callback(end)

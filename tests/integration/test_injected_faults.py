@@ -128,6 +128,16 @@ def test_a_full_disk_ends_a_run_with_one_line_and_status_1(tmp_path: Path) -> No
     assert rerun(out).difference is None
 
 
+def test_a_disk_that_is_full_from_the_first_byte_keeps_no_file_open(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = launch("tasks", duration="2ms", out=out)
+    with pytest.raises(WriteFailed, match="no space left on device"), run:
+        run.inject("", Armed("full_disk", at=100 * US))
+        run.until("2ms")
+    opened = [entry.resolve() for entry in Path("/proc/self/fd").iterdir()]
+    assert not [path for path in opened if path.is_relative_to(out)]
+
+
 def test_short_writes_and_signals_change_nothing(tmp_path: Path) -> None:
     with launch("ping", duration="8ms", out=tmp_path / "run") as run:
         run.inject("", Armed("short_writes", at=100 * US))
