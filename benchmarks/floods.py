@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hypervisor.flavours import FLAVOURS
-from hypervisor.shell.campaigns.starter import end_group
+from hypervisor.shell.runs.starter import end_group
 
 EACH, PERIOD_US = 16, 1600
 """Messages on each interface in a round, and how long one is: 10,000 a second."""

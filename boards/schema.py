@@ -66,6 +66,8 @@ class Cache(Strict):
     kind: Literal["VIVT", "VIPT", "PIPT"]
     source: str
     assumed: bool = False
+    write_allocate: bool = False
+    """Whether a store that misses brings its line in."""
 
     @property
     def sets(self) -> int:
@@ -124,6 +126,9 @@ class Cpu(Strict):
     timing: dict[InstructionClass, Timing]
     flush: dict[Literal["cache_line", "tlb_entry"], Timing] = Field(default_factory=dict)
     """After a flush: what it takes to have one line of the cache, or one entry of the TLB, again."""
+    memory: dict[Literal["line_fill", "store"], Timing] = Field(default_factory=dict)
+    """What it takes to have a line of a first-level cache, and to be rid of a store or a dirty line that goes past it. Charged
+    only where a cell asks for it."""
     sources: tuple[str, ...] = ()
 
     @property

@@ -6,7 +6,7 @@ Every guest, ARM code or Python, keeps a `Lockstep`. It reads `start`, `end` and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cells.links import Link
 from hypervisor.abi.records import Event, EventKind
@@ -74,6 +74,14 @@ class Lockstep:
     def next_event(self) -> int:
         """When the next undelivered event is due, `NEVER` if none."""
         return self._events[0].time if self._events else NEVER
+
+    def waiting(self) -> tuple[Event, ...]:
+        """Undelivered events, the next one first."""
+        return tuple(self._events)
+
+    def put_back(self, events: Sequence[Event]) -> None:
+        """Events that were undelivered when a snapshot was taken; they come before all others of their time."""
+        self._events = sorted([*events, *self._events], key=_time_of)
 
     def due(self, now: int) -> list[Event]:
         """Events whose time has come, oldest first; each is handed out once."""

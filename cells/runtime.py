@@ -25,6 +25,7 @@ from cells.links import Link, ShmLink, ZmqLink, connect
 from cells.lockstep import Lockstep
 from cells.machine.machine import Machine, MachineSpec
 from cells.machine.pv import PvMachine
+from cells.machine.state import equip
 from cells.machine.xen import XenMachine
 from cells.memory import CellMemory
 from cells.order import CellOrder, unpickle_guest
@@ -48,7 +49,7 @@ def cell_main(order: CellOrder, fds: Mapping[str, int]) -> None:
     """The entry of a local cell's process; does not return.
 
     `fds`: "page" for the shm transport, "ram" for memory of its own, "pages" for the socket through which pages of others come,
-    the content of devices that can be read as memory, and the files of disks.
+    the content of devices that can be read as memory, the files of disks, and "kept" for a machine's state.
     """
     settings: Mapping[str, Any] = order.settings
     if settings.get("small"):
@@ -56,6 +57,8 @@ def cell_main(order: CellOrder, fds: Mapping[str, int]) -> None:
     memory = take_memory(settings, fds)
     disks = open_disks(settings.get("disks", ()), fds)
     guest = build_guest(order, memory, DeviceMemory(settings.get("device_memory", ()), fds), disks)
+    if isinstance(guest, Machine):
+        equip(guest, settings, fds)
     world = Lockstep(_connect(settings, fds))
     if memory is not None and memory.shared is not None:
         world.memory = memory.shared.take

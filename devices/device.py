@@ -21,9 +21,9 @@ the first cycle at which tick `k` has passed is `ceil(k * hz / frequency)`. Noth
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from devices.registers import Reg, RegisterBank, forget, nothing
 
@@ -90,6 +90,22 @@ class State:
 
     lines: list[int] = field(default_factory=lambda: [0])
     misused: list[int] = field(default_factory=list)
+
+    def put_back(self, values: Mapping[str, Any]) -> None:
+        """Take over every field of another state of this kind, as `dataclasses.asdict` gives them. Lists stay the same objects,
+        for registers hold on to them. No line is driven: who is at its other end has a state of his own.
+
+        Raises:
+            ValueError: other fields than these.
+        """
+        if values.keys() != {each.name for each in fields(self)}:
+            raise ValueError(f"no state of a {type(self).__name__}: it has {', '.join(values)}")
+        for name, value in values.items():
+            old = getattr(self, name)
+            if isinstance(old, list):
+                old[:] = value
+            else:
+                setattr(self, name, type(old)(value))
 
 
 class Device(Protocol):

@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from hypervisor.abi.counts import READY
 from hypervisor.abi.faults import Armed
 from hypervisor.abi.time import NEVER, parse_time
 from hypervisor.core.cell import Cell, CellState
@@ -70,6 +71,9 @@ def launch(
     ticket: Path | None = None,
     cables: Mapping[str, str] | None = None,
     patience: Patience = PATIENCE,
+    snapshot: Path | None = None,
+    at_mark: int = READY,
+    resume: Path | None = None,
 ) -> Run:
     """Start every cell of a topology; nothing has run yet when this returns.
 
@@ -78,10 +82,12 @@ def launch(
     each cell measure its memory before its sandbox closes. `remote`: cells that join from elsewhere, at `listen`, each with a
     ticket that is written to `ticket` (by default CELL.ticket); `launch` then waits for them. `cables`: where cables to other
     boards lead, by device ("tcp://HOST:PORT"; with a * it is waited for there). `patience`: when a cell counts as hung on this
-    host.
+    host. `snapshot`: a file that is written when a program of the one cell marks `at_mark`; `resume`: such a file, from which
+    the run goes on instead of beginning (hypervisor/shell/snapshots.py).
 
     Raises:
         TopologyError: the topology has problems, all of them listed.
+        InputError: `resume` is no snapshot of this topology.
         RunDirError: `out` cannot be used.
         LinkError: a cable cannot lead where it is told to.
     """
@@ -91,7 +97,21 @@ def launch(
             topology = load(
                 topology, overrides=overrides, flavour=flavour, seed=seed, duration=duration, guests=guests or {}
             )
-        options = Options(out, link, sandbox, replay, measure, tuple(remote), listen, ticket, cables or {}, patience)
+        options = Options(
+            out,
+            link,
+            sandbox,
+            replay,
+            measure,
+            tuple(remote),
+            listen,
+            ticket,
+            cables or {},
+            patience,
+            snapshot,
+            at_mark,
+            resume,
+        )
         return Run(topology, zygote, options)
     except BaseException:
         zygote.stop()

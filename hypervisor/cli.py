@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from hypervisor.commands import again, inject, judge, operate, start
+from hypervisor.commands import again, bench, inject, judge, operate, start, sweep
 
 app = typer.Typer(
     name="cellvisor",
@@ -25,7 +25,7 @@ app = typer.Typer(
     "[bold]cellvisor boot debian:marvell[/]",
 )
 
-GROUPS = (start, judge, inject, operate, again)
+GROUPS = (start, judge, inject, sweep, operate, again, bench)
 """In the order of the help."""
 
 for group in GROUPS:

@@ -1,5 +1,7 @@
 """Measure the emulator's speed on this host: `python -m benchmarks.host [NAME ...] [--out DIR] [--quick]`.
 
+`python -m benchmarks.host ab REVISION [REVISION]` compares two revisions of the project (ab.py).
+
 Exit status: 0 all targets met, 1 some missed, 2 nothing could be measured.
 """
 
@@ -18,8 +20,10 @@ from rich.text import Text
 
 from benchmarks.host import (
     connections,
+    counting,
     fault_points,
     faults,
+    four_linux,
     integer_loop,
     kernel_boot,
     personality,
@@ -49,6 +53,7 @@ FIGURES = {
         fault_points,
         faults,
         virtual_tlb,
+        counting,
         virtio,
         wren_boot,
         personality,
@@ -56,6 +61,7 @@ FIGURES = {
         vtable_calls,
         xen_boot,
         xen_pv,
+        four_linux,
     )
 }
 PROBE = "CELLVISOR_PROBE"
@@ -67,7 +73,12 @@ WIDTH = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command."""
-    chosen = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["ab"]:
+        from benchmarks.host import ab
+
+        return ab.main(words[1:])
+    chosen = _parser().parse_args(words)
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if not console.is_terminal:
         console.width = WIDTH

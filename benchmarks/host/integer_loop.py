@@ -6,7 +6,6 @@ words everywhere; for qemu-arm they stand in a static Linux program, which is wr
 
 from __future__ import annotations
 
-import shutil
 import struct
 import subprocess
 import time
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.host.figure import Figure, Setting, Target, ratios
+from benchmarks.host.qemu import qemu_arm
 from benchmarks.host.raw import RawCpu
 from benchmarks.samples import Sample
 from hypervisor import launch
@@ -59,10 +59,8 @@ def run(setting: Setting) -> Iterator[Sample]:
         COUNTING: lambda: _raw(times, "count_block"),
         BARE: lambda: _raw(times, ""),
     }
-    qemu = shutil.which("qemu-arm") or shutil.which("qemu-arm-static")
-    if qemu is None:
-        setting.say("no qemu-arm here (apt install qemu-user): left out")
-    else:
+    qemu = qemu_arm(setting.say)
+    if qemu is not None:
         variants[QEMU] = lambda: _qemu(qemu, setting.scratch / "loop", times)
     mips = setting.in_turns(variants)
     for name, values in mips.items():

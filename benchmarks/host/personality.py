@@ -7,7 +7,6 @@ work, so that the start of an emulator does not count. In a cell the monitor, th
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.host.figure import Figure, Setting, Target, ratios
 from benchmarks.host.programs import HERE, image
+from benchmarks.host.qemu import qemu_arm
 from benchmarks.host.raw_program import RawProgram
 from benchmarks.samples import Sample
 from hypervisor import launch
@@ -90,10 +90,8 @@ def _runs(setting: Setting) -> dict[str, Run]:
         setting.say(f"no Qiling here (pip install cellvisor[compare], or {QILING}=PYTHON-THAT-HAS-IT): left out")
     else:
         found[EMULATOR] = partial(_qiling, python, setting.scratch, program)
-    qemu = shutil.which("qemu-arm") or shutil.which("qemu-arm-static")
-    if qemu is None:
-        setting.say("no qemu-arm here (apt install qemu-user): left out")
-    else:
+    qemu = qemu_arm(setting.say)
+    if qemu is not None:
         found[QEMU] = partial(_qemu, qemu, program)
     return found
 

@@ -31,6 +31,7 @@ except ImportError as missing:
         "the ARM engine is not built: run `python cells/engines/native/build.py` (it needs a C compiler)"
     ) from missing
 from cells.engines import snapshot as snapshots
+from hypervisor.abi.counts import FUNCTION
 
 SMALL_CODE_BUFFER = 32 << 20
 """Bytes of translated code for bare-metal images and programs."""
@@ -70,9 +71,12 @@ class Stop(IntEnum):
     HVC = lib.STOP_HVC
     FAULT = lib.STOP_FAULT
     EXCEPTION = lib.STOP_EXCEPTION
+    MARK = lib.STOP_MARK
 
 
 _STOP = {int(stop): stop for stop in Stop}
+EVENT_NAMES = tuple(ffi.string(lib.native_count_name(at)).decode() for at in range(lib.COUNT_EVENTS))
+"""Names of what is counted, in the order of the engine's."""
 
 
 class Fault(NamedTuple):
@@ -148,6 +152,7 @@ class ArmEngine:
         if opened == ffi.NULL:
             raise EngineError(f"Unicorn refuses a CPU {unicorn_model}: {_text(error[0])}")
         self.vcpu: Any = ffi.gc(opened, lib.vcpu_close)
+        self.counts_translations = False
 
     # ---- memory map
 
@@ -185,11 +190,12 @@ class ArmEngine:
         """Somebody else wrote guest-physical memory; True if code had been translated from it and is dropped."""
         return bool(lib.vcpu_dma_written(self.vcpu, address, length))
 
-    def count_translations(self, vtlb: Mapping[str, int]) -> None:
+    def count_translations(self, vtlb: Mapping[str, int], *, for_counts: bool = False) -> None:
         """Count and charge address translations from now on: a real TLB and a virtual one, `struct vtlb_shape` of native/vtlb.h.
 
         `vcpu.vtlb_hits`, `vtlb_misses`, `vtlb_upkeep` and `vtlb_cycles` tell; `vtlb_switches`, `vtlb_flushes`, `cache_drops`,
-        `cache_flushes` what the guest did to TLB and caches itself. Requires: nothing has run yet.
+        `cache_flushes` what the guest did to TLB and caches itself. `for_counts`: only `counts` are to tell of misses, so a
+        snapshot goes without. Requires: nothing has run yet.
 
         Raises:
             EngineError: there are no such TLBs, or Unicorn's own cannot be watched.
@@ -197,6 +203,47 @@ class ArmEngine:
         refusal = lib.vcpu_vtlb(self.vcpu, ffi.new("struct vtlb_shape *", dict(vtlb)))
         if refusal != ffi.NULL:
             raise EngineError(f"virtual TLB: {ffi.string(refusal).decode()}")
+        self.counts_translations = True
+        if for_counts:
+            lib.vcpu_vtlb_counts(self.vcpu)
+
+    def count(self, functions: Sequence[Sequence[int]] = (), *, dcache_lines: int = 0) -> None:
+        """Count events from now on (hypervisor/abi/counts.py) and end runs at marks. `functions`: groups of addresses at which
+        functions begin; `dcache_lines`: of the first-level data cache. Requires: memory is mapped, nothing has run yet.
+
+        Raises:
+            EngineError: more functions or groups than are counted, or it counts already.
+        """
+        flat = [(address, group) for group, addresses in enumerate(functions) for address in addresses]
+        address = ffi.new("uint32_t[]", [address for address, _ in flat])
+        group = ffi.new("uint8_t[]", [min(group, 255) for _, group in flat])
+        refusal = lib.vcpu_count(self.vcpu, ffi.new("struct count_shape *", [dcache_lines, len(flat), address, group]))
+        if refusal != ffi.NULL:
+            raise EngineError(f"counting: {ffi.string(refusal).decode()}")
+
+    def count_caches(self, l1i: Mapping[str, int], l1d: Mapping[str, int], **more: int) -> None:
+        """Model the first-level caches too: `size`, `line` and `ways` of each; `more` as in `struct caches_shape` of
+        native/cachesim.h. Requires: `count`, and nothing has run yet.
+
+        Raises:
+            EngineError: there are no such caches.
+        """
+        shape = {"l1i": dict(l1i), "l1d": dict(l1d), **more}
+        refusal = lib.vcpu_caches(self.vcpu, ffi.new("struct caches_shape *", shape))
+        if refusal != ffi.NULL:
+            raise EngineError(f"caches: {ffi.string(refusal).decode()}")
+
+    def counts(self, functions: Sequence[str] = ()) -> dict[str, int]:
+        """What was counted since `count`, a restored snapshot or the mark `READY`; groups of functions by these names."""
+        found = ffi.new("uint64_t[]", lib.COUNT_EVENTS + lib.COUNT_GROUPS)
+        lib.vcpu_counts(self.vcpu, found)
+        groups = {FUNCTION + name: found[lib.COUNT_EVENTS + at] for at, name in enumerate(functions)}
+        return dict(zip(EVENT_NAMES, found, strict=False)) | groups
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """The last mark: identity and turns. Requires: the last run ended with `Stop.MARK`."""
+        return self.vcpu.mark, self.vcpu.mark_times
 
     # ---- running
 

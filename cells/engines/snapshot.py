@@ -64,7 +64,7 @@ COUNTERS = (
     *("cycles", "insns", "blocks", "svc", "undef", "prefetch_aborts", "data_aborts"),
     *("irqs", "fiqs", "waits", "hvcs", "yields", "hvc"),
     *("vtlb_hits", "vtlb_misses", "vtlb_upkeep", "vtlb_cycles"),
-    *("vtlb_switches", "vtlb_flushes", "cache_drops", "cache_flushes"),
+    *("vtlb_switches", "vtlb_flushes", "cache_drops", "cache_flushes", "memory_cycles"),
 )
 """Fields of `struct vcpu` that go on from where they were."""
 
@@ -124,6 +124,7 @@ def put(engine: ArmEngine, state: Mapping[str, Any]) -> None:
     engine.vcpu.lines, engine.vcpu.offset = state["lines"], state["offset"]
     engine.flush()
     _put_vtlb(engine, state["vtlb"])
+    lib.vcpu_count_begin(engine.vcpu)
 
 
 def _enter(engine: ArmEngine, mode: str) -> None:

@@ -15,17 +15,19 @@ from typing import Any
 
 from cells.device_memory import NO_DEVICE_MEMORY
 from cells.engines.arm import ArmEngine, Stop
+from cells.engines.counting import Tally
 from cells.engines.faults import Patient, suffer
 from cells.fault import GuestFault
 from cells.lockstep import Lockstep
 from cells.machine.hypercall_page import Happened, HypercallPage
+from cells.machine.state import Keeper
 from cells.machine.virtio.devices import VirtualDevices
 from cells.machine.virtio.ram import GuestRam
 from cells.memory import CellMemory
 from devices.bus import PAGE, assemble
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.memory import WINDOW_BASE, WINDOW_SIZE
-from hypervisor.abi.records import OUTPUT_LIMIT, EventKind, ExitKind
+from hypervisor.abi.records import OUTPUT_LIMIT, Event, EventKind, ExitKind
 from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import CARRIERS, Translations
 
@@ -63,12 +65,14 @@ class MachineSpec:
     """Virtual devices behind which its channels are (virtio/devices.py); None: it has none."""
     vtlb: Mapping[str, int] | None = None
     """The TLB, the virtual one and what that costs (`ArmEngine.count_translations`); None: translations are not counted."""
+    counting: Mapping[str, Any] | None = None
+    """What is counted for marks (`Tally`); None: marks are system calls like others."""
 
 
 def _translations(vcpu: Any) -> Translations:
     """What the engine has counted."""
     upkeep = (vcpu.vtlb_switches, vcpu.vtlb_flushes, vcpu.cache_drops, vcpu.cache_flushes)
-    return Translations(vcpu.vtlb_hits, vcpu.vtlb_misses, vcpu.vtlb_upkeep, *upkeep)
+    return Translations(vcpu.vtlb_hits, vcpu.vtlb_misses, vcpu.vtlb_upkeep, *upkeep, vcpu.memory_cycles)
 
 
 class Machine:
@@ -81,8 +85,15 @@ class Machine:
         self._world: Lockstep | None = None
         self.devices = NO_DEVICE_MEMORY
         """What it can read of its physical devices without an exit."""
+        self.keeper: Keeper | None = None
+        """Who is to have its state at a mark (state.py)."""
+        self.restored: list[Event] = []
+        """What was on its way when the state was taken from which it goes on."""
         self.engine = ArmEngine(spec.unicorn_model, spec.cycles, code_buffer=spec.code_buffer)
-        self._counts_translations = spec.vtlb is not None
+        charged = (
+            spec.counting is not None and spec.counting["caches"] is not None and spec.counting["caches"]["fill_cycles"]
+        )
+        self._tells = spec.vtlb is not None or bool(charged)
         if spec.vtlb is not None:
             self.engine.count_translations(spec.vtlb)
         self._vcpu = self.engine.vcpu
@@ -90,6 +101,7 @@ class Machine:
         if shared is not None:
             self.engine.map_window(WINDOW_BASE, shared.window, WINDOW_SIZE)
             shared.on_change = self.engine.change_window
+        self._tally = Tally(self.engine, spec.counting) if spec.counting is not None else None
         self.bus = assemble(
             [Part(**entry) for entry in spec.private],
             clock=self.now,
@@ -161,7 +173,7 @@ class Machine:
         assert world is not None
         output = bytes(self._output[:OUTPUT_LIMIT])
         del self._output[:OUTPUT_LIMIT]
-        if self._counts_translations and kind in CARRIERS:
+        if self._tells and kind in CARRIERS:
             data = _translations(vcpu).pack()
         cycles = vcpu.cycles
         value = world.exit(
@@ -173,7 +185,7 @@ class Machine:
 
     def _hypercall(self, number: int, arguments: tuple[int, int, int], data: bytes) -> tuple[int, bytes]:
         assert self._world is not None
-        if number == Hypercall.SHUTDOWN and self._counts_translations:
+        if number == Hypercall.SHUTDOWN and self._tells:
             self._exit(ExitKind.OUTPUT)  # the last word on them
         value = self._exit(ExitKind.HYPERCALL, (number, *arguments), data=data)
         return value, self._world.answer
@@ -218,6 +230,8 @@ class Machine:
         """
         self._world = world
         self._vcpu.offset = world.start - self._vcpu.cycles
+        if self.restored:
+            world.put_back(self.restored)
         if self._virtual is not None:
             self._virtual.begin(world)
         while True:
@@ -254,8 +268,17 @@ class Machine:
         stop = self.engine.run()
         if stop is Stop.WFI:
             self._waiting = True
+        elif stop is Stop.MARK:
+            self._mark()
         elif stop is not Stop.LIMIT:
             self._stopped(stop)
+
+    def _mark(self) -> None:
+        """A program of the guest has marked a place."""
+        assert self._tally is not None
+        if self.keeper is not None and self._world is not None and self.keeper.mark == self.engine.mark[0]:
+            self.keeper.keep(self, self._world)
+        self._exit(ExitKind.MARK, (*self.engine.mark, 0, 0), data=self._tally.packed())
 
     def _stopped(self, stop: Stop) -> None:
         """The engine cannot go on by itself.

@@ -54,6 +54,8 @@ class PvMachine(Machine):
             self._leave(self.engine.trap())
         elif stop is Stop.WFI:
             self._waiting = True
+        elif stop is Stop.MARK:
+            self._mark()
         elif stop is not Stop.LIMIT:
             code, pc, address, text = self.engine.fault()
             raise GuestFault(code, pc, address, text)

@@ -1,7 +1,7 @@
 """Numbers of the hypercalls, by family. The arguments and answers are in `TABLE`, which documentation prints.
 
-1-15 and STREAM every flavour has; 16-30 capabilities and memory, 32-47 channels and notifications (okl4), 48-63 IPC (l4); from
-`XEN_CALLS` on stand the calls of xen by their real numbers (XEN_CALLS + 32 is event_channel_op).
+1-15, REBOOT and STREAM every flavour has; 16-29 capabilities and memory, 32-47 channels and notifications (okl4), 48-63 IPC
+(l4); from `XEN_CALLS` on stand the calls of xen by their real numbers (XEN_CALLS + 32 is event_channel_op).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Hypercall(IntEnum):
     CAP_IDENTIFY = 20
     MEMORY_MAP = 24
     MEMORY_UNMAP = 25
+    REBOOT = 30
     STREAM = 31
 
     CHANNEL_SEND = 32
@@ -79,6 +80,7 @@ TABLE: dict[Hypercall, str] = {
     Hypercall.CAP_IDENTIFY: "(slot) -> kind << 32 | rights",
     Hypercall.MEMORY_MAP: "(slot, address in the window, writable) -> 0: the pages of a memory capability appear there",
     Hypercall.MEMORY_UNMAP: "(address in the window, pages) -> 0",
+    Hypercall.REBOOT: "(): this cell begins anew, from its image; does not return",
     Hypercall.STREAM: "(operation, stream, number; data) -> 0: to a port of the host that the topology names (abi/streams.py)",
     Hypercall.CHANNEL_SEND: "(slot; data) -> 0, or FULL: a message, copied",
     Hypercall.CHANNEL_RECEIVE: "(slot) -> how many are left << 32 | its length and the oldest message; or EMPTY, PEER_GONE",

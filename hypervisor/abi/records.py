@@ -34,6 +34,7 @@ class ExitKind(IntEnum):
     FAULT = 7
     SHUTDOWN = 8
     EXCEPTION = 9
+    MARK = 10
 
 
 class EventKind(IntEnum):
@@ -90,7 +91,8 @@ class Exit(NamedTuple):
     `time`: global virtual time of the stop. `cycles`: what the vCPU itself has run since it began. `deadline`: when its
     private devices act next (`NEVER` for none). `a0..a3` by kind: READ address, size; WRITE address, size, value (with `data`:
     those bytes instead, `size` at a time from the address on); HYPERCALL number, arguments; FAULT code, pc, address; SHUTDOWN
-    status; EXCEPTION trap, pc (`data`: pv.py). `insns`, `interrupts`: its counters since it began.
+    status; EXCEPTION trap, pc (`data`: pv.py); MARK identity, turns (`data`: counts.py).
+    `insns`, `interrupts`: its counters since it began.
     `output`: console bytes. `data`: a hypercall's payload or a fault's text.
     """
 
@@ -146,7 +148,7 @@ def checked_exit(record: Exit, resume: Resume) -> Exit:
     """
     if record.seq != resume.seq:
         raise BadRecord(f"answers resume {record.seq}, not {resume.seq}")
-    if not 0 <= record.kind <= ExitKind.EXCEPTION:
+    if not 0 <= record.kind <= ExitKind.MARK:
         raise BadRecord(f"unknown kind {record.kind}")
     if not resume.start <= record.time <= resume.end + OVERSHOOT:
         raise BadRecord(f"stopped at {record.time}, outside {resume.start}..{resume.end}")

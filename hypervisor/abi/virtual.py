@@ -10,3 +10,9 @@ WINDOW = 0x1000
 """Bytes of each device."""
 RAISE = 0xF00
 """Offset; the guest has no register from here on."""
+STATUS, DRIVER_OK = 0x70, 4
+"""The register Status, and its bit by which a driver says that it is ready (virtio 1.2, 2.1 and 4.2.2)."""
+POWER_KEY = 0xFFFF_FFFF
+"""Who rings when the operator presses the power key: a slot of nobody's."""
+PRESSED: dict[str, int] = {"shutdown": 1, "reboot": 2}
+"""What the operator asks for -> the bit with which the key rings."""

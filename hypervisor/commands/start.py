@@ -40,6 +40,8 @@ app = typer.Typer()
         "run ping --compare native,l4,xen,okl4",
         "run display --screen",
         "run display --web --port 8080",
+        "run mine.toml --snapshot ready.snap --at-mark 0xb007",
+        "run mine.toml --resume ready.snap --for 10s",
         "run mine.toml --set cells.rt.priority=3 --json | jq .cells.rt.wake_latency",
     ),
 )
@@ -81,6 +83,19 @@ def run(
         bool, typer.Option("--web", help="Show its displays and cells on a page for a browser of this host, too.")
     ] = False,
     port: Port = 0,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write what its one cell is when a program in it marks --at-mark; native only."
+        ),
+    ] = None,
+    at_mark: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="The mark of --snapshot: svc with r7 = 0xfeed, r0 = ID. [default: 0xb007]"),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Go on from such a file of this topology instead of beginning.")
+    ] = None,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -99,6 +114,7 @@ def run(
         options = commands.RunOptions(
             topology, flavour, tuple(set_ or ()), for_, seed, out, link.value, pace, not no_sandbox, as_json,
             tuple(remote or ()), listen, ticket, tuple(cable or ()), screen, web, port,
+            snapshot, commands.mark_of(at_mark, snapshot), resume,
         )  # fmt: skip
         if compare is not None:
             options.refuse_views("--compare")

@@ -67,6 +67,8 @@ class CellParams:
     digest: str = ""
     label: str = ""
     ports: int = 0
+    counting: tuple[str, ...] = ()
+    """Names of what its vCPU counts (abi/counts.py), in the order of a mark; none: it does not count."""
     pages: bool = True
     """False for a cell on another host: it can be given no shared page."""
 
@@ -126,6 +128,7 @@ class CellAccount:
     output: int = 0
     restarts: int = 0
     pictures: int = 0
+    marks: int = 0
 
 
 _ENDED = (CellState.FAILED, CellState.SHUT_DOWN)
@@ -154,6 +157,8 @@ class Cell:
     """What has come of a picture so far."""
     streams: set[int] = field(default_factory=set)
     """Its streams to the host that are open (core/calls/streams.py)."""
+    on_stop: Callable[[], None] | None = None
+    """Who looks on whenever its vCPU has stopped: a mechanism that must see what it wrote into shared memory."""
     account: CellAccount = field(default_factory=CellAccount)
 
     name: str = field(init=False)

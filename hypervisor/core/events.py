@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypervisor.abi.faults import Armed
 from hypervisor.abi.records import Exit
@@ -115,6 +116,16 @@ class FaultOrdered:
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """The board's one cell, just ready, stands where a snapshot was taken: the monitor's part of that (core/snapshot.py), and by
+    what it is known.
+    """
+
+    state: Mapping[str, Any]
+    known_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """All that happened so far was told: decide who runs next."""
 
@@ -133,5 +144,6 @@ Event = (
     | KillPlanned
     | StopSet
     | FaultOrdered
+    | Restored
     | Settled
 )

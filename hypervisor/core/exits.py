@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hypervisor.abi import counts
 from hypervisor.abi.memory import READABLE
 from hypervisor.abi.records import QUIET, Exit, ExitKind, Resume
 from hypervisor.abi.status import Status, to_word
@@ -169,6 +170,18 @@ def shutdown(monitor: Monitor, cell: Cell, record: Exit) -> None:
     shut_down(monitor, cell, record.a0)
 
 
+def mark(monitor: Monitor, cell: Cell, record: Exit) -> None:
+    """A program of the guest has marked a place: what was counted up to here goes into the trace."""
+    names = cell.params.counting
+    told = counts.unpack(record.data, len(names))
+    if not names or told is None:
+        fail(monitor, cell, "protocol: a mark with other counts than it was asked for")
+        return
+    cell.account.marks += 1
+    if cell.account.marks <= counts.MARK_LIMIT * (1 + cell.account.restarts):
+        monitor.note("mark", cell, id=record.a0, times=record.a1, **dict(zip(names, told, strict=True)))
+
+
 EXITS: dict[int, Callable[[Monitor, Cell, Exit], None]] = {
     ExitKind.BUDGET: nothing,
     ExitKind.OUTPUT: nothing,
@@ -179,4 +192,5 @@ EXITS: dict[int, Callable[[Monitor, Cell, Exit], None]] = {
     ExitKind.FAULT: fault,
     ExitKind.SHUTDOWN: shutdown,
     ExitKind.EXCEPTION: exception,
+    ExitKind.MARK: mark,
 }

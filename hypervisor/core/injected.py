@@ -21,6 +21,7 @@ from hypervisor.core import mishaps
 from hypervisor.core.cell import Cell, CellState
 from hypervisor.core.delivery import announce
 from hypervisor.core.errors import Refused
+from hypervisor.core.lives import KILLED, fail
 from hypervisor.faults.injector import Injector
 from hypervisor.faults.points import POINTS
 
@@ -139,7 +140,18 @@ def _find_store(monitor: Monitor) -> None:
     monitor.mechanism.find_store()
 
 
-STRIKES: dict[str, Strike] = {"nothing": _nothing, "slow": _slow, "lose_store": _lose_store, **mishaps.STRIKES}
+def _perish(monitor: Monitor, cell: Cell, fault: Armed) -> None:
+    """Its process is gone."""
+    fail(monitor, cell, KILLED)
+
+
+STRIKES: dict[str, Strike] = {
+    "nothing": _nothing,
+    "perish": _perish,
+    "slow": _slow,
+    "lose_store": _lose_store,
+    **mishaps.STRIKES,
+}
 """What an action does at its time, by name; all others are done by the guest's own process, to itself."""
 
 

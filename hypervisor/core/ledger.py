@@ -53,6 +53,7 @@ CAUSES: dict[str, str] = {
     "tlb_refill": "translations fetched again after a flush, or after one side has displaced the other's",
     "upcall": "an exception delivered to a guest kernel",
     "vtlb": "a miss of the virtual TLB: the guest's tables walked; and the guest's upkeep of its TLB, trapped",
+    "cache_miss": "lines of first-level caches fetched and written back, for a cell that has them charged",
     "store": "a request to the store that domains meet in",
     "policy": "a decision of mandatory access control",
     "slowed": "an injected fault: its own instructions took longer than they should",

@@ -7,12 +7,13 @@ The monitor calls it; it acts through the monitor's doors (`step`, `post`, `susp
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from hypervisor.abi.faults import Draws
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import Exit
 from hypervisor.abi.status import Status
+from hypervisor.abi.virtual import POWER_KEY, PRESSED
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused
 from hypervisor.core.trust import COMMON, Ground, Rule, Trust, judge, partners
@@ -42,6 +43,15 @@ class Reach(NamedTuple):
     rights: str
 
 
+class PowerKey(Protocol):
+    """A cell's power key, as the monitor sees it."""
+
+    @property
+    def ready(self) -> bool:
+        """The kernel has a driver for it."""
+        ...
+
+
 class Mechanism:
     """No connections at all: what `native` needs, and the base of the others."""
 
@@ -50,6 +60,8 @@ class Mechanism:
         self.wiring = wiring
         self.store_listeners: list[Callable[[str], None]] = []
         """Who is told the path of each change in the architecture's store. They look on: nothing of the run is their doing."""
+        self.power_keys: dict[int, PowerKey] = {}
+        """Of each cell that has one, by its index."""
 
     def calls(self) -> Mapping[int, Handler]:
         """The hypercalls of this architecture, beside those that every one has."""
@@ -98,7 +110,12 @@ class Mechanism:
 
     def deaf(self, cell: Cell, verb: str) -> str:
         """Why a guest cannot be asked to "shutdown" or to "reboot"; "" if it can."""
-        return "such a guest understands no such request"
+        key = self.power_keys.get(cell.index)
+        if key is None:
+            return "such a guest understands no such request"
+        return (
+            "" if key.ready else f"{cell.name} has no driver for its power key yet (its modules virtio_input and evdev)"
+        )
 
     def number(self, cell: Cell) -> int:
         """By what number the cell goes under this architecture."""
@@ -117,7 +134,9 @@ class Mechanism:
 
     def ask(self, cell: Cell, verb: str) -> str:
         """Ask a guest to "shutdown" or to "reboot" in a way that it understands; why that cannot be, "" if it was asked."""
-        return self.deaf(cell, verb)
+        if not (why := self.deaf(cell, verb)):
+            self.monitor.ring(cell, POWER_KEY, PRESSED[verb])
+        return why
 
     def unserved(self, cell: Cell, record: Exit) -> bool:
         """An access to a device, or a hypercall that nobody knows; True when somebody else answers it, by `monitor.answer`."""

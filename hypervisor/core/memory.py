@@ -13,6 +13,7 @@ host's kernel, not of the cell's good will: this file decides, handover.py order
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterator
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,11 @@ from hypervisor.core.segments import OWN, Backing, Mapping, PageMap, Segment
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
 
-SEGMENT_LIMIT = 512
-"""Segments of one owner: an unmodified kernel grants single pages, 32 requests of 11 each to one disk, and keeps them granted."""
-MAPPING_LIMIT = 1024
-"""Mappings in one cell's window."""
+SEGMENT_LIMIT = 2304
+"""Segments of one owner: an unmodified kernel grants single pages, and keeps them granted. To a disk that another kernel serves
+it has 32 requests of 32 pages and a page that lists them (blkfront's max_indirect_segments), which is 1,057 with the ring."""
+MAPPING_LIMIT = 4608
+"""Mappings in one cell's window: four such disks."""
 CUT_SLACK = 2
 """Pieces that one cut can add to a mapping."""
 
@@ -53,6 +55,10 @@ class Memory:
         self._by_name = {cell.name: cell.index for cell in monitor.cells}
         self._next = 1
         self._apart: dict[int, frozenset[int]] = {}
+        self._counts: Counter[str] = Counter()
+        """Segments of each owner."""
+        self._uses: defaultdict[int, set[Mapping]] = defaultdict(set)
+        """Mappings of each segment."""
 
     # ---- segments
 
@@ -176,7 +182,7 @@ class Memory:
 
     def mappings(self, segment: int) -> tuple[Mapping, ...]:
         """Where a segment appears in windows, by cell and address. Its home in the owner's own memory is none of these."""
-        return tuple(m for table in self._maps for m in table.mappings if m.segment == segment)
+        return tuple(sorted(self._uses.get(segment, ())))
 
     def segment_at(self, cell: Cell, address: int) -> tuple[int, int] | None:
         """What lies at an address of a cell, own memory or window: the segment and the page of it; None if none does."""
@@ -255,6 +261,9 @@ class Memory:
         hold.
         """
         problems: list[str] = []
+        uses = {(m.segment, m) for table in self._maps for m in table.mappings}
+        if uses != {(segment, m) for segment, found in self._uses.items() for m in found}:
+            problems.append(f"memory: mapped is {sorted(uses)}, but counted {dict(self._uses)}")
         for index, table in enumerate(self._maps):
             homes = [home for s in self._segments.values() for home in s.homes() if home.cell == index]
             problems += table.problems(homes, self._segments)
@@ -277,6 +286,7 @@ class Memory:
         segment = Segment(number, owner, self._by_name.get(owner), pages, purpose, home, frames)
         segment.backings.append(self._hands.make(segment))
         self._segments[number] = segment
+        self._counts[owner] += 1
         return segment
 
     def _segment(self, segment: int) -> Segment:
@@ -308,6 +318,8 @@ class Memory:
         if segment.frames is not None:
             self._monitor.frames.free_one(segment.frames)
         del self._segments[segment.id]
+        self._uses.pop(segment.id, None)
+        self._counts[segment.owner] -= 1
         self._apart.clear()
 
     # ---- inside: mappings
@@ -340,10 +352,12 @@ class Memory:
 
     def _enter(self, mapping: Mapping) -> None:
         self._maps[mapping.cell].enter(mapping)
+        self._uses[mapping.segment].add(mapping)
         self._apart.clear()
 
     def _leave(self, mapping: Mapping) -> None:
         self._maps[mapping.cell].leave(mapping)
+        self._uses[mapping.segment].discard(mapping)
         self._apart.clear()
 
     def _take_away(self, mapping: Mapping) -> None:
@@ -403,8 +417,7 @@ class Memory:
         require(cell.index not in self.bare, Status.DENIED, alone)
 
     def _require_few_segments(self, owner: str) -> None:
-        count = sum(segment.owner == owner for segment in self._segments.values())
-        require(count < SEGMENT_LIMIT, Status.NO_ROOM, f"{owner} has {SEGMENT_LIMIT} segments")
+        require(self._counts[owner] < SEGMENT_LIMIT, Status.NO_ROOM, f"{owner} has {SEGMENT_LIMIT} segments")
 
     def _require_news(self, cells: list[int], more: int) -> None:
         """So much can be told to each of these cells, as often as it is named, before it goes on."""

@@ -67,7 +67,9 @@ def bell_is_lost(monitor: Monitor, cell: Cell, to: str) -> bool:
 
 # ---- calls in a cell's name
 
-UNREPEATABLE = frozenset({Hypercall.YIELD, Hypercall.SHUTDOWN, Hypercall.PAGE_FAULT, Call.SCHED, Call.VCPU})
+UNREPEATABLE = frozenset(
+    {Hypercall.YIELD, Hypercall.SHUTDOWN, Hypercall.REBOOT, Hypercall.PAGE_FAULT, Call.SCHED, Call.VCPU}
+)
 """Calls that wait, or do not come back: nobody can make them for another."""
 AT_ONCE = l4.pack_timeouts(0, 0)
 

@@ -23,7 +23,7 @@ from hypervisor.abi.time import NEVER
 from hypervisor.abi.translations import NO_TRANSLATIONS
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
-from hypervisor.core import injected, mishaps, refusals
+from hypervisor.core import injected, mishaps, refusals, snapshot
 from hypervisor.core.bus import Bus
 from hypervisor.core.calls import CALLS
 from hypervisor.core.calls.files import Served
@@ -116,6 +116,7 @@ class Monitor:
             on.KillPlanned: self._on_kill_planned,
             on.StopSet: self._on_stop_set,
             on.FaultOrdered: lambda event: injected.order(self, event.cell, event.fault),
+            on.Restored: lambda event: snapshot.put(self, event.state, event.known_by),
             on.Settled: self._on_settled,
         }
         self.memory = Memory(self)
@@ -303,6 +304,8 @@ class Monitor:
         if record.output:
             cell.account.output += len(record.output)
             self._effects.append(do.ShowOutput(cell.index, record.output))
+        if cell.on_stop is not None:
+            cell.on_stop()
         if cell.paused:
             self.scheduler.block(vcpu, NEVER, self.now)
         if vcpu.pending is None:

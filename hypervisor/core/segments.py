@@ -13,6 +13,7 @@ made of one, their content is moved, and who had the old one gets the new ones.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import abc
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -142,6 +143,10 @@ class Entry(NamedTuple):
     writable: bool
 
 
+def _address(mapping: Mapping) -> int:
+    return mapping.address
+
+
 class PageMap:
     """What one cell has of segments: its mappings, and page by page what lies where, its own shared pages among them."""
 
@@ -152,14 +157,13 @@ class PageMap:
     def enter(self, mapping: Mapping, *, home: bool = False) -> None:
         """From now on it has this. `home`: pages of its own memory, which are no mapping to be given back."""
         if not home:
-            self.mappings.append(mapping)
-            self.mappings.sort(key=lambda known: known.address)
+            insort(self.mappings, mapping, key=_address)
         self.entries.update(mapping.entries())
 
     def leave(self, mapping: Mapping, *, home: bool = False) -> None:
         """It has this no longer."""
         if not home:
-            self.mappings.remove(mapping)
+            del self.mappings[bisect_left(self.mappings, mapping.address, key=_address)]
         for page, _ in mapping.entries():
             del self.entries[page]
 
@@ -179,7 +183,9 @@ class PageMap:
 
     def overlapping(self, address: int, end: int) -> list[Mapping]:
         """The mappings that reach into a range, whole."""
-        return [mapping for mapping in self.mappings if mapping.address < end and address < mapping.end]
+        first = bisect_right(self.mappings, address, key=_address)
+        first -= first > 0 and self.mappings[first - 1].end > address
+        return self.mappings[first : bisect_left(self.mappings, end, key=_address)]
 
     def problems(self, homes: Iterable[Mapping], segments: abc.Mapping[int, Segment]) -> Iterator[str]:
         """What contradicts itself or the segments by number. `homes`: its own shared pages."""

@@ -19,6 +19,8 @@ from hypervisor.core.wiring import FlushCosts
 if TYPE_CHECKING:
     from hypervisor.core.monitor import Monitor
 
+MISSES = "cache_miss"
+"""Cause of what lines of caches took, for a cell that has it charged."""
 CAUSE = "vtlb"
 """Cause of the ledger, and the operation whose price is that of a miss. Upkeep costs a hypercall."""
 MOST = 4
@@ -36,12 +38,12 @@ def charge(monitor: Monitor, cell: Cell, record: Exit) -> None:
     costs, ledger = monitor.costs, monitor.ledger
     if record.kind not in CARRIERS or len(record.data) != SIZE:
         return
-    if own := monitor.mechanism.wiring.flushes.get(cell.index):
-        _charge_own(monitor, cell, own, _take(cell, Translations.unpack(record.data)))
-    if CAUSE not in costs.operations:
-        return
     new = _take(cell, Translations.unpack(record.data))
-    if any(new):
+    if new.memory:
+        ledger.reassign(cell.name, "guest", MISSES, new.memory)
+    if own := monitor.mechanism.wiring.flushes.get(cell.index):
+        _charge_own(monitor, cell, own, new)
+    if CAUSE in costs.operations and any(new[:3]):
         ledger.count(cell.name, "vtlb_hits", new.hits)
         ledger.count(cell.name, CAUSE, new.misses)
         ledger.count(cell.name, "vtlb_upkeep", new.upkeep)

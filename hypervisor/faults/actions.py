@@ -88,6 +88,7 @@ _DEVICE = Key("device", "its name; the first if left out", form="text")
 _ALL = (
     Action("kill", "process", "its process is killed between two events of the monitor", (Order.KILL,)),
     Action("die", "process", "its process dies in the middle of what it does, at exactly that cycle", (Order.KILL_AT,)),
+    Action("perish", "process", "its process is killed when it has come to a point, before it goes on from there"),
     Action("kill9", "process", "its process gets SIGKILL from outside; the monitor has to notice", (Order.SIGKILL,)),
     Action("freeze", "process", "its process gets SIGSTOP from outside; its next turn does not end", (Order.SIGSTOP,)),
     Action("restart", "process", "it is started anew from its image", (Order.RESTART,)),

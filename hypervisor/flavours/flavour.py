@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 
 from hypervisor.core.costs import Costs
@@ -53,6 +53,19 @@ class Flavour:
     redirection: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     survey_size: str = ""
     mechanism: str = "hypervisor.core.mechanism:Mechanism"
+
+    def at_costs(self, changes: Mapping[str, int]) -> Flavour:
+        """The same at other prices: "hypercall" or "operations.ipc" -> cycles. A step of a mechanism that has the name of a plain
+        cost is the same thing, and follows it unless it is changed too.
+        """
+        if not changes:
+            return self
+        plain = {name: cycles for name, cycles in changes.items() if "." not in name}
+        own = {name.partition(".")[2]: cycles for name, cycles in changes.items() if "." in name}
+        followed = {name: cycles for name, cycles in plain.items() if name in self.costs.operations}
+        return replace(
+            self, costs=replace(self.costs, **plain, operations={**self.costs.operations, **followed, **own})
+        )
 
     def make_mechanism(self, monitor: Monitor, wiring: Wiring) -> Mechanism:
         """Its mechanism for a board."""

@@ -84,6 +84,8 @@ class CellPlan:
     transport: str = "shm"
     pages: bool = False
     fds: Mapping[str, int] = field(default_factory=dict)
+    later: CellPlan | None = None
+    """How to make all lives but the first, if otherwise."""
 
     @property
     def posted(self) -> Sequence[int]:
@@ -187,6 +189,7 @@ class CellHost:
             self._link = PostedLink(link, hub, plan.name, posted, patience, self._asleep) if posted else link
         order = CellOrder(plan.name, plan.index, settings, plan.guest, plan.sandbox)
         self.process = self._spawn(order, fds)
+        self.plan = plan.later or plan
         if page is not None:
             page.attach(self.process.pidfd)
         if hub is not None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
+from hypervisor.abi.counts import READY
 from hypervisor.abi.time import NEVER
 from hypervisor.api import Run, launch
 from hypervisor.core.lives import KILLED
@@ -51,6 +52,9 @@ class RunOptions:
     screen: bool = False
     web: bool = False
     port: int = 0
+    snapshot: Path | None = None
+    at_mark: int = READY
+    resume: Path | None = None
 
     @property
     def watched(self) -> bool:
@@ -88,7 +92,28 @@ def run(options: RunOptions, description: Mapping[str, Any] | None = None) -> in
         if options.out and not options.as_json:
             _tell_pictures(options.out, it)
             print(f"run directory: {options.out}")
+        if options.snapshot is not None:
+            _tell_snapshot(it, options)
     return signals.status or max(status_of(summary), *(board.status or 0 for board in it.joined.boards), 0)
+
+
+def mark_of(text: str | None, snapshot: Path | None) -> int:
+    """The mark at which a snapshot is taken.
+
+    Raises:
+        InputError: it is no number, or none is taken; all else that is wrong the launch finds.
+    """
+    if text is None:
+        return READY
+    if snapshot is None:
+        raise InputError("--at-mark: says when --snapshot FILE is taken; give that, too")
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number < 1 << 32:
+        raise InputError(f'--at-mark: "{text}" is no number of 32 bits (write for example 0xb007)')
+    return number
 
 
 def start(options: RunOptions, description: Mapping[str, Any] | None = None) -> Run:
@@ -106,6 +131,9 @@ def start(options: RunOptions, description: Mapping[str, Any] | None = None) -> 
         listen=options.listen,
         ticket=options.ticket,
         cables=dict(_cable(text) for text in options.cables),
+        snapshot=options.snapshot,
+        at_mark=options.at_mark,
+        resume=options.resume,
     )
 
 
@@ -124,6 +152,16 @@ def _tell(summary: Summary, options: RunOptions) -> None:
         show_json(summary, sys.stdout)
     else:
         show_account(summary, Console(highlight=False))
+
+
+def _tell_snapshot(it: Run, options: RunOptions) -> None:
+    """Raises:
+    InputError: the mark has not come, or it could not be taken there.
+    """
+    if not it.snapshots.size:
+        raise InputError(f"--at-mark {options.at_mark:#x}: {options.snapshot} is not written: {it.snapshots.why}")
+    if not options.as_json:
+        print(f"snapshot: {options.snapshot} ({it.snapshots.size:,} bytes)")
 
 
 def _tell_pictures(out: Path, it: Run) -> None:

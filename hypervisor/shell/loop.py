@@ -15,7 +15,7 @@ from typing import Protocol
 
 from devices.touch import TOUCH
 from hypervisor.abi.faults import Armed
-from hypervisor.abi.records import Exit, Resume
+from hypervisor.abi.records import Exit, ExitKind, Resume
 from hypervisor.abi.streams import StreamCall
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
@@ -32,6 +32,7 @@ RUNNING = b"running"
 
 
 _SETTLED = on.Settled()
+_MARK = int(ExitKind.MARK)
 
 
 class Struck(str):
@@ -151,6 +152,8 @@ class Loop:
         self._awaited = False
         self.ask: Callable[[str], list[Input]] = _nothing
         """What comes on the standard input of a cell whose program waits for it; may take its time."""
+        self.on_mark: Callable[[int, Exit], None] = _unheeded
+        """Who is told of a mark, when all of it is dealt with."""
         self.streams: Streams | None = None
         """The host's side of streams; None in a replay, and where no cell has any."""
         self._index = {cell.name: cell.index for cell in monitor.cells}
@@ -193,6 +196,10 @@ class Loop:
                 trouble[effect.cell] = str(error)
         for effect in starts:
             self._await(effect.cell, trouble.get(effect.cell))
+
+    def restore(self, state: on.Restored) -> None:
+        """Go on where a snapshot was taken. Requires: `boot`, and nothing has run yet."""
+        self._handle(state)
 
     def run_until(self, time: int) -> do.Rest:
         """Run to a virtual time, or to where nothing runs any more; a replay to where the recorded run stopped next."""
@@ -412,6 +419,8 @@ class Loop:
         if isinstance(stopped, Exit):
             self._trace.exit(self.monitor.cells[cell].name, effect.core, effect.record, stopped)
             self._handle(on.VcpuExited(cell, stopped), time)
+            if stopped.kind == _MARK:
+                self.on_mark(cell, stopped)
         else:
             self._death(cell, stopped, time)
 
@@ -432,6 +441,10 @@ class Loop:
             del self._answered[self._index[taken.cell]]
         self._handle(on.CellDied(self._index[taken.cell], why), taken.time)
         return True
+
+
+def _unheeded(_cell: int, _record: Exit) -> None:
+    """The default of who is told of marks."""
 
 
 def _nothing(_cell: str) -> list[Input]:

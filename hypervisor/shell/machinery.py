@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from hypervisor.abi.faults import Armed
+from hypervisor.abi.records import Exit
 from hypervisor.core.cell import Cell
 from hypervisor.core.effects import KeepPicture
 from hypervisor.core.injected import refused
@@ -41,6 +42,7 @@ from hypervisor.shell.rundir import RunDirectory
 from hypervisor.shell.served import ServedFiles, views_of
 from hypervisor.shell.served_record import ServedRecord
 from hypervisor.shell.signal_storm import SignalStorm
+from hypervisor.shell.snapshots import RESUMED, Snapshots
 from hypervisor.shell.streams import HostStreams
 from hypervisor.shell.summary import Summary
 from hypervisor.shell.topology import Problem, Topology, TopologyError
@@ -65,6 +67,9 @@ class Options:
     ticket: Path | None
     cables: Mapping[str, str]
     patience: Patience
+    snapshot: Path | None = None
+    at_mark: int = 0
+    resume: Path | None = None
 
 
 class Machinery(ABC):
@@ -92,10 +97,14 @@ class Machinery(ABC):
         """Make everything and start every cell; `undo` gets what must be given back should that fail."""
         options, topology = self._options, self.topology
         self._check_remote()
+        self.snapshots = Snapshots(topology, options.snapshot, options.at_mark, options.resume)
+        undo.callback(self.snapshots.close)
         # The recorded inputs are read before a directory of that name is cleared.
         recorded = ReplayInputs(options.replay) if options.replay else None
         shown = ServedRecord(options.replay.with_name("served.jsonl") if options.replay else None)
         self.directory = self._make_directory(undo)
+        if self.directory is not None and options.resume is not None:
+            self.directory.write_file(RESUMED, options.resume.read_bytes())
         self.monitor: Monitor = build_monitor(topology, options.remote)
         shown.path = self.directory.served if self.directory else None
         self.monitor.served = self.served = ServedFiles(*views_of(topology), shown)
@@ -136,7 +145,9 @@ class Machinery(ABC):
         self.loop.streams = self.streams if recorded is None else None
         self._affinity = pin_to_one_cpu(self.zygote.pid) if topology.board.cores == 1 else None
         undo.callback(unpin, self._affinity)
+        self.loop.on_mark = self._marked
         self.loop.boot()
+        self.snapshots.begin(self.loop.restore)
 
     def _neighbours(self) -> Settings:
         options = self._options
@@ -161,7 +172,7 @@ class Machinery(ABC):
         plans = plan_cells(
             self.topology, self.monitor, link=options.link, sandbox=options.sandbox, measure=options.measure
         )
-        plans = [self.disks.equip(self.shown.equip(plan)) for plan in plans]
+        plans = [self.snapshots.equip(self.disks.equip(self.shown.equip(plan))) for plan in plans]
         endpoint = self._make_hub().listen(options.listen) if options.remote else ""
         return [
             self._make_remote(plan, endpoint)
@@ -189,6 +200,8 @@ class Machinery(ABC):
             for cell in self.topology.cells
             if cell.name in self._options.remote and self.topology.disks_of(cell)
         ]
+        if self._options.remote and (self._options.snapshot or self._options.resume):
+            problems.append(Problem("", "remote", "a snapshot holds a cell of this host", "--remote"))
         if problems:
             raise TopologyError(problems)
 
@@ -229,6 +242,11 @@ class Machinery(ABC):
         self.pictures[cell.name] = picture = Picture.of_565(taken.width, taken.height, taken.pixels)
         if self.directory is not None:
             self.directory.write_frame(f"{cell.name}-{self.monitor.now:012d}.png", picture.png())
+
+    def _marked(self, cell: int, record: Exit) -> None:
+        host = self.hosts[cell]
+        if isinstance(host, CellHost):
+            self.snapshots.marked(self.monitor, record, host.memory)
 
     def _harm(self, fault: Armed) -> None:
         """An injected fault of the host."""
@@ -271,6 +289,7 @@ class Machinery(ABC):
             self.directory.finish(summary)
 
     def _end_hosts(self) -> None:
+        self.snapshots.close()
         _each(
             [
                 self.pages.close,

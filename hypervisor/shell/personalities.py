@@ -11,7 +11,7 @@ from typing import Any
 from cells.flavours import module_of
 from hypervisor.abi.pv import TableFormat
 from hypervisor.core.redirection import prices
-from hypervisor.flavours import FLAVOURS
+from hypervisor.shell.counting import counting_settings
 from hypervisor.shell.topology import CellSpec, Topology, applets, roots
 
 CODE_BUFFER = 64 << 20
@@ -46,7 +46,7 @@ def personality_segments(cell: CellSpec) -> list[tuple[int, bytes]]:
 
 def _arm(topology: Topology, cell: CellSpec, boot: Mapping[str, Any]) -> dict[str, Any]:
     """`ArmSpec` as plain data."""
-    board, flavour = topology.board, FLAVOURS[topology.flavour]
+    board, flavour = topology.board, topology.architecture
     return {
         "name": cell.name,
         "hz": board.clock_hz,
@@ -58,6 +58,7 @@ def _arm(topology: Topology, cell: CellSpec, boot: Mapping[str, Any]) -> dict[st
         "cycles": board.cpu.cycles,
         "code_buffer": CODE_BUFFER,
         "seed": topology.seed,
+        "counting": counting_settings(topology, cell),
         "redirection": prices(flavour.redirection, flavour.costs),
         "boot": boot,
     }

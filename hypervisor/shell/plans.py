@@ -6,12 +6,13 @@ Pure but for reading the images: descriptions go in, descriptions come out.
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 import boards
-from boards import Board, DeviceSpec
+from boards import Board, DeviceSpec, TreeNode
 from cells.flavours import module_of
 from cells.machine.images import recognise
 from cells.machine.placement import Placement, place_bare_metal, place_linux
@@ -31,6 +32,7 @@ from hypervisor.core.wiring import LINK_PAGES, FlushCosts, TlbParams, Wiring
 from hypervisor.flavours import FLAVOURS
 from hypervisor.flavours.flavour import KernelDoor
 from hypervisor.shell.cellhost import CellPlan
+from hypervisor.shell.counting import counting_settings, names_of
 from hypervisor.shell.guest_info import info_page
 from hypervisor.shell.personalities import personality_segments, personality_settings, table_format
 from hypervisor.shell.topology import CellSpec, Problem, Topology, TopologyError
@@ -58,7 +60,7 @@ def build_monitor(topology: Topology, remote: Collection[str] = ()) -> Monitor:
 
 
 def _build(topology: Topology, remote: Collection[str]) -> Monitor:
-    flavour = FLAVOURS[topology.flavour]
+    flavour = topology.architecture
     board = topology.board
     grain = topology.slice // GRAIN if board.cores > 1 else 0
     policy = make_policy(
@@ -166,6 +168,7 @@ def _params(topology: Topology, cell: CellSpec, *, pages: bool) -> CellParams:
         digest=_digest(topology, cell),
         label=cell.label,
         ports=len(cell.network.ports) if cell.network else 0,
+        counting=names_of(cell),
         pages=pages,
     )
 
@@ -331,13 +334,14 @@ def _machine_settings(topology: Topology, cell: CellSpec, placement: Placement) 
         "paravirtual": cell.paravirtual,
         "door": cell.kind if door else "",
         "vtlb": None if cell.paravirtual else _vtlb(topology, cell),
+        "counting": counting_settings(topology, cell),
     }
 
 
 def _vtlb(topology: Topology, cell: CellSpec) -> dict[str, int] | None:
     """The board's TLB and the flavour's virtual one, or no such one if the guest's own flushes are counted; None: not every
     flavour's MMU is virtual in this way."""
-    tlb, costs = topology.board.cpu.tlb, FLAVOURS[topology.flavour].costs
+    tlb, costs = topology.board.cpu.tlb, topology.architecture.costs
     shape = {"entries": tlb.entries, "ways": tlb.ways, "split": int(tlb.split), "asid": int(tlb.asid)}
     if cell.flushes == "counted":
         own = next(iter(_flushes(topology).values()))
@@ -372,6 +376,15 @@ def _part(spec: DeviceSpec) -> dict[str, Any]:
     return spec.model_dump(include={"name", "model", "base", "size", "irq", "more_irqs", "parent", "params"})
 
 
+def _chance(topology: Topology, cell: CellSpec) -> TreeNode:
+    """Random numbers as a boot loader leaves them in the device tree (dt-schema, chosen.yaml: rng-seed), of the run's seed.
+
+    Without them a kernel that has no source of its own lets the first program that asks, as Python does, wait for seconds.
+    """
+    digest = hashlib.sha512(f"{topology.seed} {cell.name}".encode()).digest()
+    return TreeNode("chosen", {"rng-seed": list(struct.unpack(">16I", digest))})
+
+
 def place(topology: Topology, cell: CellSpec, boot: Mapping[str, Any] | None = None, reserved: int = 0) -> Placement:
     """What lies where in the cell's RAM at its start. `boot`: what it is told of its connections; `reserved`: bytes at the end
     of its RAM that the monitor keeps.
@@ -398,7 +411,7 @@ def place(topology: Topology, cell: CellSpec, boot: Mapping[str, Any] | None = N
         bootargs=_command_line(board, cell, door),
         initrd=(start, start + len(initrd)) if initrd else None,
         hypervisor=_hypervisor(board, cell, door) if door else None,
-        nodes=virtual_nodes(topology, cell, boot or {}),
+        nodes=[_chance(topology, cell), *virtual_nodes(topology, cell, boot or {})],
     )
     return place_linux(
         image,

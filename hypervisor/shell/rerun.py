@@ -17,6 +17,7 @@ from hypervisor.shell.files import RunDirError
 from hypervisor.shell.inputs import ReplayError
 from hypervisor.shell.provenance import Provenance
 from hypervisor.shell.rundir import read_provenance
+from hypervisor.shell.snapshots import RESUMED
 from hypervisor.shell.summary import Summary
 from hypervisor.shell.topology import Topology, load
 
@@ -83,7 +84,10 @@ def rerun(
 
 
 def _relaunch(directory: Path, topology: Topology, link: str) -> Run:
-    return launch(topology, replay=directory / "inputs.jsonl", link=link)
+    began_with = directory / "files" / RESUMED
+    return launch(
+        topology, replay=directory / "inputs.jsonl", link=link, resume=began_with if began_with.is_file() else None
+    )
 
 
 def _follow(run: Run, comparison: Comparison, end: int, started: Callable[[Run], None] | None) -> Outcome:

@@ -30,6 +30,8 @@ and through `record`, whatever the monitor has to say of a cell:
     pause, unpause, restart            cell cause
     dead      cell why policy                          end: cell state why
     irq       cell line level cause                    refused: cell what why
+    resumed                            cell snapshot: the run goes on from that one (snapshots.py)
+    mark                               cell id times, and what was counted (hypervisor/abi/counts.py)
     fault     cell action cause [point visit, and what else is known of it]: an injected one strikes ("" is the host)
 """
 
@@ -89,6 +91,10 @@ def _shutdown(record: Exit) -> str:
     return f',"status":{record.a0}'
 
 
+def _mark(record: Exit) -> str:
+    return f',"id":{record.a0},"times":{record.a1}'
+
+
 def _exception(record: Exit) -> str:
     return f',"trap":{record.a0},"pc":{record.a1},"state":{_quote(record.data.hex())}'
 
@@ -101,6 +107,7 @@ _DETAIL: dict[int, Callable[[Exit], str]] = {
     ExitKind.FAULT: _fault,
     ExitKind.SHUTDOWN: _shutdown,
     ExitKind.EXCEPTION: _exception,
+    ExitKind.MARK: _mark,
 }
 _BY_KIND = tuple(_DETAIL.get(kind) for kind in ExitKind)
 """What a line says beyond the common fields, by kind of exit."""

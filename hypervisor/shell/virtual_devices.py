@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 
 from boards import TreeNode
 from cells.split.display.protocol import HEIGHT, PICTURE, STRIDE, WIDTH
+from hypervisor.abi.hypercalls import HYPERCALL_BASE, Hypercall
+from hypervisor.abi.info_page import HypercallPage
+from hypervisor.abi.memory import PAGE
 from hypervisor.abi.time import NEVER
-from hypervisor.abi.virtual import RAISE, WINDOW
+from hypervisor.abi.virtual import DRIVER_OK, RAISE, STATUS, WINDOW
 from hypervisor.core.bus import PhysicalDevice
 from hypervisor.core.cell import Cell
 from hypervisor.core.monitor import Monitor
@@ -25,6 +28,10 @@ from hypervisor.shell.topology import CellSpec, Topology
 CLASSES = ("block", "net", "console", "input", "display")
 """Classes of channels that a kernel finds: as virtio devices, a display as a simple frame buffer."""
 SCREEN = "display"
+POWER = "power"
+"""The power key, which every kernel with virtual devices has as well if there is room: `cellvisor shutdown` presses it."""
+_PAGE_HANDLE = 0x7001
+"""By which the device tree's power switch names the hypercall page; the boards' trees number theirs from 1 on."""
 _SPI, _LEVEL_HIGH = 32, 4
 """The first shared input of a GIC, and the flag of a line that is active high (Linux, bindings of arm,gic)."""
 
@@ -52,12 +59,16 @@ def virtual_devices(topology: Topology, cell: CellSpec) -> list[VirtualDevice]:
         return []
     index = next(number for number, other in enumerate(topology.cells) if other.name == cell.name)
     fronts = [channel for channel in topology.wiring.channels if channel.front == index and channel.kind in CLASSES]
-    return [
+    devices = [
         VirtualDevice(
             channel.kind, channel.name, room.base + WINDOW * place, room.irq + place, _height(topology, channel)
         )
         for place, channel in enumerate(fronts)
     ]
+    if devices and cell.kind == "kernel" and len(devices) < room.most:
+        last = room.most - 1
+        devices.append(VirtualDevice(POWER, "power_key", room.base + WINDOW * last, room.irq + last))
+    return devices
 
 
 def _height(topology: Topology, channel: ChannelParams) -> int:
@@ -87,11 +98,31 @@ def virtual_settings(topology: Topology, cell: CellSpec, boot: Mapping[str, Any]
 
 
 def virtual_nodes(topology: Topology, cell: CellSpec, boot: Mapping[str, Any]) -> list[TreeNode]:
-    """What the device tree says of them. `boot`: what the cell is told of its links."""
+    """What the device tree says of them, and of the power switch. `boot`: what the cell is told of its links."""
     addresses = {link["name"]: link["address"] for link in boot.get("links", ()) if "address" in link}
+    devices = virtual_devices(topology, cell)
+    found = [_screen(each, addresses[each.channel]) if each.kind == SCREEN else _virtio(each) for each in devices]
+    return [*found, *_switch()] if devices else found
+
+
+def _switch() -> list[TreeNode]:
+    """The kernel powers off and reboots by one store into its hypercall page (Linux, bindings power/reset/syscon-*.yaml)."""
+    page = {"compatible": "syscon", "reg": [HYPERCALL_BASE, PAGE], "phandle": _PAGE_HANDLE}
+    calls = {"poweroff": Hypercall.SHUTDOWN, "reboot": Hypercall.REBOOT}
     return [
-        _screen(each, addresses[each.channel]) if each.kind == SCREEN else _virtio(each)
-        for each in virtual_devices(topology, cell)
+        TreeNode(f"hypercalls@{HYPERCALL_BASE:x}", page),
+        *(
+            TreeNode(
+                name,
+                {
+                    "compatible": f"syscon-{name}",
+                    "regmap": _PAGE_HANDLE,
+                    "offset": int(HypercallPage.NUMBER),
+                    "value": int(call),
+                },
+            )
+            for name, call in calls.items()
+        ),
     ]
 
 
@@ -119,6 +150,8 @@ class Window:
     cell: Cell
     name: str
     line: int
+    ready: bool = False
+    """The guest has said that its driver is ready: for the operator, who wants to know whether anybody is there."""
 
     @property
     def registers(self) -> Window:
@@ -135,6 +168,8 @@ class Window:
             self.monitor.spend(self.cell, "virq", self.monitor.costs.virq)
             self.monitor.ledger.count(self.cell.name, "virq")
             self.monitor.note("irq", self.cell, line=self.line, level=1, cause=self.name)
+        elif offset == STATUS:
+            self.ready = bool(value & DRIVER_OK)
 
     def write_many(self, offset: int, size: int, data: bytes) -> None:
         """Nobody stores several registers at once here."""
@@ -148,6 +183,7 @@ class Window:
 
     def reset(self) -> None:
         """The device is reset with its cell."""
+        self.ready = False
 
 
 def attach_virtual(monitor: Monitor, topology: Topology) -> None:
@@ -158,3 +194,5 @@ def attach_virtual(monitor: Monitor, topology: Topology) -> None:
                 continue
             window = Window(monitor, cell, each.name, each.irq)
             monitor.bus.attach(PhysicalDevice(each.name, each.base, WINDOW, window, owner=cell.index))
+            if each.kind == POWER:
+                monitor.mechanism.power_keys[cell.index] = window

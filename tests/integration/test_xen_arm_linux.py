@@ -87,7 +87,7 @@ def test_power_off_is_the_end_of_the_domain(live: Live) -> None:
 def served(live: Live, directory: Path, link: str) -> tuple[str, str]:
     """The content of a disk that goes through two unmodified kernels and a driver cell: as read back, and the run's hash."""
     table = tomllib.loads((ROOT / "boards/topologies/xen_driver_domain.toml").read_text())
-    table["disks"][0]["file"] = str(directory / f"{link}.img")
+    table["disks"][0] |= {"file": str(directory / f"{link}.img"), "copy": False}
     run = live(table, link=link)
     until_it_says(run, "linux", PROMPT)
     until_it_says(run, "driver", b"serving")

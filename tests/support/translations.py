@@ -55,9 +55,9 @@ def results(bench: Bench) -> tuple[Any, ...]:
     """What a program leaves behind but for time."""
     state = bench.engine.snapshot()
     state.pop("vtlb", None)
-    counters = {
-        name: n for name, n in state.pop("counters").items() if name != "cycles" and not name.startswith("vtlb")
-    }
+    state_counters = state.pop("counters").items()
+    timeless = ("cycles", "memory_cycles")
+    counters = {name: n for name, n in state_counters if name not in timeless and not name.startswith("vtlb")}
     return state, counters, bytes(bench.ram)
 
 

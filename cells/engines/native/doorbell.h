@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* As in records.py; tests/unit/abi compares them. */
-#define LAST_KIND 9
+#define LAST_KIND 10
 #define PAYLOAD_LIMIT 1024
 #define EVENTS_LIMIT 3072
 #define OVERSHOOT 1048576

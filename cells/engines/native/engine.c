@@ -69,7 +69,7 @@ static int self_check(struct engine *e) {
 
 static int add_hooks(struct engine *e) {
     size_t hook;
-    int error = unicorn.hook_add(e->uc, &e->block_hook, UC_HOOK_BLOCK, (void *)block_hook, e, 1, 0);
+    int error = unicorn.hook_add(e->uc, &e->block_hook, UC_HOOK_BLOCK, e->hook = (void *)block_hook, e, 1, 0);
     if (error == UC_OK)
         error = unicorn.hook_add(e->uc, &hook, UC_HOOK_INTR, (void *)interrupt_hook, e, 1, 0);
     if (error == UC_OK)
@@ -144,6 +144,7 @@ struct vcpu *vcpu_open(int model, uint64_t code_buffer, const uint32_t *cost, in
 void vcpu_close(struct vcpu *v) {
     struct engine *e = (struct engine *)v;
     vtlb_close(e->vtlb);
+    count_close(e->count);
     if (e->context)
         unicorn.context_free(e->context);
     if (e->power_on)
@@ -199,8 +200,13 @@ int vcpu_read_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_
 }
 
 int vcpu_write_cp15(struct vcpu *v, int crn, int opc1, int crm, int opc2, uint32_t value) {
-    vtlb_changed((struct engine *)v);
-    return cp15_write((struct engine *)v, crn, opc1, crm, opc2, value);
+    struct engine *e = (struct engine *)v;
+    int error;
+    vtlb_changed(e);
+    error = cp15_write(e, crn, opc1, crm, opc2, value);
+    if (crn == 2)
+        count_table(e);
+    return error;
 }
 
 enum { CORE_GENERAL = 13, CORE_SP = 13, CORE_LR = 14, CORE_PC = 15, CORE_CPSR = 16 };

@@ -71,6 +71,7 @@ static void undefined(struct engine *e, uint32_t pc, uint32_t old) {
 
 void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address) {
     e->v.prefetch_aborts++;
+    count_abort(e, 0, old);
     if (leaves(e, TRAP_PREFETCH_ABORT, pc, old, status, address))
         return;
     cp15_write(e, 5, 0, 0, 1, status);
@@ -81,6 +82,7 @@ void prefetch_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status
 
 void data_abort(struct engine *e, uint32_t pc, uint32_t old, uint32_t status, uint32_t address) {
     e->v.data_aborts++;
+    count_abort(e, 1, old);
     if (leaves(e, TRAP_DATA_ABORT, pc, old, status, address))
         return;
     cp15_write(e, 5, 0, 0, 0, status);
@@ -118,6 +120,8 @@ void interrupt_hook(void *uc, uint32_t number, void *user) {
     vtlb_fault(e, pc);
     switch (number) {
     case EXCEPTION_SVC:
+        if (count_mark(e, pc, old))
+            break;
         e->v.svc++;
         if (leaves(e, TRAP_SWI, pc, old, 0, 0))
             break;

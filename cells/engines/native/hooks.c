@@ -102,13 +102,13 @@ void take_back(struct engine *e, uint32_t pc) {
         return;
     size = block->extent & ~1u;
     thumb = block->extent & 1u;
-    done = pc - (uint32_t)block->key;
-    if (done >= size || size > BLOCK_BYTES || read_code(e, (uint32_t)block->key, bytes, size))
+    done = pc - ((uint32_t)block->key & ~1u);
+    if (done >= size || size > BLOCK_BYTES || read_code(e, (uint32_t)block->key & ~1u, bytes, size))
         return;
     uint16_t first;
     memcpy(&first, bytes + done, sizeof first);
     done += thumb ? thumb_length(e, pc, first) : 4;
-    sum = cost_of(e, bytes, done, (uint32_t)block->key, (int)thumb, &clocks);
+    sum = cost_of(e, bytes, done, (uint32_t)block->key & ~1u, (int)thumb, &clocks);
     if (sum.insns < block->insns) /* not so if the guest has rewritten its running block */
         e->v.insns -= block->insns - sum.insns;
     if (sum.cycles < block->cycles)

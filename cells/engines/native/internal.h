@@ -87,6 +87,7 @@ struct engine {
     struct block *cache;
     uint64_t mask;
     struct block *block;  /* the block that is running, NULL if none has since the last flush */
+    uint64_t privileged;  /* who counts (count.h): 1 if not in user mode, by the block that runs */
     uc_engine *uc;
     struct block scratch;
     uint64_t lowest_site, highest_site;
@@ -100,6 +101,9 @@ struct engine {
     struct interval map[MAP_LIMIT];  /* by address */
     uc_context *power_on, *context;
     size_t block_hook;
+    void *hook;           /* the function that it is */
+    struct count *count;  /* NULL: events are not counted */
+    uint32_t vtlb_for_counts; /* 1: translations are counted for its sake alone (vcpu_vtlb_counts) */
     void *check;          /* Unicorn's helper_check_exit_request, NULL: not known */
     struct vtlb *vtlb;    /* NULL: translations are not counted */
     uint32_t *lease;      /* vtlb_watch.c: by place of the cache of blocks, what the block holds */
@@ -193,6 +197,18 @@ void vtlb_settle(struct engine *e);
 void vtlb_changed(struct engine *e);
 void vtlb_fault(struct engine *e, uint32_t pc);
 void vtlb_fetch_fault(struct engine *e, uint32_t address);
+void vtlb_block(struct vtlb *t, uint64_t place, uint64_t key, uint32_t address, uint32_t size, uint32_t extent, int fresh);
+/* A condition field against the flags. */
+int condition_holds(uint32_t condition, uint32_t cpsr);
+
+/* count.c; without counting each does nothing, but for count_settle */
+void count_close(struct count *c);
+void count_settle(struct engine *e);
+void count_fault(struct engine *e, uint32_t pc);
+void count_abort(struct engine *e, int data, uint32_t old);
+void count_table(struct engine *e);
+void count_translation(struct engine *e, int fetch);
+int count_mark(struct engine *e, uint32_t pc, uint32_t cpsr);
 
 /* nowhere.c: emu_start ended with `error` */
 int external_abort(struct engine *e, int error);

@@ -15,6 +15,7 @@
 #define STOP_HVC 3
 #define STOP_FAULT 4
 #define STOP_EXCEPTION 5
+#define STOP_MARK 6
 
 /* vcpu.trap: an exception's vector number. */
 #define TRAP_UNDEFINED 1
@@ -79,6 +80,8 @@ struct vcpu {
     uint64_t vtlb_cycles;   /* of `cycles`: what that cost */
     uint64_t vtlb_switches, vtlb_flushes; /* of the upkeep: another table base; a whole TLB forgotten */
     uint64_t cache_drops, cache_flushes;  /* c7: all of a cache given up; switches before which the guest has done that */
+    uint64_t memory_cycles; /* of `cycles`: charged for lines of caches that come and go (cachesim.h) */
+    uint32_t mark, mark_times; /* of the last STOP_MARK (count.h): r0 and r1 */
 };
 
 /* Device callbacks have Unicorn's signature: engine, offset, size, (value,) handle. */

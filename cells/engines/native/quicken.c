@@ -42,7 +42,7 @@ void quicken(struct engine *e, uint64_t site, uint32_t insns) {
     memcpy(wanted + 2, &e->uc, sizeof e->uc);
     while ((at = memmem(at, (size_t)(end - at), wanted, sizeof wanted)) != NULL) {
         if (target_of(at + 12) == (uintptr_t)e->check) {
-            if (target_of(at - 5) != (uintptr_t)block_hook)
+            if (target_of(at - 5) != (uintptr_t)e->hook)
                 memcpy(at, nothing, sizeof nothing);
             else if ((uintptr_t)at != site)
                 return; /* the next block */

@@ -134,6 +134,7 @@ struct way *vtlb_touch(struct vtlb *t, int side, uint32_t address) {
     if (way)
         return way;
     there = vtlb_walk(t, modified, &span);
+    count_translation(t->e, side == FETCH);
     if (there && lru_use(&t->lru, span_key(&span))) {
         t->e->v.vtlb_hits++;
     } else {
@@ -230,7 +231,7 @@ void vtlb_close(struct vtlb *t) {
 
 const char *vcpu_vtlb(struct vcpu *v, const struct vtlb_shape *shape) {
     struct engine *e = (struct engine *)v;
-    const char *why = e->vtlb ? "the vCPU has a virtual TLB" : refusal(shape);
+    const char *why = e->vtlb ? "the vCPU has a virtual TLB" : e->count ? "events are counted after translations" : refusal(shape);
     struct vtlb *t;
     uint32_t identity = 0;
     if (why)

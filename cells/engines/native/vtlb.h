@@ -20,6 +20,8 @@ struct vtlb_shape {
     uint32_t flush_cycles;     /* another table base, the cache given up: its lines are fetched again */
 };
 
+/* The translations are counted for the sake of counting alone: they are no part of a snapshot, and start anew where counts do. */
+void vcpu_vtlb_counts(struct vcpu *v);
 /* Count and charge from now on. Before the first run. NULL, or why it cannot be done. */
 const char *vcpu_vtlb(struct vcpu *v, const struct vtlb_shape *shape);
 /* What the two TLBs hold, as numbers: how many, of which at most `room` are written. 0 without a vTLB. */

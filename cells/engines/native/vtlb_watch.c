@@ -60,7 +60,7 @@ static struct op find_upkeep(struct engine *e, uint64_t key, uint32_t address, u
 }
 
 /* Condition field of an ARM instruction against the flags [A8.3.1]. */
-static int holds(uint32_t condition, uint32_t cpsr) {
+int condition_holds(uint32_t condition, uint32_t cpsr) {
     int n = cpsr >> 31 & 1, z = cpsr >> 30 & 1, c = cpsr >> 29 & 1, v = cpsr >> 28 & 1;
     const int table[8] = {z, c, n, v, c && !z, n == v, n == v && !z, 1};
     return condition >= 14 || table[condition >> 1] != (int)(condition & 1);
@@ -138,16 +138,20 @@ void vtlb_stray(struct vtlb *t) {
 void vtlb_settle(struct engine *e) {
     struct vtlb *t = e->vtlb;
     uint32_t word;
-    if (t == NULL || !(e->v.lines & LINE_SETTLE))
+    if (!(e->v.lines & LINE_SETTLE))
+        return;
+    if (e->count)
+        count_settle(e);
+    e->v.lines &= ~(uint32_t)LINE_SETTLE;
+    if (t == NULL)
         return;
     word = t->pending;
     t->pending = 0;
-    e->v.lines &= ~(uint32_t)LINE_SETTLE;
     if (t->strayed)
         catch_up(t);
     if (!word)
         return;
-    if (t->pending_unsure || holds(word >> 28, reg_read(e, REG_CPSR)))
+    if (t->pending_unsure || condition_holds(word >> 28, reg_read(e, REG_CPSR)))
         carry_out(t, word);
     if (t->pending_unsure) /* Unicorn's TLB may have kept or taken in what the model has not */
         unicorn.ctl(e->uc, CTL_TLB_FLUSH);
@@ -156,6 +160,7 @@ void vtlb_settle(struct engine *e) {
 /* An instruction at `pc` aborted or is undefined. In the block before the upkeep, or that itself: it was not executed. */
 void vtlb_fault(struct engine *e, uint32_t pc) {
     struct vtlb *t = e->vtlb;
+    count_fault(e, pc);
     if (t && t->pending && pc - t->pending_from <= t->pending_at - t->pending_from) {
         t->pending = 0;
         t->strayed = 1; /* on XScale another one may have been */
@@ -216,24 +221,30 @@ static uint32_t lease_for(struct vtlb *t, uint32_t address, uint32_t size) {
     return way ? vtlb_lease(t, way) : 0xffffffffu;
 }
 
+/* A block is about to run. `fresh`: it was just measured. `extent` as in struct block. */
+void vtlb_block(struct vtlb *t, uint64_t place, uint64_t key, uint32_t address, uint32_t size, uint32_t extent, int fresh) {
+    uint32_t lease;
+    if (fresh)
+        look_for_upkeep(t, place, key, address, extent);
+    lease = lease_for(t, address, size);
+    if (t->e->lease[place] == NO_LEASE)
+        expect_upkeep(t, place, key, address, extent);
+    else
+        t->e->lease[place] = lease;
+}
+
 /* What watched_block_hook leaves over. */
 static __attribute__((noinline)) void look_at_block(struct engine *e, uint64_t site, uint32_t address, uint32_t size) {
-    struct vtlb *t = e->vtlb;
     uint64_t place = (site >> SITE_SHIFT) & e->mask, key = site << 32 | address;
     struct block *block = &e->cache[place];
-    uint32_t lease;
+    int fresh;
     vtlb_settle(e);
     if ((e->v.cycles >= e->v.limit || e->v.lines) && must_stop(e))
         return;
-    if (block->key != key) {
+    fresh = block->key != key;
+    if (fresh)
         block = measure(e, block, site, address, size);
-        look_for_upkeep(t, place, key, address, block->extent);
-    }
-    lease = lease_for(t, address, size);
-    if (t->e->lease[place] == NO_LEASE)
-        expect_upkeep(t, place, key, address, block->extent);
-    else
-        t->e->lease[place] = lease;
+    vtlb_block(e->vtlb, place, key, address, size, block->extent, fresh);
     count_block(e, block);
 }
 

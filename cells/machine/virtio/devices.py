@@ -30,24 +30,27 @@ from cells.machine.virtio.function import Function
 from cells.machine.virtio.input import Input
 from cells.machine.virtio.mmio import Mmio
 from cells.machine.virtio.net import Net
+from cells.machine.virtio.power import PowerKey
 from cells.machine.virtio.ram import GuestRam
 from cells.port import RefusedError
 from hypervisor.abi.records import ExitKind
-from hypervisor.abi.virtual import RAISE, WINDOW
+from hypervisor.abi.virtual import POWER_KEY, RAISE, WINDOW
 
 if TYPE_CHECKING:
     from cells.lockstep import Lockstep
     from cells.memory import CellMemory
     from devices.bus import Bus
 
-
+POWER = "power"
+"""The power key: the monitor itself presses it."""
 FUNCTIONS: dict[str, Callable[[Mmio], Function]] = {
     "block": Block,
     "net": Net,
     "console": Console,
     "input": Input,
+    POWER: PowerKey,
 }
-"""Class of a channel -> what its front end is to a kernel."""
+"""Class of a channel -> what its front end is to a kernel; and the key that has no channel."""
 RETRIED = "retried"
 """The figure in the account: requests that were asked again of a driver domain's next life."""
 SCREEN = "display"
@@ -75,7 +78,7 @@ class Gate:
 
 class VirtualDevices:
     """Those of one cell. `told`: name, hz, seed, boot, patience, and `devices`: class, link (its name), base and input of each
-    (of a screen its height, too)."""
+    (of a screen its height, too; the power key has no link)."""
 
     def __init__(self, told: Mapping[str, Any], ram: GuestRam, shared: CellMemory, vcpu: Any, leave: Leave) -> None:
         self._told: Sequence[Mapping[str, Any]] = told["devices"]
@@ -85,6 +88,8 @@ class VirtualDevices:
         self.port = MachinePort(vcpu, leave, memory=shared, **facts)
         self.all: list[Mmio] = []
         self._talking: list[Function | FrameBuffer] = []
+        self._power: PowerKey | None = None
+        self._pressed = 0
         self._links: list[Link] = []
         self._known: list[int] = []
         """Of each link the generation that was seen last."""
@@ -104,20 +109,29 @@ class VirtualDevices:
             mmio = Mmio(FUNCTIONS[told["class"]], self._ram, gate, line(told["irq"]))
             bus.place(told["name"], told["base"], WINDOW, mmio)
             self.all.append(mmio)
-            self._talking.append(mmio.function)
+            if isinstance(mmio.function, PowerKey):
+                self._power = mmio.function
+            else:
+                self._talking.append(mmio.function)
 
     def begin(self, world: Lockstep) -> None:
         """Time begins: the links are there."""
         self.port.begin(world)
         links = {link.name: link for link in self.port.connections.links.values()}
-        self._links = [links[told["link"]] for told in self._told]
+        self._links = [links[told["link"]] for told in self._told if told["class"] != POWER]
         self._known = [0] * len(self._links)
         for link, function in zip(self._links, self._talking, strict=True):
             function.attach(link, self.port, self._patience)
+        if self._power is not None:
+            self._power.begin(self.port)
         self.progress()
 
     def take(self, happened: Happened) -> bool:
         """Hear of a notification, or of a partner's coming or going; False if it is about something else."""
+        if happened.source == POWER_KEY:
+            self._pressed |= happened.bits
+            self.rung = True
+            return True
         if happened.source not in self._slots:
             return False
         self.port.heard(*happened)
@@ -127,6 +141,7 @@ class VirtualDevices:
     def progress(self) -> None:
         """Hear what driver domains say; what has to be asked again of one that came back goes into the account."""
         self.rung = False
+        self._press()
         for place, (link, function) in enumerate(zip(self._links, self._talking, strict=True)):
             if link.generation != self._known[place]:
                 came_back, self._known[place] = self._known[place] > 0, link.generation
@@ -134,3 +149,10 @@ class VirtualDevices:
                     with suppress(RefusedError):  # the guest has filled the account itself
                         self.port.report(RETRIED, again)
             function.progress()
+
+    def _press(self) -> None:
+        """The operator's power key."""
+        pressed, self._pressed = self._pressed, 0
+        if pressed and self._power is not None:
+            self._power.press(pressed)
+            self._power.progress()

@@ -13,11 +13,12 @@ done for each call is one function of C (`vcpu_run_calls`): the last answer, the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import NamedTuple
 
 from cells.engines.arm import ArmEngine, Stop, Trap
+from cells.engines.counting import Tally
 from cells.engines.faults import Patient, suffer
 from cells.engines.native._native import ffi, lib
 from cells.fault import GuestFault
@@ -32,6 +33,7 @@ PSR_KEPT = 0xF80F_0220 | 0x0600_FC00
 """What a program may set of its status by a signal's frame: flags, Q, GE, E, IT and the state."""
 USER_MODE = 0x10
 EXCEPTION = int(Stop.EXCEPTION)
+_MARK = int(Stop.MARK)
 _FAULTS = (int(Stop.FAULT), int(Stop.HVC))
 _CALL = Struct("8I")
 NO_ANSWER = -1
@@ -58,6 +60,9 @@ class Cpu:
         if shared is not None:
             self.engine.map_window(WINDOW_BASE, shared.window, WINDOW_SIZE)
             shared.on_change = self.engine.change_window
+        self.tally = Tally(self.engine, spec.counting) if spec.counting is not None else None
+        self.on_mark: Callable[[int, int, bytes], None] = _ignore
+        """Who hears of marks: identity, turns, counts."""
         self.engine.reset(spec.ram_base)
         self.engine.warm_up()
         self.engine.deprivilege()
@@ -151,6 +156,8 @@ class Cpu:
         self._has_all = False
         stop: int = lib.vcpu_run_calls(vcpu, self._core, self._answer, self.call_charge)
         self._answer = NO_ANSWER
+        if stop == _MARK and self.tally is not None:
+            self.on_mark(*self.engine.mark, self.tally.packed())
         if stop in _FAULTS:
             code, pc, address, text = self.engine.fault()
             raise GuestFault(code, pc, address, text)
@@ -185,3 +192,7 @@ class Cpu:
     def trap(self) -> Trap:
         """The exception that ended the run."""
         return self.engine.trap()
+
+
+def _ignore(_identity: int, _times: int, _counts: bytes) -> None:
+    """Nobody wants to hear of marks."""

@@ -41,6 +41,8 @@ class ArmSpec:
     redirection: Mapping[str, int] = field(default_factory=dict)
     boot: Mapping[str, Any] = field(default_factory=dict)
     heartbeat: int = 0
+    counting: Mapping[str, Any] | None = None
+    """What is counted for marks (`cells.engines.counting.Tally`); None: marks are system calls like others."""
 
     @property
     def own_size(self) -> int:

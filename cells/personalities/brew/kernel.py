@@ -65,6 +65,7 @@ class Kernel:
         self.port = PersonalityPort(self.processor.cpu.vcpu, spec, memory, self.account.pack)
         self.processor.port = self.port
         self.port.on_faults = self.processor.cpu.suffer
+        self.processor.cpu.on_mark = self.port.mark
         self.system = System(self.processor, self.gate, self.port, Screen(), KINDS)
         for name, data in files.items():
             self.system.install(ArmModule(self.system, name, parse(data)))

@@ -69,6 +69,7 @@ class Kernel:
         self._vcpu = self.cpu.vcpu
         self.port = PersonalityPort(self._vcpu, spec, shared, self.account.pack)
         self.port.on_faults = self.cpu.suffer
+        self.cpu.on_mark = self.port.mark
         self._ready: deque[Process] = deque()
         self.timers = Timers(self._vcpu)
         self._random = spec.seed & 0xFFFF_FFFF_FFFF_FFFF

@@ -141,6 +141,7 @@ class Guest:
         self.port = RtosPort(self.arm.cpu.vcpu if self.arm else Counter(), spec, shared, self.account.pack)
         if self.arm:
             self.port.on_faults = self.arm.cpu.suffer
+            self.arm.cpu.on_mark = self.port.mark
         self.kernel = Rtos(self.port, self.account)
         self._starts = [self._start_of(program, images) for program in spec.run]
         self._next_listen = 0

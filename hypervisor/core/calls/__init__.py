@@ -35,6 +35,7 @@ CALLS: dict[int, Handler] = {
     Hypercall.PICTURE: picture.picture,
     Hypercall.FILES: files.look,
     Hypercall.INPUT: basic.want_input,
+    Hypercall.REBOOT: basic.begin_anew,
     Hypercall.STREAM: streams.use,
     Hypercall.FAULTED: said_to_strike,
 }

@@ -10,7 +10,7 @@ from hypervisor.abi.status import Status, from_word
 from hypervisor.core import effects as do
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused
-from hypervisor.core.lives import expect_heartbeat
+from hypervisor.core.lives import again, expect_heartbeat
 from hypervisor.core.lives import shut_down as end_by_itself
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 METRICS_LIMIT = 64
 """Named metrics per cell; a cell that invents more is refused."""
 NAME_LIMIT = 32
+FIRMWARE_CYCLES = 50_000_000
+"""From a reboot to the first instruction: of the order of 0.1 s. Assumed; so nobody has processes started without end."""
 
 
 def give_way(monitor: Monitor, cell: Cell, record: Exit) -> int:
@@ -35,6 +37,12 @@ def time(monitor: Monitor, cell: Cell, record: Exit) -> int:
 def shut_down(monitor: Monitor, cell: Cell, record: Exit) -> int:
     """SHUTDOWN: the cell is done; the answer is never seen."""
     end_by_itself(monitor, cell, record.a1 & 0xFFFFFFFF)
+    return Status.OK
+
+
+def begin_anew(monitor: Monitor, cell: Cell, record: Exit) -> int:
+    """REBOOT: as a machine that is switched off and on; the answer is never seen."""
+    again(monitor, cell, "rebooted by itself", FIRMWARE_CYCLES)
     return Status.OK
 
 

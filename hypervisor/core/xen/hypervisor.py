@@ -45,8 +45,9 @@ from hypervisor.core.xen.guest_memory import Arguments, GuestMemory
 from hypervisor.core.xen.policy import Policy
 from hypervisor.core.xen.pv_door import PvDoor
 from hypervisor.core.xen.requests import POINTER_IS_THIRD, Answer, Request
+from hypervisor.core.xen.ring_keeper import RingKeeper
 from hypervisor.core.xen.store import Store
-from hypervisor.core.xen.store_ring import StoreRing
+from hypervisor.core.xen.store_ring import Page, StoreRing
 from hypervisor.core.xen.toolstack import HOME, Toolstack
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class XenHypervisor(Mechanism):
         self.store = Store(self._watch_fired)
         self.store.heard = self.store_listeners
         self.toolstack = Toolstack(self.store, self.domains, wiring)
+        self.keeper = RingKeeper(self)
         self._rings: dict[int, StoreRing] = {}
         self._store_lost = False
         self._consoles: dict[int, ConsoleRing] = {}
@@ -150,6 +152,7 @@ class XenHypervisor(Mechanism):
         domain.alive = False
         self.pv.ended(domain)
         domain_calls.forget_timer(self, domain)
+        self.keeper.ended(domain)
         self.channels.domain_ended(domain)
         self.grants.domain_ended(domain)
         self._rings.pop(domain.domid, None)
@@ -203,6 +206,7 @@ class XenHypervisor(Mechanism):
         if not self.store_is_up:
             return
         self.toolstack.catch_up()
+        self.keeper.catch_up()
         for domid, ring in sorted(self._rings.items()):
             self._serve(self.domains.by_number(domid), ring, requests=False)
 
@@ -225,6 +229,10 @@ class XenHypervisor(Mechanism):
             ring.event(watched, path, token)
 
     # ---- the console
+
+    def page(self, domain: Domain, address: int) -> Page:
+        """A page of a domain's, to read and to write as far as the domain might."""
+        return _RingPage(self, domain, address)
 
     def open_console(self, domain: Domain, page: int) -> None:
         """The domain's console is a ring in this page."""

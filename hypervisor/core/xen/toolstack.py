@@ -102,6 +102,8 @@ class Toolstack:
     def __init__(self, store: Store, domains: Domains, wiring: Wiring) -> None:
         self._store, self._domains, self._kernels = store, domains, wiring.hvc_kernels
         self._held: list[Device] = []
+        self.lost: set[Device] = set()
+        """Of these nobody knows any more what the front end is owed: it is told that there is no other end."""
         self.devices: list[Device] = []
         for channel in wiring.channels:
             front, back = domains.domid(channel.front), domains.domid(channel.back)
@@ -119,12 +121,16 @@ class Toolstack:
             self._kernel_home(home, domain)
         for device in self.devices:
             if device.front == domain.domid:
+                self.lost.discard(device)
                 held = self._holds_on(device)
                 self._front(device, XenbusState.CLOSED if held else XenbusState.INITIALISING)
                 self._held += [device] if held and device not in self._held else []
             if device.back == domain.domid:
                 more = BACK_NODES.get(device.type, _nothing)(device) | self._hotplugged(device)
-                self._end(device.back_path, "frontend", device.front_path, device.back, device.front, device, more)
+                state = XenbusState.CLOSED if device in self.lost else XenbusState.INITIALISING
+                self._end(
+                    device.back_path, "frontend", device.front_path, device.back, device.front, device, more, state
+                )
 
     def _hotplugged(self, device: Device) -> Nodes:
         if not self._kernels.get(device.channel.back) or device.type not in KERNEL_NODES:

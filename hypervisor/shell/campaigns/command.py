@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hypervisor.faults import ACTIONS, POINTS, Action, GuestKind, Verdict
@@ -26,6 +25,8 @@ from hypervisor.shell.campaigns.report_text import show
 from hypervisor.shell.campaigns.result import Result
 from hypervisor.shell.campaigns.runner import Directory, run_campaign
 from hypervisor.shell.problems import InputError
+from hypervisor.shell.runs.group import Claim
+from hypervisor.shell.runs.telling import Telling
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,12 @@ def inject(options: InjectOptions) -> int:
     with ExitStack() as stack:
         out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cellvisor-inject-")))
         directory = Directory(out.absolute(), campaign)
-        telling = stack.enter_context(Telling(options))
-        executor = stack.enter_context(ThreadPoolExecutor(jobs))
+        telling = stack.enter_context(Telling(options.campaign, "injections", quiet=options.as_json))
+        executor = stack.enter_context(ThreadPoolExecutor(jobs, initializer=Claim(jobs)))
         try:
-            results = run_campaign(campaign, directory, executor, telling)
+            results = run_campaign(
+                campaign, directory, executor, lambda result, done, of: telling(done, of, before=result is None)
+            )
         except BaseException:
             executor.shutdown(wait=True, cancel_futures=True)
             raise
@@ -72,42 +75,6 @@ def inject(options: InjectOptions) -> int:
 
 def _as_dict(results: list[Result]) -> dict[str, object]:
     return {"counts": [asdict(each) for each in count(results)], "injections": [asdict(each) for each in results]}
-
-
-class Telling:
-    """How far it is, on standard error: a bar on a terminal, else a line for each tenth."""
-
-    def __init__(self, options: InjectOptions) -> None:
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=console
-        )
-        self._live = console.is_terminal and not options.as_json
-        self._quiet = options.as_json
-        self._task = self._bar.add_task(options.campaign)
-        self._told = 0
-
-    def __enter__(self) -> Telling:
-        if self._live:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Leave the terminal to others. May be called twice."""
-        if self._live:
-            self._bar.stop()
-
-    def __call__(self, result: Result | None, done: int, of: int) -> None:
-        """One more is done; None: those of an earlier start."""
-        self._bar.update(self._task, completed=done, total=of)
-        tenth = 10 * done // of if of else 0
-        if self._live or self._quiet or (tenth == self._told and done < of) or not done:
-            return
-        self._told = tenth
-        print(f"{done} of {of} injections" + ("" if result else ", done before"), file=sys.stderr)
 
 
 def list_all(as_json: bool) -> int:

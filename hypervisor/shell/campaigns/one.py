@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import tempfile
-import threading
 import time as host_time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,13 +23,14 @@ from hypervisor.abi.faults import Armed
 from hypervisor.faults.actions import EFFECTS, Order
 from hypervisor.faults.plan import Step
 from hypervisor.faults.seen import CellSeen, Seen
-from hypervisor.shell.campaigns.starter import Starter
+from hypervisor.shell.runs.group import carry
 
 if TYPE_CHECKING:
     from hypervisor.api import Run
     from hypervisor.core.monitor import Monitor
     from hypervisor.shell.summary import CellSummary
 
+JOB = "hypervisor.shell.campaigns.one"
 MISSES = frozenset({"lost", "missed", "misses", "late", "overruns"})
 """Words in the names of figures that count what went wrong with time."""
 SETTLE_S = 2.0
@@ -65,33 +64,10 @@ def carry_out(task: Task) -> Seen:
     Raises:
         RuntimeError: this host starts no runs any more.
     """
-    directory = Path(task.directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    order, answer = directory.with_suffix(".order.json"), directory.with_suffix(".seen.json")
-    answer.unlink(missing_ok=True)
-    order.write_text(json.dumps(asdict(task)))
-    began = host_time.monotonic()
-    try:
-        status, said = _starter().run(order, answer, task.limit)
-    except subprocess.TimeoutExpired:
-        return Seen({}, overdue=True, host_seconds=host_time.monotonic() - began)
-    try:
-        seen = Seen.from_dict(json.loads(answer.read_text()))
-    except (OSError, ValueError):
-        last = said.strip().splitlines()[-1:] or ["without a word"]
-        seen = Seen({}, trouble=f"the monitor ended with status {status}: {last[0]}")
-    return replace(seen, host_seconds=host_time.monotonic() - began)
-
-
-_mine = threading.local()
-
-
-def _starter() -> Starter:
-    """This thread's own; it goes with the thread."""
-    found: Starter | None = getattr(_mine, "starter", None)
-    if found is None:
-        found = _mine.starter = Starter()
-    return found
+    done = carry(JOB, asdict(task), Path(task.directory), task.limit)
+    if done.answer is None:
+        return Seen({}, overdue=done.overdue, trouble=done.why, host_seconds=done.host_seconds)
+    return replace(Seen.from_dict(done.answer), host_seconds=done.host_seconds)
 
 
 # ---- in the process of the run

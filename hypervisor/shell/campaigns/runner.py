@@ -11,16 +11,14 @@ A campaign's directory:
 Who starts the same campaign there again goes on where it ended: lines of injections that the campaign still has are kept, but
 for those that the host did not carry out. A run that was cut short is done anew in its directory.
 
-**The executor** may be any of `concurrent.futures`, or one with its interface (Dask's `client.get_executor()`): it is given
-`carry_out(Task)`, a function of a module and plain data, and gives back a `Seen`, plain data too. Its workers must see the
-same file system at the same path. `shutdown` is the caller's business.
+The executor may be any of `concurrent.futures` (hypervisor/shell/runs/spread.py).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, as_completed
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +27,12 @@ from hypervisor.faults.points import is_compiled_in
 from hypervisor.shell.campaigns.campaign import Campaign, Where
 from hypervisor.shell.campaigns.one import Task, carry_out, visit_time
 from hypervisor.shell.campaigns.result import Result
-from hypervisor.shell.files import RunDirError, replacing
 from hypervisor.shell.problems import InputError
+from hypervisor.shell.runs.book import Book
+from hypervisor.shell.runs.group import ANSWER
+from hypervisor.shell.runs.spread import spread
 
-MARK, RESULTS = "campaign.json", "results.jsonl"
+MARK = "campaign.json"
 FORMAT = "cellvisor-campaign-1"
 
 
@@ -44,46 +44,27 @@ class Directory:
     """
 
     def __init__(self, path: Path, campaign: Campaign) -> None:
+        told = {"format": FORMAT, "name": campaign.name, "topology": campaign.title}
+        self._book = Book(path, MARK, told, "campaign")
         self.path = path
-        mark = {"format": FORMAT, "name": campaign.name, "topology": campaign.title}
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()) and not self._is_ours(mark):
-                raise RunDirError(path, "is not empty and not of this campaign; choose another directory with --out")
-            with replacing(path / MARK) as file:
-                file.write(json.dumps(mark).encode() + b"\n")
-        except OSError as error:
-            raise RunDirError.because(path, error, missing="choose another directory with --out") from error
-
-    def _is_ours(self, mark: Mapping[str, str]) -> bool:
-        try:
-            return bool(json.loads((self.path / MARK).read_text()) == mark)
-        except (OSError, ValueError):
-            return False
 
     def finished(self, injections: tuple[Injection, ...]) -> list[Result]:
         """What is done already; a line that is cut short, and what the campaign has no more, is dropped from the file."""
         wanted = {injection.id for injection in injections}
         found: dict[str, Result] = {}
-        path = self.path / RESULTS
-        for line in path.read_text().splitlines() if path.exists() else []:
+        for line in self._book.lines():
             try:
                 result = Result.from_json(line)
             except ValueError:
                 continue
             if result.id in wanted and result.is_final:
                 found[result.id] = result
-        with replacing(path) as file:
-            file.write("".join(result.to_json() for result in found.values()).encode())
+        self._book.keep(result.to_json() for result in found.values())
         return list(found.values())
 
     def add(self, result: Result) -> None:
         """One more, on the disk before the next is told."""
-        try:
-            with (self.path / RESULTS).open("a") as file:
-                file.write(result.to_json())
-        except OSError as error:
-            raise RunDirError.because(self.path / RESULTS, error) from error
+        self._book.add(result.to_json())
 
 
 def run_campaign(
@@ -120,16 +101,15 @@ def _where(injection: Injection) -> Where:
 def _references(campaign: Campaign, directory: Directory, executor: Executor, wanted: set[Where]) -> dict[Where, Seen]:
     """The runs without a fault, those of an earlier start if they are of the same device."""
     found: dict[Where, Seen] = {}
-    pending: dict[Future[Seen], Where] = {}
+    tasks: dict[Where, Task] = {}
     for key in sorted(wanted):
         place = _reference(directory, *key)
-        old = _kept(place.with_suffix(".seen.json"), campaign.devices[key].digest)
+        old = _kept(place.with_suffix(ANSWER), campaign.devices[key].digest)
         if old is not None:
             found[key] = old
         else:
-            pending[executor.submit(carry_out, _task(campaign, key, place))] = key
-    for future in as_completed(pending):
-        key, seen = pending[future], future.result()
+            tasks[key] = _task(campaign, key, place)
+    for key, seen in spread(executor, carry_out, tasks):
         why = seen.trouble or "; ".join((*seen.broken, *seen.held)) or ("it does not end" if seen.overdue else "")
         if why:
             raise InputError(f"{campaign.name}: under {key[1]} {key[0]} fails without any fault: {why}")
@@ -161,20 +141,13 @@ def _runs(
     campaign: Campaign, directory: Directory, executor: Executor, left: list[Injection]
 ) -> Iterator[tuple[Injection, Seen]]:
     """Each injection with what was seen, as they come; one that never strikes needs no run."""
-    pending: dict[Future[Seen], Injection] = {}
-    try:
-        for injection in left:
-            place = directory.path / "runs" / injection.id
-            task = _task(campaign, _where(injection), place, injection)
-            if injection.steps:
-                pending[executor.submit(carry_out, task)] = injection
-            else:
-                yield injection, Seen({})
-        for future in as_completed(pending):
-            yield pending[future], future.result()
-    finally:
-        for future in pending:
-            future.cancel()
+    tasks: dict[Injection, Task] = {}
+    for injection in left:
+        if injection.steps:
+            tasks[injection] = _task(campaign, _where(injection), directory.path / "runs" / injection.id, injection)
+        else:
+            yield injection, Seen({})
+    yield from spread(executor, carry_out, tasks)
 
 
 def _task(campaign: Campaign, where: Where, place: Path, injection: Injection | None = None) -> Task:

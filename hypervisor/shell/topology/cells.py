@@ -21,7 +21,7 @@ from hypervisor.shell.topology import personalities, programs, sources
 from hypervisor.shell.topology.network import resolve_network
 from hypervisor.shell.topology.problems import Report
 from hypervisor.shell.topology.schema import Cell
-from hypervisor.shell.topology.spec import CellSpec, Kind
+from hypervisor.shell.topology.spec import CellSpec, CountingSpec, Kind
 
 KINDS = ("guest", "image", "kernel", "personality", "domain")
 BELONGS = {
@@ -37,6 +37,7 @@ BELONGS = {
     "virtio": ("image", "kernel"),
     "io_timeout": ("image", "kernel"),
     "network": ("domain",),
+    "counting": ("kernel", "image", "personality"),
     "root": ("personality",),
     "run": ("personality",),
     "modules": ("personality",),
@@ -136,12 +137,18 @@ def _resolve(name: str, cell: Cell, context: Context) -> CellSpec:
         page_tables=cell.page_tables,
         flushes=cell.flushes,
         network=resolve_network(at, cell, context.report),
+        counting=_counting(cell),
         io_timeout=context.cycles(f"{at}.io_timeout", cell.io_timeout),
         virtio=known_kind == "kernel" if cell.virtio is None else cell.virtio,
         paravirtual=cell.paravirtual or bool(notes.flavour),
         notes=notes,
         **_personality(at, cell, context),
     )
+
+
+def _counting(cell: Cell) -> CountingSpec | None:
+    asked = cell.counting
+    return CountingSpec(tuple(asked.functions.items()), asked.caches, asked.charge) if asked else None
 
 
 def _restarts(at: str, cell: Cell, context: Context) -> dict[str, Any]:

@@ -157,6 +157,22 @@ def check_tlb(it: Checked) -> None:
             it.report.add(f"cells.{cell.group}.tlb_lockdown", why)
 
 
+def check_counting(it: Checked) -> None:
+    """What a cell counts can be counted: misses are charged where they are seen and the board says what one takes."""
+    for cell in it.cells:
+        if cell.counting is None or not cell.counting.charge:
+            continue
+        at = f"cells.{cell.group}.counting.charge"
+        if not cell.counting.caches:
+            it.report.add(at, "charges what the caches miss (set caches = true, or remove the key)")
+        if cell.kind not in ("kernel", "image"):
+            it.report.add(at, f"means nothing beside {cell.kind}; it belongs to kernel or image (remove it)")
+        missing = [key for key in ("line_fill", "store") if it.board and key not in it.board.cpu.memory]
+        if missing and it.board:
+            why = f"the CPU of board {it.board.name} does not say memory.{missing[0]} (remove the key)"
+            it.report.add(at, why)
+
+
 def check_board_serves(it: Checked) -> None:
     """The board has what images and kernels need."""
     if it.board is None:
@@ -307,6 +323,7 @@ CHECKS: tuple[Callable[[Checked], None], ...] = (
     check_emulated,
     check_paravirtual,
     check_tlb,
+    check_counting,
     check_board_serves,
     check_virtual,
     check_ram,

@@ -7,8 +7,9 @@
     write = true                  # false: nobody can write, the host's kernel sees to that
     copy = false                  # true: a run works on a copy of its own
 
-What is written stays in the file, as with other emulators, and the next run begins with that: `copy = true` is for runs that
-are to be repeated, and a fetched image is always copied. The content's SHA-256 stands in the run's account.
+A relative path begins where the topology lies; in one that is built in, in the current directory. What is written stays in the
+file, as with other emulators, and the next run begins with that: `copy = true` is for runs that are to be repeated, and a
+fetched image is always copied. The content's SHA-256 stands in the run's account.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ def _resolve(at: str, disk: Disk, context: Context) -> DiskSpec | None:
     fetched = disk.file.startswith(programs.FETCHED)
     size = parse_size(disk.size) if disk.size else 0
     copy = disk.copy_ or (fetched and disk.write)
-    path = sources.under(context.directory, disk.file)
+    path = sources.under(sources.of_users(context.directory), disk.file)
     if not fetched and not _exists(path):
         return _blank(at, disk, path, size, context)
     find = partial(programs.find_fetched, board=context.board)
-    there = found(f"{at}.file", find, disk.file, context)
+    there = found(f"{at}.file", find, disk.file if fetched else str(path.absolute()), context)
     if there is None:
         return None
     length = there.stat().st_size

@@ -23,6 +23,7 @@ from hypervisor.shell.topology.cells import Context, resolve_cells
 from hypervisor.shell.topology.checks import CHECKS, DEFAULT_FLAVOUR, Checked
 from hypervisor.shell.topology.disks import resolve_disks
 from hypervisor.shell.topology.overrides import Override, apply_overrides, parse_overrides
+from hypervisor.shell.topology.prices import resolve_costs
 from hypervisor.shell.topology.problems import Problem, Report, TopologyError
 from hypervisor.shell.topology.schema import File, parse
 from hypervisor.shell.topology.script import resolve_inputs
@@ -114,6 +115,7 @@ def _examine(
     cables = resolve_cables(file, board, cells, report)
     disks = resolve_disks(file, cells, wiring, context)
     inputs = resolve_inputs(file, cells, context)
+    costs = resolve_costs(file.costs, flavour, report)
     times = _times(file, board, context)
     duration = context.cycles("for", file.for_) or None
     if report.problems or board is None:
@@ -141,6 +143,7 @@ def _examine(
         vtlb=file.vtlb.entries,
         inputs=inputs,
         disks=disks,
+        costs=costs,
     )
     return topology, []
 

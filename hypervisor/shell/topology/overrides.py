@@ -91,8 +91,10 @@ def _stray(path: tuple[str, ...], data: Mapping[str, Any]) -> str:
     head, depth = path[0], len(path)
     if head == "cells" and depth >= 2:
         return _stray_cell(path, data)
-    if head in ("scheduler", "vtlb") and depth == 2:
+    if head in ("scheduler", "vtlb", "costs") and depth == 2:
         return unknown(path[1], keys_of(SECTIONS[head]))
+    if path[:2] == ("costs", "operations") and depth == 3:
+        return ""  # which there are is a matter of the flavour (prices.py)
     if head in SECTIONS and depth == 1 and head not in WHOLE:
         return f"is a whole table; name a key in it ({', '.join(keys_of(SECTIONS[head]))})"
     if depth > 1 and head in keys_of(File):

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from cells.personalities.linux.spec import STREAMS
+from hypervisor.abi.counts import FUNCTIONS, GROUPS
 from hypervisor.abi.time import parse_size, parse_time
 from hypervisor.core.policies import POLICIES
 from hypervisor.core.wiring import LINK_PAGES
@@ -30,6 +31,8 @@ MOST_TRANSLATIONS = 1 << 20
 SECTOR = 512
 LARGEST_DISK = 64 << 30
 """Bytes of a disk at most: it is hashed at each start, and mapped whole by its owner."""
+MOST_CYCLES = 10**9
+"""Of one event: a second and more on any of our boards, and far from where sums would stop to be exact."""
 MOST_COPIES = 256
 """Bound of `count`: a slip of the finger must not start thousands of processes."""
 
@@ -51,6 +54,7 @@ HOLD = "60ms"
 SHARED_RIGHTS = {"r": False, "rw": True}
 """Right to shared memory -> whether that includes writing."""
 
+_GROUP = re.compile(r"[a-z0-9_]{1,32}")
 _CONNECTION = re.compile(r"[a-z0-9_-]{1,64}")
 
 
@@ -170,6 +174,7 @@ Texts = Annotated[tuple[Text, ...], Field(strict=False)]
 Args = Annotated[Any, BeforeValidator(_scalars)]
 Pair = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_two)]
 Variable = Annotated[str, AfterValidator(_variable)]
+Cycles = Annotated[int, AfterValidator(_within(0, MOST_CYCLES))]
 Rows = Annotated[int, AfterValidator(_within(0, 65535))]
 Pixel = Annotated[int, AfterValidator(_within(0, 4095))]
 Addresses = Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_range)]
@@ -198,12 +203,43 @@ class Vtlb(Section):
     entries: Annotated[int, AfterValidator(_within(0, MOST_TRANSLATIONS))] = VTLB_ENTRIES
 
 
+class Costs(Section):
+    """Cycles that the flavour's mechanisms take in this run, in the place of its own (core/costs.py)."""
+
+    world_switch: Cycles | None = None
+    hypercall: Cycles | None = None
+    device_exit: Cycles | None = None
+    virq: Cycles | None = None
+    operations: dict[str, Cycles] = Field(default_factory=dict)
+
+
 class Network(Section):
     """The gateway of a net domain's network."""
 
     address: Text
     dhcp: Addresses | None = None
     forward: dict[str, Text] = Field(default_factory=dict)
+
+
+def _groups(value: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    for name in value:
+        if not _GROUP.fullmatch(name):
+            raise ValueError(f'"{name}" is no name of a group (small letters, digits and _, at most 32 characters)')
+    found = sum(len(addresses) for addresses in value.values())
+    if len(value) > GROUPS or found > FUNCTIONS:
+        raise ValueError(f"at most {FUNCTIONS} addresses in {GROUPS} groups are counted, not {found} in {len(value)}")
+    return value
+
+
+Addresses32 = Annotated[tuple[Annotated[int, AfterValidator(_within(0, 2**32 - 1))], ...], Field(strict=False)]
+
+
+class Counting(Section):
+    """What is counted while a cell's ARM code runs, and told at its marks."""
+
+    functions: Annotated[dict[str, Addresses32], AfterValidator(_groups)] = Field(default_factory=dict)
+    caches: bool = False
+    charge: bool = False
 
 
 class Cell(Section):
@@ -243,6 +279,7 @@ class Cell(Section):
     args: Args = ""
     devices: Texts = ()
     network: Network | None = None
+    counting: Counting | None = None
     root: Text | None = None
     run: Texts = ()
     modules: Texts = ()
@@ -313,6 +350,7 @@ class File(Section):
     console: Text | None = None
     scheduler: Scheduler = Scheduler()
     vtlb: Vtlb = Vtlb()
+    costs: Costs = Costs()
     cells: dict[str, Cell] = Field(default_factory=dict)
     channels: Annotated[tuple[Channel, ...], Field(strict=False)] = ()
     shared: Annotated[tuple[Shared, ...], Field(strict=False)] = ()
@@ -324,6 +362,7 @@ class File(Section):
 SECTIONS: dict[str, type[Section]] = {
     "scheduler": Scheduler,
     "vtlb": Vtlb,
+    "costs": Costs,
     "cells": Cell,
     "channels": Channel,
     "shared": Shared,
@@ -332,6 +371,8 @@ SECTIONS: dict[str, type[Section]] = {
     "inputs": Input,
 }
 """What a table under this top-level key is made of."""
+NESTED: dict[str, type[Section]] = {"network": Network, "counting": Counting}
+"""The tables inside a cell's."""
 
 
 def keys_of(section: type[BaseModel]) -> tuple[str, ...]:
@@ -385,7 +426,7 @@ def explain(detail: ErrorDetails) -> str:
     """A problem of form in our words."""
     kind, loc, value = detail["type"], detail["loc"], detail["input"]
     if kind == "extra_forbidden":
-        section = File if len(loc) == 1 else Network if len(loc) == 4 else SECTIONS[str(loc[0])]
+        section = File if len(loc) == 1 else NESTED[str(loc[2])] if len(loc) == 4 else SECTIONS[str(loc[0])]
         return f"unknown key; {nearest(str(loc[-1]), keys_of(section))}"
     if kind == "value_error":
         return str(detail["ctx"]["error"])

@@ -126,6 +126,11 @@ def under(directory: Path | None, text: str) -> Path:
     return (directory or Path()) / path
 
 
+def of_users(directory: Path | None) -> Path | None:
+    """Where files that a run writes lie: not among the built-in topologies, which are part of an installation."""
+    return None if directory == topologies().resolve() else directory
+
+
 def find_file(text: str, directory: Path | None) -> Path:
     """The file at a path of the topology.
 

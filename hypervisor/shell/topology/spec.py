@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from boards import Board
 from cells.machine.notes import NO_NOTES, Notes
 from hypervisor.core.wiring import Wiring
+from hypervisor.flavours import FLAVOURS, Flavour
 from hypervisor.shell.topology.schema import VTLB_ENTRIES
 
 Kind = Literal["guest", "image", "kernel", "personality"]
@@ -42,6 +43,16 @@ class NetworkSpec:
 
 
 @dataclass(frozen=True)
+class CountingSpec:
+    """What a cell counts: groups of functions by name, each with the addresses at which its functions begin; whether
+    the caches are modelled, and their misses charged."""
+
+    functions: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    caches: bool = False
+    charge: bool = False
+
+
+@dataclass(frozen=True)
 class CellSpec:
     """One cell.
 
@@ -57,7 +68,8 @@ class CellSpec:
     `notes`: what the image says of itself. `tlb_lockdown`: TLB entries locked for the hypervisor; `page_tables`: whether that
     lies in the kernel's address spaces. `virtio`: whether it finds its channels as virtual
     devices, where the flavour has them; after `io_timeout` cycles without its driver domain a request of a disk fails (0:
-    never). `network`: the gateway of a net domain. `flushes`: whether a guest that owns the CPU pays for what it flushes.
+    never). `network`: the gateway of a net domain. `counting`: what is counted while it runs.
+    `flushes`: whether a guest that owns the CPU pays for what it flushes.
     """
 
     name: str
@@ -93,6 +105,7 @@ class CellSpec:
     virtio: bool = False
     io_timeout: int = 0
     network: NetworkSpec | None = None
+    counting: CountingSpec | None = None
     notes: Notes = NO_NOTES
     run: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
@@ -116,10 +129,11 @@ class CellSpec:
         places |= {"flushes"} if self.flushes == "free" else set()
         places |= {key for key in ("back_off", "back_off_limit", "restart_window") if not getattr(self, key)}
         places |= {"io_timeout"} if not self.io_timeout else set()
-        places |= {"network"}
+        places |= {"network", "counting"}
         places |= {"virtio"} if self.virtio == (self.kind == "kernel") else set()
         places |= {name for name in ("views", "pipes") if not getattr(self, name)}
         found = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in places}
+        found |= {} if self.counting is None else {"counting": dataclasses.asdict(self.counting)}
         return found | ({} if self.network is None else {"network": self.network.told()})
 
 
@@ -187,7 +201,7 @@ class Topology:
     (None for a dict). `source_text` is the exact TOML and `overrides` the changes to it (KEY=VALUE): with flavour,
     seed and until they give the same topology again. `hashes` has the SHA-256 of each program by its key
     (`cells.a.image`). `inputs` is the script, in the order of time. `vtlb`: entries of the virtual TLB where the flavour has one,
-    0 for none: no translation is counted.
+    0 for none: no translation is counted. `costs`: cycles that its mechanisms take here in the place of the flavour's own.
     """
 
     name: str
@@ -214,6 +228,12 @@ class Topology:
     vtlb: int = VTLB_ENTRIES
     inputs: tuple[InputSpec, ...] = ()
     disks: tuple[DiskSpec, ...] = ()
+    costs: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def architecture(self) -> Flavour:
+        """Its flavour, at the costs that the file has for it."""
+        return FLAVOURS[self.flavour].at_costs(self.costs)
 
     @cached_property
     def digest(self) -> str:
@@ -230,6 +250,7 @@ class Topology:
                 else {}
             ),
             **({"vtlb": self.vtlb} if self.vtlb != VTLB_ENTRIES else {}),
+            **({"costs": sorted(self.costs.items())} if self.costs else {}),
             **({"disks": [disk.identity() for disk in self.disks]} if self.disks else {}),
             "hashes": sorted(self.hashes.items()),
         }

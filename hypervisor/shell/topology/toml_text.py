@@ -40,6 +40,15 @@ def _table(data: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
             yield from _table(value, inner)
 
 
+def render_value(value: Any) -> str:
+    """One value, as it stands behind a key.
+
+    >>> render_value("1ms"), render_value([1, True])
+    ('"1ms"', '[1, true]')
+    """
+    return _value(value)
+
+
 def _name(key: str) -> str:
     return key if _BARE.fullmatch(key) else _text(key)
 

@@ -47,7 +47,7 @@ def test_an_honest_exit_passes_unchanged():
     [
         ({"seq": 6}, "answers resume 6, not 7"),
         ({"seq": 8}, "answers resume 8, not 7"),
-        ({"kind": 10}, "unknown kind 10"),
+        ({"kind": 11}, "unknown kind 11"),
         ({"time": 99}, "stopped at 99, outside 100..200"),
         ({"time": 200 + records.OVERSHOOT + 1}, "outside 100..200"),
         ({"deadline": NEVER + 1}, "a count out of range"),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Generator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import Exit
+from hypervisor.abi.virtual import POWER_KEY, PRESSED
 from hypervisor.core import effects as do
+from hypervisor.core.calls.basic import FIRMWARE_CYCLES
 from hypervisor.core.cell import CellState
 from hypervisor.core.events import Event
 from hypervisor.core.inventory import inventory
@@ -122,3 +127,41 @@ def test_what_is_forgotten_is_named() -> None:
     found.monitor.frames.release = lambda _owner: ()  # type: ignore[method-assign]  a clean-up that forgets
     assert inventory(found.monitor)["alarms"] == 1
     assert inventory(found.monitor)["frames of a"] > 2
+
+
+# ---- what a guest is asked for, and does by itself
+
+
+def rebooting(vcpu: ScriptedVcpu) -> Generator[Exit, None, None]:
+    yield from vcpu.work(1_000)
+    yield from vcpu.call(Hypercall.REBOOT)
+
+
+def test_a_guest_that_reboots_begins_anew_each_time_after_the_time_of_its_firmware() -> None:
+    found = Bench({"a": rebooting})
+    found.until(2_000)
+    assert found.cell("a").state is CellState.STARTING
+    found.until(3 * FIRMWARE_CYCLES)
+    assert found.cell("a").account.restarts == 3, "a reboot is no crash: nobody counts how many there may be"
+    assert found.cell("a").account.ran < 10_000
+
+
+def test_a_guest_without_a_power_key_or_a_driver_for_it_is_asked_for_nothing() -> None:
+    found = Bench({"a": hog})
+    a, mechanism = found.cell("a"), found.monitor.mechanism
+    assert "understands no such request" in mechanism.ask(a, "shutdown")
+    mechanism.power_keys[a.index] = SimpleNamespace(ready=False)
+    assert "no driver for its power key" in mechanism.ask(a, "shutdown")
+    assert not a.vcpu.events
+
+
+@pytest.mark.parametrize("verb", ["shutdown", "reboot"])
+def test_a_pressed_key_rings_once_however_often_it_is_pressed(verb: str) -> None:
+    found = Bench({"a": hog})
+    a, mechanism = found.cell("a"), found.monitor.mechanism
+    mechanism.power_keys[a.index] = SimpleNamespace(ready=True)
+    found.until(100)
+    for _ in range(3):
+        assert mechanism.ask(a, verb) == ""
+    rung = [struct.unpack("<IQ", event.payload) for event in a.vcpu.events]
+    assert rung == [(POWER_KEY, PRESSED[verb])]

@@ -12,11 +12,11 @@ from hypervisor.abi.records import EventKind, Exit, ExitKind
 from hypervisor.abi.status import Status
 from hypervisor.abi.time import NEVER
 from hypervisor.core import events as on
+from hypervisor.core import memory
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused
 from hypervisor.core.handover import NEWS_LIMIT
 from hypervisor.core.mechanism import Handler, Mechanism
-from hypervisor.core.memory import MAPPING_LIMIT, SEGMENT_LIMIT
 from hypervisor.core.monitor import Monitor
 from tests.support.memory import AccessError, MemoryBench
 from tests.support.scripted import Bench, ScriptedVcpu
@@ -368,14 +368,17 @@ def test_a_cell_that_has_ended_is_given_nothing(bench: MemoryBench) -> None:
     refusal(Status.WRONG_STATE, lambda: bench.memory.read(bench.cells[1], bench.base, 1))
 
 
-def test_segments_mappings_and_news_are_bounded(bench: MemoryBench) -> None:
+def test_segments_mappings_and_news_are_bounded(bench: MemoryBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    segments_limit, mappings_limit = 64, 128
+    monkeypatch.setattr(memory, "SEGMENT_LIMIT", segments_limit)
+    monkeypatch.setattr(memory, "MAPPING_LIMIT", mappings_limit)
     back = bench.cells[1]
-    segments = [bench.memory.create("flood", 1, "x") for _ in range(SEGMENT_LIMIT)]
-    assert f"has {SEGMENT_LIMIT} segments" in refusal(Status.NO_ROOM, lambda: bench.memory.create("flood", 1, "x"))
-    for count in range(MAPPING_LIMIT):
+    segments = [bench.memory.create("flood", 1, "x") for _ in range(segments_limit)]
+    assert f"has {segments_limit} segments" in refusal(Status.NO_ROOM, lambda: bench.memory.create("flood", 1, "x"))
+    for count in range(mappings_limit):
         bench.take_news(back)
-        bench.memory.map(segments[count % SEGMENT_LIMIT], 0, 1, back, writable=True)
-    assert f"{MAPPING_LIMIT} mappings" in refusal(
+        bench.memory.map(segments[count % segments_limit], 0, 1, back, writable=True)
+    assert f"{mappings_limit} mappings" in refusal(
         Status.NO_ROOM, lambda: bench.memory.map(segments[0], 0, 1, back, writable=True)
     )
     other = bench.cells[2]

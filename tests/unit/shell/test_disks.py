@@ -20,7 +20,7 @@ from hypervisor.shell.cellhost import CellPlan
 from hypervisor.shell.disks import Disks
 from hypervisor.shell.graph.gather import gather
 from hypervisor.shell.rundir import RunDirectory
-from hypervisor.shell.topology import Topology, TopologyError, load
+from hypervisor.shell.topology import Topology, TopologyError, load, sources
 
 SIZE = 64 << 10
 Make = Callable[..., Topology]
@@ -208,3 +208,19 @@ def test_a_graph_shows_who_owns_a_disk(tmp_path: Path) -> None:
     data = {"name": "t", "board": "beagle", "cells": cells, "disks": [disk]}
     picture = gather(data, directory=tmp_path)
     assert [(edge.cell, edge.target, edge.rights) for edge in picture.edges] == [("storage", "disk0", "read+write")]
+
+
+def test_a_built_in_topologys_disk_lies_in_the_current_directory_and_nothing_is_written_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed, here = tmp_path / "installed", tmp_path / "here"
+    installed.mkdir()
+    here.mkdir()
+    text = 'board = "beagle"\n[cells.storage]\ndomain = "block"\ndevices = ["disk0"]\n[[disks]]\nname = "disk0"\n'
+    (installed / "mine.toml").write_text(text + 'file = "mine.img"\nsize = "64KiB"\n')
+    monkeypatch.setattr(sources, "topologies", lambda: installed)
+    monkeypatch.chdir(here)
+    for _ in range(2):  # made, and found again
+        opened(load("mine")).write(0, b"kept")
+    assert (here / "mine.img").read_bytes()[:4] == b"kept"
+    assert [path.name for path in installed.iterdir()] == ["mine.toml"]

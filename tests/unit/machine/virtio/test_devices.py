@@ -12,6 +12,7 @@ from cells.machine.virtio.console import Console
 from cells.machine.virtio.framebuffer import FrameBuffer
 from cells.machine.virtio.input import AXIS, BITS, Input
 from cells.machine.virtio.net import Net
+from cells.machine.virtio.power import PowerKey
 from cells.split.block.back import BlockBack, RamStore
 from cells.split.console.back import ConsoleBack
 from cells.split.display.back import DisplayBack
@@ -21,6 +22,7 @@ from cells.split.input.back import InputBack
 from cells.split.input.protocol import Event, Kind
 from cells.split.net.back import NetBack
 from hypervisor.abi.time import NEVER
+from hypervisor.abi.virtual import PRESSED
 from tests.support.links import World
 from tests.support.virtio import ACK, INTERRUPTS, STATUS, Driver
 
@@ -360,6 +362,59 @@ def test_events_without_room_are_kept_and_too_many_are_said_to_be_lost():
     driver.kick(0)
     assert len(driver.done(0)) == 8
     assert (0, 3, 0) in [struct.unpack("<HHI", driver.got(head)) for head in heads] or len(heads) == 8
+
+
+# ---- the power key
+
+
+def a_key() -> Driver:
+    driver = Driver(PowerKey)
+    driver.start()
+    return driver
+
+
+def press(driver: Driver, which: int) -> None:
+    key = driver.mmio.function
+    assert isinstance(key, PowerKey)
+    key.press(which)
+    key.progress()
+
+
+def test_a_power_key_says_that_it_has_two_keys_and_no_others():
+    driver = a_key()
+    assert asked(driver, 1) == b"Cellvisor power key"
+    assert int.from_bytes(asked(driver, BITS, 1), "little") == 1 << 116 | 1 << 408
+    assert asked(driver, BITS, 3) == b""
+
+
+@pytest.mark.parametrize(("verb", "code"), [("shutdown", 116), ("reboot", 408)])
+def test_what_the_operator_asks_for_is_a_key_that_goes_down_and_up(verb: str, code: int):
+    driver = a_key()
+    heads = [driver.put(0, [], [8]) for _ in range(5)]
+    driver.kick(0)
+    press(driver, PRESSED[verb])
+    assert [written for _, written in driver.done(0)] == [8] * 4
+    got = [struct.unpack("<HHI", driver.got(head)) for head in heads[:4]]
+    assert got == [(1, code, 1), (0, 0, 0), (1, code, 0), (0, 0, 0)]
+    assert driver.read(INTERRUPTS) == 1
+
+
+def test_a_key_that_nobody_has_a_driver_for_is_not_remembered():
+    driver = Driver(PowerKey)
+    press(driver, PRESSED["shutdown"])
+    driver.start()
+    driver.put(0, [], [8])
+    driver.kick(0)
+    assert driver.done(0) == []
+
+
+def test_a_key_pressed_without_end_takes_no_room():
+    driver = a_key()
+    for _ in range(1000):
+        press(driver, 3)
+    heads = [driver.put(0, [], [8]) for _ in range(2)]
+    driver.kick(0)
+    assert [struct.unpack("<HHI", driver.got(head)) for head in heads] == [(0, 3, 0), (0, 0, 0)]
 
 
 # ---- frame buffers

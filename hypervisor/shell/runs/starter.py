@@ -1,10 +1,11 @@
 """Starts runs quickly: a warm process has the modules already, and forks one child per run; most of a short run was imports.
 
     starter = Starter()
-    status, said = starter.run(order, answer, seconds=120.0)    # subprocess.TimeoutExpired: its whole group is dead by then
+    status, said = starter.run(JOB, order, answer, seconds=120.0)    # subprocess.TimeoutExpired: its whole group is dead by then
 
-A child leads a session, and so a process group, of its own. Starter and server talk lines over two pipes; the server ends when
-its input does, as when who started it dies. One order at a time: whoever runs several has several starters.
+A job is a module with `main(order, answer)`: it reads the one file, does what stands there, and writes the other. A child leads a
+session, and so a process group, of its own. Starter and server talk lines over two pipes; the server ends when its input does, as
+when who started it dies. One order at a time: whoever runs several has several starters.
 """
 
 from __future__ import annotations
@@ -16,36 +17,40 @@ import signal
 import subprocess
 import sys
 import time as host_time
+from collections.abc import Collection
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from cells import kernel
 
-WARM = ("hypervisor.api", "hypervisor.shell.campaigns.one", "psutil")
-"""Imported before the first fork."""
+WARM = ("hypervisor.api", "psutil")
+"""Imported before the first fork, beside the module of the job."""
 
 
 class Starter:
-    """A warm server of our own."""
+    """A warm server of our own. `cpus`: the host's CPUs on which it and its runs are, None for where the caller may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpus: Collection[int] | None = None) -> None:
         self._child = 0
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "hypervisor.shell.campaigns.starter"],
+            [sys.executable, "-m", "hypervisor.shell.runs.starter"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        with suppress(OSError):  # a CPU that is gone: it runs on others
+            os.sched_setaffinity(self._server.pid, cpus or os.sched_getaffinity(0))
 
-    def run(self, order: Path, answer: Path, seconds: float) -> tuple[int, str]:
-        """A run to its end: exit status (minus the signal, if one ended it), and what it said on standard error.
+    def run(self, job: str, order: Path, answer: Path, seconds: float) -> tuple[int, str]:
+        """A run of a job to its end: exit status (minus the signal, if one ended it), and what it said on standard error.
 
         Raises:
             subprocess.TimeoutExpired: it took longer, and has been ended.
             RuntimeError: the server is gone.
         """
         end = host_time.monotonic() + seconds
-        self._write(f"{order}\0{answer}\n".encode())
+        self._write(f"{job}\0{order}\0{answer}\n".encode())
         self._child = pid = int(self._line())
         try:
             status = int(self._line(end))
@@ -78,6 +83,17 @@ class Starter:
             raise RuntimeError("the process that starts runs is gone")
         return line
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the server has ended."""
+        return self._server.poll() is not None
+
+    def end(self) -> None:
+        """End the server and its run, from any thread: who waits for them is told."""
+        if self._child:
+            end_group(self._child)
+        self._server.kill()
+
     def close(self) -> None:
         """End the server, and the run that it has under way. May be called twice."""
         if self._child:
@@ -108,7 +124,7 @@ def errors_of(answer: Path) -> Path:
 
 
 def serve() -> None:
-    """Fork a child for each line of standard input, until there are no more. Ends with the campaign, however that ends."""
+    """Fork a child for each line of standard input, until there are no more. Ends with who started it, however that ends."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     for module in WARM:
         __import__(module)
@@ -119,10 +135,9 @@ def serve() -> None:
 
 
 def _serve(out: int) -> None:
-    from hypervisor.shell.campaigns.one import main
-
     for line in sys.stdin.buffer:
-        order, _, answer = line.rstrip(b"\n").decode().partition("\0")
+        job, order, answer = line.rstrip(b"\n").decode().split("\0")
+        main = import_module(job).main
         child = os.fork()
         if child == 0:
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)

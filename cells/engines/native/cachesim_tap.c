@@ -1,0 +1,70 @@
+/* What the caches' model is told of: loads and stores by Unicorn's memory hooks, which say physical addresses; and where an address of
+ * the guest's lies, for its operations on lines.
+ */
+#include <string.h>
+
+#include "cachesim_internal.h"
+
+enum { MEM_WRITE = 17, UC_HOOK_MEM_READ = 1 << 10, UC_HOOK_MEM_WRITE = 1 << 11 };
+
+/* A load across two pages comes three times: as a whole, then its two aligned parts. A store comes once, and only its first page is
+ * known. */
+static void data_hook(void *uc, int kind, uint64_t address, int size, int64_t value, void *user) {
+    struct caches *m = user;
+    uint32_t page = m->e->page_size, room = page - ((uint32_t)address & (page - 1)), bytes = (uint32_t)size;
+    (void)uc, (void)value;
+    if (!m->e->running || (bytes > room && kind != MEM_WRITE))
+        return;
+    caches_data(m, address, bytes < room ? bytes : room, kind == MEM_WRITE);
+}
+
+int caches_tap(struct caches *m) {
+    size_t hook;
+    return unicorn.hook_add(m->e->uc, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)data_hook, m, 1, 0) == UC_OK;
+}
+
+/* ---- The guest's tables */
+
+enum { SCTLR_M = 1, SCTLR_XP = 1 << 23 };
+#define TTBCR_EAE 0x80000000u
+
+static int word_at(const struct engine *e, uint32_t address, uint32_t *word) {
+    for (int i = 0; i < e->rams; i++)
+        if (address - e->ram[i].base < e->ram[i].size) {
+            memcpy(word, e->ram[i].host + ((address & ~3u) - e->ram[i].base), sizeof *word);
+            return 1;
+        }
+    return 0;
+}
+
+static uint32_t register_of(struct engine *e, int crn, int crm, int opc2) {
+    uint32_t value = 0;
+    return cp15_read(e, crn, 0, crm, opc2, &value) ? 0 : value;
+}
+
+static uint32_t first_level(struct engine *e, uint32_t address, uint32_t control) {
+    uint32_t n = e->v.features & FEATURE_V6 ? control & 7 : 0;
+    if (n && address >> (32 - n))
+        return register_of(e, 2, 0, 1) & 0xffffc000u;
+    return register_of(e, 2, 0, 0) & ~((1u << (14 - n)) - 1);
+}
+
+/* Short descriptors [DDI 0100I B4.7, DDI 0406C B3.5.1]: sections, large and small pages. 0: nothing there, or of another form. */
+int guest_translate(struct engine *e, uint32_t address, uint32_t *physical) {
+    uint32_t control = e->v.features & FEATURE_V6 ? register_of(e, 2, 0, 2) : 0, first, second;
+    *physical = address;
+    if (!(register_of(e, 1, 0, 0) & SCTLR_M))
+        return 1;
+    if (address < 0x02000000)
+        address += register_of(e, 13, 0, 0) & 0xfe000000u;
+    if ((e->v.features & FEATURE_V7 && control & TTBCR_EAE) || !word_at(e, first_level(e, address, control) | (address >> 20 << 2), &first))
+        return 0;
+    if ((first & 3) == 2) {
+        *physical = (first & 0xfff00000u) | (address & 0xfffffu);
+        return 1;
+    }
+    if ((first & 3) != 1 || !word_at(e, (first & ~0x3ffu) | (address >> 10 & 0x3fc), &second) || (second & 3) == 0)
+        return 0;
+    *physical = (second & 3) == 1 ? (second & 0xffff0000u) | (address & 0xffffu) : (second & 0xfffff000u) | (address & 0xfffu);
+    return 1;
+}
