@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, Self
 from benchmarks.guest_root import BOOTED, DONE
 from hypervisor import launch
 from hypervisor.shell.boot import KERNEL_BOARDS
+from hypervisor.shell.progress import Progress
 
 CELL = "linux"
 RAM = "128MiB"
@@ -99,22 +100,23 @@ class Machine:
 
 
 class Session:
-    """A run of such a topology. `tick(run)`: called now and then, for who shows progress.
+    """A run of such a topology.
 
     Raises:
         TopologyError: the topology has problems.
     """
 
-    def __init__(
-        self, topology: Mapping[str, Any], *, tick: Callable[[Any], None] | None = None, **options: Any
-    ) -> None:
+    def __init__(self, topology: Mapping[str, Any], **options: Any) -> None:
         self.run = launch(topology, **options)
         self.marks: list[Mark] = []
         self._output = bytearray()
         self.run.trace.on_chunk.append(self._take)
         self.run.on_output.append(lambda _cell, data: self._output.extend(data))
-        if tick is not None:
-            self.run.ticks.append(lambda: tick(self.run))
+
+    def show(self, progress: Progress) -> None:
+        """Let a person see how it goes on."""
+        account = self.run.monitor.cells[0].account
+        self.run.ticks.append(lambda: progress.tick(self.run.now, account.insns, dict))
 
     def boot(self) -> Mark:
         """Run until the kernel's first process is ready; its mark, which is there only if something is counted.

@@ -29,12 +29,13 @@ import boards
 from benchmarks.guest_root import BOOTED, build, libraries
 from benchmarks.guest_session import CELL, Counting, Machine, Mark, Said, Session, Trouble
 from benchmarks.guest_symbols import ORDER, NoSymbols, groups
-from benchmarks.machine_store import FORMAT, engine, folder_of, place, read
+from benchmarks.machine_store import FORMAT, engine, folder_of, place, read, used
 from benchmarks.operations import Operation, operations
 from benchmarks.programs import images
 from hypervisor.shell.guests import GuestMissing, resolve
 from hypervisor.shell.guests.cache import write_atomically
 from hypervisor.shell.problems import InputError
+from hypervisor.shell.progress import Progress
 from hypervisor.shell.snapshots import versions
 from hypervisor.shell.topology.problems import nearest
 
@@ -47,8 +48,6 @@ LIBRARIES = "debian:armel"
 """Where the programs' shared libraries are from; the ARMv7 kernel runs them as well."""
 CACHE = ("size", "line", "ways", "kind")
 """What a cache's shape is."""
-SNAPSHOTS = 12
-"""Of boots that are kept: the last ones, 15 MB each."""
 
 
 def say(text: str) -> None:
@@ -145,6 +144,7 @@ def machine_of(kernel: str, report: Report = say) -> Machine:
     path = folder_of("archives") / f"{hashlib.sha256(archive).hexdigest()}.cpio"
     if not path.is_file() or path.read_bytes() != archive:
         write_atomically(path, archive)
+    used(path)
     return Machine(kernel, path, changes)
 
 
@@ -238,11 +238,12 @@ def booted(machine: Machine, report: Report = say) -> Path:
     if not path.is_file():
         report(f"booting {machine.kernel}, once: half a minute")
         with machine.session(Counting(), snapshot=path, at_mark=BOOTED) as session:
-            session.boot()
+            with Progress(session.run.topology.board.clock_hz, enabled=report is say) as progress:
+                session.show(progress)
+                session.boot()
             if not session.run.snapshots.size:
                 raise Trouble(f"{machine.kernel}: no snapshot of its boot: {session.run.snapshots.why}")
-        for old in sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime)[:-SNAPSHOTS]:
-            old.unlink(missing_ok=True)
+    used(path)
     return path
 
 

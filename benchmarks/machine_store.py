@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,8 @@ ENGINE = {
     "devices": ("*.py",),
 }
 """Files, by package, that decide what is counted and when."""
+LARGE = 12
+"""Snapshots of boots, and initramfs, that are kept: 15 MB, 4 MB each."""
 FORMAT = 1
 """Change when the same inputs are measured in another way."""
 
@@ -57,6 +60,14 @@ def place(name: str, identity: Any, kind: str = "json") -> Path:
     """The file for what `identity` decides, in a folder of that name. Raises Trouble: there can be none."""
     text = json.dumps(identity, sort_keys=True, default=list)
     return folder_of(name) / f"{hashlib.sha256(text.encode()).hexdigest()}.{kind}"
+
+
+def used(path: Path) -> None:
+    """A large file is used: it, and the last ones used before it, are kept, and older ones of its folder are not."""
+    path.touch()
+    with suppress(OSError):  # somebody else is at it
+        for old in sorted(path.parent.iterdir(), key=lambda each: each.stat().st_mtime)[:-LARGE]:
+            old.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Any:

@@ -125,6 +125,8 @@ class Run(Listening):
         self.host_seconds = 0.0
         self._script = deque(topology.inputs)
         super().__init__(topology, zygote, options)
+        while self._script and self._script[0].at < self.snapshots.time:
+            self._script.popleft()
 
     # ---- driving
 

@@ -20,6 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import unicorn
+
 from benchmarks.host.boots import LIMIT, MARKER, STEP
 from benchmarks.host.figure import Figure, Setting, Unavailable, ratios
 from benchmarks.samples import Sample
@@ -147,7 +149,8 @@ def _in_probe(place: Path, commands: dict[str, str]) -> dict[str, Done]:
         "console=hvc0 quiet cellvisor.modules=xen_blkfront,xen_netfront",
     ]
     command = [sys.executable, PROBE, *words, *more, "--secs", str(PROBE_SECONDS)]
-    environment = os.environ | {"UC_IGNORE_REG_BREAK": "1"}
+    library = Path(unicorn.__file__).parent / "lib" / "libunicorn.so.2"  # its C part is linked to nothing
+    environment = os.environ | {"UC_IGNORE_REG_BREAK": "1", "LD_PRELOAD": str(library)}
     with subprocess.Popen(command, cwd=place, env=environment, stdout=subprocess.PIPE) as process:
         at = _moments(process, len(typed))
         process.terminate()

@@ -209,7 +209,8 @@ class ArmEngine:
 
     def count(self, functions: Sequence[Sequence[int]] = (), *, dcache_lines: int = 0) -> None:
         """Count events from now on (hypervisor/abi/counts.py) and end runs at marks. `functions`: groups of addresses at which
-        functions begin; `dcache_lines`: of the first-level data cache. Requires: memory is mapped, nothing has run yet.
+        functions begin; `dcache_lines`: steps of a walk through the data cache, 0 for what the CPU says. Requires: memory is
+        mapped, nothing has run yet.
 
         Raises:
             EngineError: more functions or groups than are counted, or it counts already.

@@ -26,7 +26,7 @@ IMAGES = WREN / "images"
 ARM = WREN.parent / "programs" / "arm"
 USER = "user"
 """Beside the flavours: what else can be built."""
-PARTS = ("kernel", "files", "sockets", "devices", "system")
+PARTS = ("kernel", "files", "devices")
 """Directories of the kernel: the kernel proper, and what stands beside it."""
 SHARED: Mapping[FlavourNumber, tuple[str, ...]] = {
     FlavourNumber.NATIVE: ("uart.c", "interrupts.c", "alarm.c", "hypercalls.c"),

@@ -19,6 +19,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -32,6 +33,8 @@ _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _PUNCH = 1 | 2
 """FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE of <linux/falloc.h>."""
 _CHUNK = 1 << 20
+SPARE = 512
+"""Descriptors that the monitor may have open beside those of pages."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long)
@@ -119,6 +122,7 @@ class SharedMemory:
     # ---- orders
 
     def _make(self, order: do.MakeSegment) -> None:
+        _have_descriptors(len(self._files) + SPARE)
         file = os.memfd_create("cellvisor-pages", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         self._files[order.segment] = file
         size = order.pages * PAGE
@@ -158,6 +162,14 @@ class SharedMemory:
                 _copy(file, 0, self._file(order.cell, OWN), order.address - self._base, size)
         finally:
             _empty(file, size)
+
+
+def _have_descriptors(count: int) -> None:
+    """Let this process have more descriptors open, as far as the host lets it: 1024 is usual, and two disks' pages are more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and count > soft:
+        wanted = 2 * count if hard == resource.RLIM_INFINITY else min(2 * count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(wanted, soft), hard))
 
 
 def _empty(file: int, size: int) -> None:

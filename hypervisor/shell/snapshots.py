@@ -26,6 +26,7 @@ from hypervisor.core.monitor import Monitor
 from hypervisor.flavours import FLAVOURS
 from hypervisor.shell import provenance, snapshot_file
 from hypervisor.shell.cellhost import CellPlan
+from hypervisor.shell.human import human_time
 from hypervisor.shell.problems import InputError
 from hypervisor.shell.topology import Problem, Topology, TopologyError
 
@@ -119,7 +120,17 @@ class Snapshots:
             raise InputError(
                 f"{path}: was taken with {other} {head.versions.get(other)}, this is {ours[other]}: take it again"
             )
+        if self._topology.duration is not None and self._topology.duration <= head.time:
+            raise InputError(
+                f"{path}: was taken after {human_time(head.time, self._topology.board.clock_hz)}, and the run is to end"
+                f" after {self._topology.until}: let it be longer (--for counts from the boot on)"
+            )
         return loaded
+
+    @property
+    def time(self) -> int:
+        """When the run begins, in cycles."""
+        return self.loaded.head.time if self.loaded is not None else 0
 
     # ---- the cell's side
 

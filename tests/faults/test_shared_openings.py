@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 from collections.abc import Iterator
 
 import pytest
@@ -59,3 +60,18 @@ def test_a_position_that_a_client_moves_is_its_own(shared: tuple[SharedMemory, l
     assert os.lseek(hands[DRIVER].held[0], 0, os.SEEK_CUR) == 0
     memory.write(DRIVER, SEGMENT, 0, b"x")
     assert memory.read(CLIENT, SEGMENT, 0, 1) == b"x"
+
+
+def test_a_kernel_that_grants_thousands_of_single_pages_does_not_run_the_monitor_out_of_descriptors() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    memory, pages = SharedMemory([Hands()], 0), 700
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (600, before[1]))
+        for segment in range(1, pages + 1):
+            memory.perform(do.MakeSegment(segment, 1))
+        memory.write(CLIENT, pages, 0, b"the last")
+        assert memory.read(CLIENT, pages, 0, 8) == b"the last"
+        assert memory.trouble == {}
+    finally:
+        memory.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

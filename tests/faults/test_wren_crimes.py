@@ -69,10 +69,9 @@ def test_a_program_cannot_leave_user_mode(flavour: str) -> None:
 @every_flavour
 def test_each_call_refuses_each_bad_pointer(flavour: str) -> None:
     answers = [line for line in lines(flavour, "bad_pointers") if ANSWERS.fullmatch(line)]
-    assert len(answers) > 60
+    assert len(answers) > 25
     for line in answers:
-        assert line.count("EFAULT") == 5 or line.startswith(("readlink", "getcwd")), line
-        assert line.count("EFAULT") >= 4, line  # those write no more than they have, which fits
+        assert line.count("EFAULT") == 5, line
 
 
 @every_flavour

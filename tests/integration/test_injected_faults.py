@@ -51,7 +51,7 @@ def point(action: str, where: str, visit: int = 1, **values: int) -> Armed:
 
 
 DONE, DEAD, ANY = ("shut down",), ("failed", "shut down"), ("running", "blocked", "failed", "shut down")
-BUSY = 1_000_000
+BUSY = 500_000
 """A cycle at which wren starts its first programs."""
 CASES = {
     "nothing": Case("ping", "okl4", "pong", at("nothing", 100 * US), DONE, "status 0"),

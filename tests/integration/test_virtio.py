@@ -86,6 +86,41 @@ def test_whoever_dies_meanwhile_the_driver_reads_on(live: Live) -> None:
     assert run.cell("crook").account.metrics["retried"][0] == 1, "the account says what was asked again"
 
 
+def two_drivers(link: str, live: Live, cores: int) -> str:
+    """Two kernels' drivers on one domain that dies; the hash of the trace."""
+    table = attacked()
+    facts = {"image": "hostile_virtio", "virtio": True, "ram": "256KiB", "priority": 5}
+    table["cells"] = {
+        "one": {**facts, "args": "do=speed times=60 bytes=16384"},
+        "other": {**facts, "args": "do=speed times=40 bytes=8192"},
+        "storage": {"domain": "block", "priority": 6, "on_crash": "restart"},
+    }
+    table["channels"] = [{"between": [name, "storage"], "class": "block"} for name in ("one", "other")]
+    run = live(table, link=link, overrides=[f"board.cores={cores}"])
+    run.plan_kill("storage", "2ms")
+    run.until("400ms")
+    assert [run.console(name) for name in ("one", "other")] == [
+        b"read 60 times, 0 failed\r\n",
+        b"read 40 times, 0 failed\r\n",
+    ]
+    assert run.cell("storage").account.restarts == 1
+    run.monitor.check_invariants()
+    run.close()
+    return run.trace_hash
+
+
+@pytest.mark.slow
+def test_two_drivers_on_two_cores_are_the_same_run_over_both_transports(live: Live) -> None:
+    assert len({two_drivers(link, live, 2) for link in ("shm", "zmq")}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("cores", [1, 2])
+def test_ten_runs_over_both_transports_are_one(live: Live, cores: int) -> None:
+    assert len({two_drivers(link, live, cores) for link in ("shm", "zmq") * 5}) == 1
+
+
 # ---- Debian
 
 

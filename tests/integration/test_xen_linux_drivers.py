@@ -107,6 +107,22 @@ def test_a_linux_driver_domain_that_dies_under_load_costs_no_byte_over_either_li
     assert len(hashes) == 1
 
 
+def test_ten_runs_of_two_kernels_are_one_over_both_links(live: Live, debians: Debians) -> None:
+    made, hashes = debians.ext4("disk.img", {"big": BIG}), set()
+    for number in range(10):
+        image = debians.directory / f"{number}.img"
+        shutil.copy(made, image)
+        run = live(with_a_disk(debians, image), link=LINKS[number % 2])
+        until_it_says(run, "driver", b"serving")
+        until_it_says(run, "linux", PROMPT)
+        asked(run, "linux", "until [ -b /dev/xvda ]; do usleep 10000; done; mount -t ext4 /dev/xvda /root")
+        asked(run, "linux", "cp /root/big /root/copy; md5sum /root/copy; umount /root")
+        hashes.add(run.trace_hash)
+        run.close()
+        image.unlink()
+    assert len(hashes) == 1
+
+
 def test_on_two_cores_it_costs_none_either(live: Live, debians: Debians) -> None:
     hashes = {killed_under_load(live, debians, link, deaths=1, overrides=["board.cores=2"]) for link in LINKS}
     assert len(hashes) == 1

@@ -13,7 +13,7 @@ from tests.support.caches import DATA, OPS, ROUTINE_CODE, Op, Reference, Shape, 
 from tests.support.translations import results
 
 NAMES = [name for name in (*OPS, *OPS, *ROUTINE_CODE) if name != "wait"]
-BEFORE_V7 = ("flush", "clean", "drop", "drop_both", "switch", "walk")
+BEFORE_V7 = ("flush", "flush_if", "clean", "drop", "drop_both", "switch", "walk")
 """What ARMv7 has not, or does as often as its own registers say."""
 
 

@@ -57,6 +57,7 @@ ROUTINE_CODE = {
     "clean_line": "mcr p15, 0, r1, c7, c10, 1; add r1, r1, #64",
     "drop_line": "add r1, r1, #0; mcr p15, 0, r1, c7, c6, 1",
     "drop_code_line": "mcr p15, 0, r1, c7, c5, 1",
+    "flush_if": "cmp r1, #0x20000; mcreq p15, 0, r1, c7, c14, 0; mcrne p15, 0, r1, c7, c10, 1; b flags; flags:",
     "walk": "mcr p15, 0, r1, c7, c14, 2",
     "switch": "mcr p15, 0, r1, c7, c14, 0; mcr p15, 0, r1, c7, c5, 0; mcr p15, 0, r1, c2, c0, 0",
     "forget": "mcr p15, 0, r1, c8, c7, 0",
@@ -64,7 +65,7 @@ ROUTINE_CODE = {
     "wait": "mcr p15, 0, r1, c7, c0, 4",
 }
 """What the kernel does, with DATA + 16 * number in r1."""
-ENDS_BLOCK = ("switch", "forget", "forget_not", "wait")
+ENDS_BLOCK = ("flush_if", "switch", "forget", "forget_not", "wait")
 """Whose last instruction ends its block."""
 COUNTED = (
     *(
@@ -277,7 +278,9 @@ class Reference:
 
     def _kernel(self, what: str, address: int) -> None:
         kind, _, on = what.partition("_")
-        if what in TOUCHES:
+        if what == "flush_if":
+            self._kernel("flush" if address == DATA else "clean_line", address)
+        elif what in TOUCHES:
             self._touch(what, address)
         elif on == "line":
             self._line(kind, address, 1)

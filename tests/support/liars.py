@@ -41,7 +41,6 @@ ANSWERS: dict[str, Callable[[Request, Answer], Answer]] = {
     "sectors_without_end": _identity(2048, 1 << 31),
     "short_read": _data(lambda data: data[: len(data) // 2]),
     "no_read": _data(lambda data: b""),
-    "long_read": _data(lambda data: data.ljust(4096, b"!")),
     "strange_status": lambda request, answer: answer._replace(status=0x7FFF),
 }
 """What is said, in good form."""

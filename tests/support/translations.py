@@ -27,6 +27,7 @@ STUBS = range(16, 48)
 _STUB = 0x40
 """In the same KiB as what is loaded: the emulator's own pages are that small on some CPUs."""
 _LINE = 32
+_CACHE = {"size": 512, "line": 32, "ways": 2}
 Op = tuple[str, int]
 
 
@@ -64,11 +65,15 @@ def results(bench: Bench) -> tuple[Any, ...]:
 # ---- Programs
 
 
-def scripted(model: str, script: Sequence[Op], vtlb: dict[str, int] | None) -> Bench:
-    """A bench about to run the script, one block for each op; it ends with a wait."""
+def scripted(model: str, script: Sequence[Op], vtlb: dict[str, int] | None, *, counting: bool | None = None) -> Bench:
+    """A bench about to run the script, one block for each op; it ends with a wait. `counting`: of events, or of caches too."""
     bench = Bench(model, ONE, ram_size=4 << 20)
     if vtlb is not None:
         bench.engine.count_translations(vtlb)
+    if counting is not None:
+        bench.engine.count()
+    if counting:
+        bench.engine.count_caches(_CACHE, _CACHE, kept=1)
     for page in STUBS:
         bench.load((page << 12) + _STUB, "add r6, r6, #1; mov pc, lr")
     for number, (what, value) in enumerate(script):

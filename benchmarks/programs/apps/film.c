@@ -157,14 +157,17 @@ static void search(const struct picture *drawn, s32 x, s32 y, s32 motion[2])
 
 static void draw(struct picture *to, u32 frame)
 {
+    u32 left[5], top[5];
+    for (u32 i = 0; i < 5; i++) {
+        left[i] = (i * 37 + frame * (i + 1)) % width;
+        top[i] = (i * 29 + frame * (5 - i)) % height;
+    }
     for (u32 y = 0; y < height; y++)
         for (u32 x = 0; x < width; x++) {
-            u32 u = x + 2 * frame, v = y + frame, shade = (u * u / 64 + v * 3 + (u ^ v) % 7) & 255;
-            for (u32 i = 0; i < 5; i++) {
-                u32 left = (i * 37 + frame * (i + 1)) % width, top = (i * 29 + frame * (5 - i)) % height;
-                if (x - left < 24 && y - top < 24)
-                    shade = 40 * i + (x - left) * 2;
-            }
+            u32 u = x + 2 * frame, v = y + frame, shade = (u * u / 64 + v * 3 + ((u ^ v) & 7)) & 255;
+            for (u32 i = 0; i < 5; i++)
+                if (x - left[i] < 24 && y - top[i] < 24)
+                    shade = 40 * i + (x - left[i]) * 2;
             to->plane[0][y * width + x] = (u8)shade;
             if (!(x & 1) && !(y & 1)) {
                 to->plane[1][y / 2 * (width / 2) + x / 2] = (u8)(u + 64);

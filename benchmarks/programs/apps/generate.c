@@ -63,6 +63,9 @@ static void words(u32 count)
     }
 }
 
+/* A wave of 256 places between -4096 and 4096: two parabolas. */
+static s32 arc(u32 place) { return (place & 128 ? -1 : 1) * (s32)((place & 127) * (128 - (place & 127))); }
+
 /* Three notes at a time, each with overtones and a decay, by rotating integers: 14 bits of phase. */
 static void sound(u32 samples)
 {
@@ -70,9 +73,9 @@ static void sound(u32 samples)
     u32 phase[3] = {0, 0, 0}, pitch[3] = {0, 0, 0};
     s32 loud[3] = {0, 0, 0};
     for (u32 i = 0; i < 256; i++)
-        wave[i] = (s16)DOWN(6000 * sine(2 * PI * i / 256) + 2000 * sine(6 * PI * i / 256) + 900 * sine(14 * PI * i / 256));
+        wave[i] = (s16)((24 * arc(i) + 8 * arc(3 * i) + 4 * arc(7 * i)) >> 4);
     for (u32 n = 0; n < samples; n++) {
-        s32 sum = (s32)below(101) - 50;
+        s32 sum = (s32)(random_next(&seed) & 127) - 64;
         for (u32 v = 0; v < 3; v++) {
             if (loud[v] < 200) {
                 pitch[v] = 60 + below(900);
@@ -91,7 +94,7 @@ static void sound(u32 samples)
 /* Slopes, circles with edges, and a little noise. */
 static void picture(u32 side, int colours)
 {
-    s32 x0[8], y0[8], r[8], shade[8];
+    s32 x0[8], y0[8], r[8], shade[8], rest[8];
     text_out(out, colours == 3 ? "P6\n" : "P5\n");
     number_out(out, (s32)side);
     text_out(out, " ");
@@ -101,16 +104,20 @@ static void picture(u32 side, int colours)
         x0[i] = (s32)below(side), y0[i] = (s32)below(side);
         r[i] = (s32)(side / 16 + below(side / 4)), shade[i] = (s32)random_next(&seed);
     }
-    for (s32 y = 0; y < (s32)side; y++)
+    s32 slope = 200 * 65536 / (s32)side;
+    for (s32 y = 0; y < (s32)side; y++) {
+        for (u32 i = 0; i < 8; i++)
+            rest[i] = r[i] * r[i] - (y - y0[i]) * (y - y0[i]);
         for (s32 x = 0; x < (s32)side; x++) {
-            s32 colour[3] = {x * 200 / (s32)side + 20, y * 200 / (s32)side + 20, (x + y) * 100 / (s32)side + 20};
+            s32 colour[3] = {20 + (x * slope >> 16), 20 + (y * slope >> 16), 20 + ((x + y) * slope >> 17)};
             for (u32 i = 0; i < 8; i++)
-                if ((x - x0[i]) * (x - x0[i]) + (y - y0[i]) * (y - y0[i]) < r[i] * r[i])
+                if (rest[i] > 0 && (x - x0[i]) * (x - x0[i]) < rest[i])
                     for (u32 c = 0; c < 3; c++)
                         colour[c] = ((shade[i] >> (8 * c) & 255) * 3 + colour[c]) / 4;
             for (int c = 0; c < colours; c++)
-                byte_out(out, MIN(255, colour[c] + (s32)below(8)));
+                byte_out(out, MIN(255, colour[c] + (s32)(random_next(&seed) & 7)));
         }
+    }
 }
 
 /* Leaves of four curves, in rows that `repeat` draws. */

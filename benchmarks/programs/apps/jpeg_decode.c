@@ -184,7 +184,7 @@ static void pixels_out(struct out *out)
             s32 v[3] = {0, 0, 0};
             for (u32 i = 0; i < planes; i++) {
                 const struct component *c = component + i;
-                v[i] = c->samples[y * c->high / highest * c->stride + x * c->wide / widest];
+                v[i] = c->samples[(y >> (highest - c->high)) * c->stride + (x >> (widest - c->wide))]; /* once or twice */
             }
             if (planes == 1) {
                 byte_out(out, v[0]);

@@ -5,17 +5,17 @@
 static double sine_near(double x)
 {
     double s = x * x;
-    return x * (1 - s / 6 * (1 - s / 20 * (1 - s / 42 * (1 - s / 72 * (1 - s / 110 * (1 - s / 156))))));
+    return x * (1 - s * (1.0 / 6 - s * (1.0 / 120 - s * (1.0 / 5040 - s * (1.0 / 362880 - s * (1.0 / 39916800 - s * (1.0 / 6227020800.0)))))));
 }
 static double cosine_near(double x)
 {
     double s = x * x;
-    return 1 - s / 2 * (1 - s / 12 * (1 - s / 30 * (1 - s / 56 * (1 - s / 90 * (1 - s / 132 * (1 - s / 182))))));
+    return 1 - s * (0.5 - s * (1.0 / 24 - s * (1.0 / 720 - s * (1.0 / 40320 - s * (1.0 / 3628800 - s * (1.0 / 479001600))))));
 }
 
 double sine(double x)
 {
-    double turns = x / (PI / 2);
+    double turns = x * (2 / PI);
     s32 quarter = DOWN(turns + 0.5);
     double rest = x - quarter * (PI / 2);
     switch (quarter & 3) {

@@ -28,7 +28,7 @@ struct resonator {
     double a, b, c, before, earlier;
 };
 static struct resonator chain[RESONATORS];
-static double formant[3], voice, noise, pitch = 110, phase, tilt;
+static double formant[3], voice, noise, pitch = 110, turn, phase, tilt;
 static u32 seed = 1, steps;
 static struct out *out;
 
@@ -42,8 +42,8 @@ static void tune(struct resonator *r, double frequency, double bandwidth)
 
 static double source(void)
 {
-    double pulse, breath = ((double)(random_next(&seed) & 0xffff) / 32768 - 1) * noise;
-    phase += pitch / RATE;
+    double pulse, breath = noise ? ((double)(random_next(&seed) & 0xffff) * (1.0 / 32768) - 1) * noise : 0;
+    phase += turn;
     if (phase >= 1)
         phase -= 1;
     pulse = phase < 0.6 ? phase * phase * (0.6 - phase) * 30 : 0; /* a glottis opens slowly and closes fast */
@@ -55,6 +55,7 @@ static void step(void)
 {
     for (int i = 0; i < 3; i++)
         tune(chain + i, formant[i], 60 + 30 * i);
+    turn = pitch / RATE;
     for (int n = 0; n < STEP; n++) {
         double x = source();
         for (int i = 0; i < RESONATORS; i++) {

@@ -124,7 +124,7 @@ static void miss(struct caches *m, int number, int by_user, uint32_t cycles) {
 /* The first time since privileged code was entered that it meets these 32 bytes? */
 static void note_cold(struct caches *m, uint32_t **stamps, int number, uint32_t address) {
     const struct engine *e = m->e;
-    for (int i = 0; i < e->rams; i++)
+    for (int i = 0; i < e->rams && stamps[i]; i++) /* none of what was mapped later */
         if (address - e->ram[i].base < e->ram[i].size) {
             uint32_t *stamp = &stamps[i][(address - e->ram[i].base) >> COLD_SHIFT];
             m->c->n[number] += *stamp != m->entry;

@@ -1,10 +1,12 @@
 /* What the caches' model is told of: loads and stores by Unicorn's memory hooks, which say physical addresses; and where an address of
  * the guest's lies, for its operations on lines.
  */
+#include <malloc.h>
 #include <string.h>
 
 #include "cachesim_internal.h"
 
+enum { SYNCED_AT = 0x3a32, VERSION = 2 << 24 | 1 << 16 | 4 << 8, UC_HOOK_MEM_FAILED = 0x3f << 4 };
 enum { MEM_WRITE = 17, UC_HOOK_MEM_READ = 1 << 10, UC_HOOK_MEM_WRITE = 1 << 11 };
 
 /* A load across two pages comes three times: as a whole, then its two aligned parts. A store comes once, and only its first page is
@@ -18,8 +20,35 @@ static void data_hook(void *uc, int kind, uint64_t address, int size, int64_t va
     caches_data(m, address, bytes < room ? bytes : room, kind == MEM_WRITE);
 }
 
+/* Nobody is there to take it: Unicorn has to say where the CPU is. */
+static _Bool failed_hook(void *uc, int kind, uint64_t address, int size, int64_t value, void *user) {
+    (void)uc, (void)kind, (void)address, (void)size, (void)value;
+    *((struct caches *)user)->e->synced = 0;
+    return 0;
+}
+
+/* Before a memory hook Unicorn finds out where in the guest's code it is, which takes longer than all else here and nobody asks. It does
+ * not if a byte of its own says that PC is right already. That is said when a block begins, and taken back wherever the CPU stops in its
+ * middle. Where another Unicorn keeps that byte is not known: then it is as it was. */
+static void find_synced(struct engine *e) {
+    uint8_t *byte = (uint8_t *)e->uc + SYNCED_AT, before = *byte;
+    if (unicorn.version(NULL, NULL) >> 8 != VERSION >> 8 || malloc_usable_size(e->uc) <= SYNCED_AT)
+        return;
+    *byte = 0;
+    reg_write(e, REG_R0, reg_read(e, REG_R0));
+    if (*byte == 0) {
+        reg_write(e, REG_PC, reg_read(e, REG_PC) | (reg_read(e, REG_CPSR) & CPSR_T ? 1 : 0));
+        if (*byte == 1)
+            e->synced = byte;
+    }
+    *byte = before;
+}
+
 int caches_tap(struct caches *m) {
     size_t hook;
+    find_synced(m->e);
+    if (unicorn.hook_add(m->e->uc, &hook, UC_HOOK_MEM_FAILED, (void *)failed_hook, m, 1, 0) != UC_OK)
+        return 0;
     return unicorn.hook_add(m->e->uc, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)data_hook, m, 1, 0) == UC_OK;
 }
 

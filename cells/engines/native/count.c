@@ -146,11 +146,13 @@ static void carry_out_caches(struct engine *e, const struct note *note) {
         caches_flush_data(c->caches, note->how);
     if (note->iwhole)
         caches_flush_instructions(c->caches);
-    for (uint32_t i = 0; i < note->ops; i++)
-        if (note->op[i].when == AT_BEGIN)
-            carry_out_line(e, note->op[i].word, c->begin[i]);
-        else if (note->op[i].when == AT_END)
-            carry_out_line(e, note->op[i].word, count_operand(e, note->op[i].word));
+}
+
+static void carry_out_on_line(struct engine *e, const struct op_note *op, uint32_t begin) {
+    if (op->when == AT_BEGIN)
+        carry_out_line(e, op->word, begin);
+    else if (op->when == AT_END)
+        carry_out_line(e, op->word, count_operand(e, op->word));
 }
 
 /* A walk through the data cache by set and way is over when it has come to as many lines as there are: one flush. */
@@ -163,6 +165,26 @@ static void end_walk(struct count *c, const struct note *note) {
         caches_flush_data(c->caches, note->how);
 }
 
+/* Operations one by one: those of a condition are counted now, if it has held. */
+static void settle_operations(struct engine *e, const struct note *note) {
+    struct count *c = e->count;
+    for (uint32_t i = 0; i < note->ops; i++) {
+        const struct op_note *op = &note->op[i];
+        struct note alone = {0};
+        if (op->asks) {
+            if (!condition_holds(op->word >> 28, op->flags == AT_BEGIN ? c->begin_flags : reg_read(e, REG_CPSR)))
+                continue;
+            note_cache(&alone, op->word);
+            count_note(c, &alone, 1);
+            end_walk(c, &alone);
+            if (c->caches)
+                carry_out_caches(e, &alone);
+        }
+        if (c->caches)
+            carry_out_on_line(e, op, c->begin[i]);
+    }
+}
+
 /* The block that has a note is over. In Thumb state, where an IT block may pass over it, as if done. */
 void count_settle(struct engine *e) {
     struct count *c = e->count;
@@ -173,6 +195,7 @@ void count_settle(struct engine *e) {
     end_walk(c, note);
     if (c->caches)
         carry_out_caches(e, note);
+    settle_operations(e, note);
     if (note->word && (e->block == NULL || e->block->extent & 1 || condition_holds(note->word >> 28, reg_read(e, REG_CPSR))))
         count_change(e, note->word);
 }
@@ -234,11 +257,15 @@ static const char *refusal(const struct engine *e, const struct count_shape *sha
     return NULL;
 }
 
-/* Lines of the data cache as the CPU itself says: a kernel that walks through it believes that. */
-static uint32_t lines_of(struct engine *e, uint32_t board) {
+/* Lines of the data cache as the CPU itself says: a kernel that walks through it believes that, whatever the board has. */
+static uint32_t lines_of(struct engine *e) {
     uint32_t before = 0, shape = 0;
-    if (!(e->v.features & FEATURE_V7) || cp15_read(e, 0, 2, 0, 0, &before))
-        return board;
+    if (!(e->v.features & FEATURE_V7)) { /* cache type: 512 bytes << size, 8 bytes << length [DDI 0100I B2.3.2] */
+        cp15_read(e, 0, 0, 0, 1, &shape);
+        return (512u << (shape >> 18 & 15)) / (8u << (shape >> 12 & 3));
+    }
+    if (cp15_read(e, 0, 2, 0, 0, &before))
+        return 0;
     cp15_write(e, 0, 2, 0, 0, 0);
     cp15_read(e, 0, 1, 0, 0, &shape);
     cp15_write(e, 0, 2, 0, 0, before);
@@ -255,7 +282,7 @@ const char *vcpu_count(struct vcpu *v, const struct count_shape *shape) {
     if (c == NULL)
         return "no memory";
     c->e = e;
-    c->walk_steps = lines_of(e, shape->dcache_lines);
+    c->walk_steps = shape->dcache_lines ? shape->dcache_lines : lines_of(e);
     c->functions = shape->functions;
     for (uint32_t i = 0; i < shape->functions; i++)
         c->function[i] = (struct function){shape->address[i] & ~1u, (uint16_t)(1u << shape->group[i])};

@@ -20,7 +20,7 @@
 #define COUNT_EVENTS 43
 
 struct count_shape {
-    uint32_t dcache_lines;           /* of the first-level data cache: so many operations by set and way are one flush */
+    uint32_t dcache_lines;           /* so many operations by set and way are one flush; 0: as many lines as the CPU says it has */
     uint32_t functions;              /* how many: */
     const uint32_t *address;         /* where each begins */
     const uint8_t *group;            /* which count is its */

@@ -21,7 +21,8 @@ enum { EVENTS(EVENT_NUMBER) EVENTS_END };
 
 enum { FLUSH_DROP = 0, FLUSH_CLEAN = 1, FLUSH_ALL = 2 }; /* lines go unwritten; dirty ones are written and stay; are written and go */
 
-/* Where an operation's operand stands: in its register when the block begins, when it is over, or nobody knows. */
+/* When an operation's operand stands in its register, and the flags are those of its condition: when the block begins, when it is over,
+ * or nobody knows. */
 enum { AT_BEGIN, AT_END, AT_NO_TIME };
 #define NOTED_OPS 6
 
@@ -35,8 +36,9 @@ struct note {
     uint16_t ops;
     struct op_note {
         uint32_t word;
-        uint8_t when;
-    } op[NOTED_OPS];                 /* those on lines, for the caches' model */
+        uint8_t when, asks;          /* of the operand; 1: of a condition, and not among the counts above */
+        uint8_t flags;               /* when that is known */
+    } op[NOTED_OPS];                 /* operations on caches, one by one */
 };
 
 #define NOTES 2048
@@ -57,7 +59,7 @@ struct count {
     uint32_t table, reserved, space, process; /* TTBR0, TTBR1, ASID and FCSE as last seen */
     struct caches *caches;           /* NULL: they are not modelled */
     const struct note *pending;      /* the block that runs, if it has a note */
-    uint32_t pending_from, begin[NOTED_OPS];
+    uint32_t pending_from, begin[NOTED_OPS], begin_flags;
     uint32_t functions;
     struct function function[COUNT_FUNCTIONS];
     struct note note[NOTES];
@@ -66,6 +68,7 @@ struct count {
 /* count_scan.c: what lies in `size` bytes at `address`. `extent` as in struct block */
 void scan(struct count *c, struct note *note, uint32_t address, uint32_t size, uint32_t thumb);
 int is_noted(const struct note *note);
+int note_cache(struct note *note, uint32_t word);
 void sort_functions(struct count *c);
 
 /* count.c */

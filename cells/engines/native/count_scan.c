@@ -28,7 +28,7 @@ enum { ALL = 0, BY_ADDRESS = 1, BY_SET = 2, BY_TEST = 3, XSCALE_ALLOCATE = 5 };
 
 /* c7: caches. Data: c6 invalidate, c10 and c11 clean, c14 both; instructions: c5, c1; c7 both caches. XScale gives up its data
  * cache by allocating other lines (c2, 5) [DDI 0198E 2.3.8; B4.2.1; XScale Core Developer's Manual 7.2.8]. */
-static int note_cache(struct note *note, uint32_t word) {
+int note_cache(struct note *note, uint32_t word) {
     uint32_t crm = CRM(word), how = OPC2(word);
     int data = crm == 6 || crm == 10 || crm == 11 || crm == 14;
     if (CRN(word) != 7 || (!is_write(word) && how != BY_TEST))
@@ -64,6 +64,39 @@ static uint8_t operand_time(const uint8_t *bytes, uint32_t size, uint32_t at, ui
     return number == 15 ? AT_NO_TIME : !before ? AT_BEGIN : !behind ? AT_END : AT_NO_TIME;
 }
 
+/* Whether an instruction may change the flags: data processing and multiplication with S, MSR, MRC to them [A5.2, A8.8.107]. */
+static int may_set_flags(uint32_t word) {
+    return (word & 0x0c100000) == 0x00100000 || (word & 0x0db00000) == 0x01200000 || (word & 0x0f10f010) == 0x0e10f010;
+}
+
+static uint8_t flags_time(const uint8_t *bytes, uint32_t size, uint32_t at) {
+    int before = 0, behind = 0;
+    for (uint32_t done = 0; done + 4 <= size; done += 4) {
+        uint32_t word;
+        memcpy(&word, bytes + done, sizeof word);
+        before |= done < at && may_set_flags(word);
+        behind |= done > at && may_set_flags(word);
+    }
+    return !before ? AT_BEGIN : !behind ? AT_END : AT_NO_TIME;
+}
+
+/* An operation on caches: into the sums, or of a condition that can be looked at. */
+static void note_operation(struct note *note, uint32_t word, const uint8_t *bytes, uint32_t size, uint32_t at, uint32_t thumb) {
+    struct op_note op = {word, AT_NO_TIME, 0, AT_NO_TIME};
+    struct note alone = {0};
+    if (!note_cache(&alone, word))
+        return;
+    if (!thumb) {
+        op.when = operand_time(bytes, size, at, word >> 12 & 15);
+        op.flags = flags_time(bytes, size, at);
+        op.asks = word >> 28 != 14 && op.flags != AT_NO_TIME && note->ops < NOTED_OPS;
+    }
+    if (!op.asks)
+        note_cache(note, word);
+    if (note->ops < NOTED_OPS)
+        note->op[note->ops++] = op;
+}
+
 static void note_word(struct note *note, uint32_t word, uint32_t address, const uint8_t *bytes, uint32_t size, uint32_t done,
                       uint32_t thumb) {
     if (!is_cp15(word))
@@ -71,9 +104,8 @@ static void note_word(struct note *note, uint32_t word, uint32_t address, const 
     if (changes_addresses(word)) {
         note->word = word;
         note->at = address + done;
-    } else if (note_cache(note, word) && note->ops < NOTED_OPS) {
-        uint8_t when = thumb ? AT_NO_TIME : operand_time(bytes, size, done, word >> 12 & 15);
-        note->op[note->ops++] = (struct op_note){word, when};
+    } else {
+        note_operation(note, word, bytes, size, done, thumb);
     }
 }
 
@@ -109,7 +141,7 @@ void scan(struct count *c, struct note *note, uint32_t address, uint32_t size, u
 }
 
 int is_noted(const struct note *note) {
-    return note->word || note->groups || note->dwhole || note->walks || note->dlines || note->iwhole || note->ilines;
+    return note->word || note->groups || note->ops;
 }
 
 /* Functions by address, each address once. */

@@ -73,7 +73,9 @@ static void begin_noted(struct engine *e, struct block *block, uint64_t key, uin
     c->pending_from = address;
     for (uint32_t i = 0; i < note->ops; i++)
         c->begin[i] = count_operand(e, note->op[i].word);
-    if (note->word || note->ops || note->walks)
+    if (note->ops)
+        c->begin_flags = reg_read(e, REG_CPSR);
+    if (note->word || note->ops)
         e->v.lines |= LINE_SETTLE;
 }
 
@@ -99,8 +101,10 @@ static NOINLINE void *look(struct engine *e, uint64_t site, uint32_t address, ui
         begin_noted(e, block, key, address);
     if (e->vtlb)
         vtlb_block(e->vtlb, place, key, address, size, block->extent, fresh);
-    if (e->count->caches)
+    if (e->count->caches) {
+        *e->synced = 1;
         caches_fetch(e->count->caches, place, size);
+    }
     count_block(e, block);
     return NULL;
 }
@@ -112,8 +116,10 @@ static inline void *begin(struct engine *e, uint64_t site, uint32_t address, uin
     uint32_t lease = leased ? e->lease[place] : 0;
     if (LIKELY(e->v.cycles < e->v.limit && !e->v.lines && block->key == ((site << 32 | address) | e->privileged) &&
                (!leased || e->current[lease & 0xff] == lease))) {
-        if (cached)
+        if (cached) {
+            *e->synced = 1;
             caches_fetch(e->count->caches, place, size);
+        }
         count_block(e, block);
         return NULL;
     }

@@ -127,6 +127,7 @@ struct vcpu *vcpu_open(int model, uint64_t code_buffer, const uint32_t *cost, in
     if (e == NULL)
         return NULL;
     memcpy(e->v.cost, cost, sizeof e->v.cost);
+    e->synced = &e->nothing;
     e->v.flush_at = code_buffer / 100 * 85;
     e->lowest_site = UINT64_MAX;
     *error = allocate_cache(e, code_buffer);

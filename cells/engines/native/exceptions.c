@@ -163,12 +163,13 @@ static int is_hypercall(struct engine *e, uint32_t pc, uint32_t cpsr, uint32_t *
     return (word & 0xfff000f0) == 0xe1400070;
 }
 
-/* Undefined instructions arrive here with a syndrome; WFE and YIELD with none, and PC behind them. */
+/* Undefined instructions arrive here with a syndrome; WFE and YIELD with none, and PC behind them. A memory hook leaves that of a
+ * data abort without its class there (Unicorn, restore_state_to_opc): ISV, bit 24, is set, as it is in no other. */
 _Bool invalid_hook(void *uc, void *user) {
     struct engine *e = user;
-    uint32_t pc, old, immediate;
+    uint32_t pc, old, immediate, syndrome = reg_read(e, REG_ESR);
     (void)uc;
-    if (reg_read(e, REG_ESR) == 0) {
+    if (syndrome == 0 || syndrome >> 24 == 1 || syndrome >> 24 == 3) {
         e->v.yields++;
         return 1;
     }

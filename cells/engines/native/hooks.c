@@ -36,6 +36,7 @@ NOINLINE int must_stop(struct engine *e) {
     if (e->v.cycles < e->v.limit && !(e->v.lines & LINE_FLUSH) && !e->probing && !deliverable(e))
         return 0;
     e->v.stop = STOP_LIMIT;
+    *e->synced = 0;
     unicorn.emu_stop(e->uc);
     return 1;
 }

@@ -103,6 +103,8 @@ struct engine {
     size_t block_hook;
     void *hook;           /* the function that it is */
     struct count *count;  /* NULL: events are not counted */
+    uint8_t *synced;      /* cachesim_tap.c: a byte of Unicorn's; never NULL */
+    uint8_t nothing;
     uint32_t vtlb_for_counts; /* 1: translations are counted for its sake alone (vcpu_vtlb_counts) */
     void *check;          /* Unicorn's helper_check_exit_request, NULL: not known */
     struct vtlb *vtlb;    /* NULL: translations are not counted */

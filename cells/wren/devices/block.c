@@ -1,192 +1,117 @@
-/* /dev/blk0: a disk behind a driver domain. The front end has one buffer of a page; a call that wants something of the disk owns
-   the front end until it has it, the others wait. Any range can be read and written: sectors that are written in part are read
-   before. The protocol is that of cells/split/block/protocol.py. */
+/* /dev/blk0: a disk behind a driver domain. One page of the disk is here at a time; a process reads and writes in it, and what
+   was written goes to the disk before the call ends. Whoever finds the front end at work waits and looks again. The protocol is
+   that of cells/split/block/protocol.py. */
 #include "front.h"
 
-#include "info_page.h"
-
-enum { IDENTIFY = 1, READ = 2, WRITE = 3, READ_ONLY_DISK = 1, SLOT_COUNT = 16 };
+enum { IDENTIFY = 1, READ = 2, WRITE = 3, READ_ONLY_DISK = 1, SLOT_COUNT = 16, SMALLEST_SECTOR = 64 };
+#define NONE (~0u)
+#define LARGEST 0x7fffffffu /* as far as offsets reach */
 
 static u8 data[PAGE];
 static struct front front = {.class = CONNECTION_BLOCK, .slots = SLOT_COUNT, .buffers = PAGE, .buffer_size = PAGE, .data = data};
 static struct {
-    u32 sector, flags, size; /* bytes of a sector, 0: not known yet; bytes of the disk, as far as offsets reach */
-    struct process *owner;
-    u32 steps, submitted;    /* of the owner: requests that are done; whether the next one is on its way */
-    struct queue queue;
-} disk;
-
-int block_present(void) { return front_present(&front); }
+    u32 sector, size, flags; /* bytes of a sector, 0: not known yet; bytes of the disk */
+    u32 page;                /* which one is in `data`; NONE */
+    u32 operation, wanted;   /* of the request that is on its way, or 0; its page */
+} disk = {.page = NONE};
 
 void block_interrupt(void)
 {
-    if (!block_present())
+    if (!front_present(&front))
         return;
     front_progress(&front);
-    if (front.answered || front.broken || !front.busy)
-        wake(&disk.queue);
+    if (front.answered || front.broken)
+        wake(&disk);
 }
 
-/* The disk is free for the next one. A request that is still on its way is waited for by whoever comes then. */
-static int leave(int outcome)
-{
-    if (disk.owner == current && outcome != AGAIN_LATER) {
-        disk.owner = 0;
-        wake(&disk.queue);
-    }
-    return outcome;
-}
+/* What of a page is on the disk. */
+static u32 bytes_of(u32 page) { return smaller(PAGE, disk.size - page * PAGE); }
 
-static int own(void)
+/* What the disk says of itself: sectors, bytes of one, flags. */
+static int identified(void)
 {
-    if (disk.owner && disk.owner != current)
-        return wait_on(&disk.queue, NEVER);
-    if (!disk.owner)
-        disk.owner = current, disk.steps = disk.submitted = 0;
+    u32 sector = front.body[2];
+    if (sector < SMALLEST_SECTOR || sector > PAGE || sector & (sector - 1))
+        return -EIO;
+    u64 size = front.body[1] ? LARGEST : (u64)front.body[0] * sector;
+    disk.size = size < LARGEST ? (u32)size : LARGEST & ~(PAGE - 1);
+    disk.flags = front.body[3];
+    disk.sector = sector;
     return 0;
 }
 
-/* Whether this step has still to be asked for: 1. Otherwise it is done, or on its way, or somebody else's request is: 0. */
-static int is_due(u32 step)
+static u32 sectors(u32 bytes) { return (u32)divide(bytes, disk.sector, 0); }
+
+static void ask(u32 operation, u32 page, u32 size)
 {
-    if (front.busy && !disk.submitted)
-        front_take(&front); /* of one who could not wait for it */
-    return disk.steps == step && !disk.submitted && !front.busy;
+    u32 count = operation == IDENTIFY ? 0 : sectors(bytes_of(page));
+    disk.operation = operation;
+    disk.wanted = page;
+    if (operation == READ)
+        disk.page = NONE;
+    front_submit(&front, operation, (u32[BODY / 4]){count ? sectors(page * PAGE) : 0, 0, count, 0}, size);
 }
 
-static void ask(u32 operation, u32 first, u32 count, u32 size)
+/* 0: nothing is on its way. What went wrong is told to whoever looks first: the one who asked for it, if he still lives. */
+static int settle(void)
 {
-    front_submit(&front, operation, (u32[BODY / 4]){first, 0, count, 0}, size);
-    disk.submitted = 1;
-}
-
-/* 0: the step is done, with so many bytes; AGAIN_LATER, or an error. */
-static int finish(u32 step, u32 size)
-{
-    if (disk.steps > step)
-        return 0;
-    int outcome = disk.submitted ? front_take(&front) : 0;
+    u32 operation = disk.operation;
+    int outcome = operation ? front_take(&front) : 1;
     if (!outcome)
-        return wait_on(&disk.queue, NEVER);
-    disk.submitted = 0;
-    disk.steps++;
-    return outcome < 0 || front.status || front.size != size ? -EIO : 0;
-}
-
-/* What the disk says of itself: sectors, bytes of one, flags. */
-static int identify(void)
-{
-    if (disk.sector)
+        return wait_on(&disk, NEVER);
+    if (!operation)
         return 0;
-    int error = own();
-    if (error)
-        return error;
-    if (is_due(0))
-        ask(IDENTIFY, 0, 0, 0);
-    error = finish(0, 0);
-    u32 sector = front.body[2], most = 0x7fffffff;
-    if (!error && (sector < 64 || sector > PAGE || sector & (sector - 1)))
-        error = -EIO;
-    if (!error) {
-        u64 size = front.body[1] ? most : (u64)front.body[0] * sector;
-        disk.sector = sector, disk.flags = front.body[3];
-        disk.size = size < most ? (u32)size : most;
-    }
-    return leave(error);
+    disk.operation = 0;
+    wake(&disk); /* the others look, too */
+    if (outcome > 0 && (front.status || front.size != (operation == READ ? bytes_of(disk.wanted) : 0)))
+        outcome = -EIO;
+    if (outcome > 0 && operation == IDENTIFY)
+        return identified();
+    disk.page = outcome > 0 ? disk.wanted : NONE;
+    return outcome < 0 ? outcome : 0;
 }
 
-/* The part of [offset, offset + size) that lies in one page, and the sectors that it touches. */
-struct part {
-    u32 offset, size, first, count, start, bytes; /* start, bytes: of the sectors */
-};
-
-static struct part part_of(u32 offset, u32 size)
+static int transfer(struct file *file, u32 user, u32 size, int writes)
 {
-    u32 rest = PAGE - offset % PAGE, mask = disk.sector - 1, shift = 0, most = disk.size - offset;
-    while (disk.sector >> shift != 1)
-        shift++;
-    struct part part = {.offset = offset, .size = size < rest ? size : rest};
-    if (part.size > most)
-        part.size = most;
-    part.start = offset & ~mask;
-    part.first = part.start >> shift;
-    part.bytes = (part.size + offset - part.start + mask) & ~mask;
-    part.count = part.bytes >> shift;
-    return part;
-}
-
-static int is_partial(const struct part *part) { return part->start != part->offset || part->size & (disk.sector - 1); }
-
-static int read_part(struct span *to, struct part part)
-{
-    int error = own();
-    if (error)
-        return error;
-    if (is_due(0))
-        ask(READ, part.first, part.count, 0);
-    error = finish(0, part.bytes);
-    if (!error)
-        error = span_out(to, data + (part.offset - part.start), part.size);
-    return leave(error);
-}
-
-static int write_part(struct span *from, struct part part)
-{
-    u32 last = is_partial(&part); /* the step that writes: behind the one that reads, if there is one */
-    int error = own();
-    if (error)
-        return error;
-    if (last && is_due(0))
-        ask(READ, part.first, part.count, 0);
-    if (last)
-        error = finish(0, part.bytes);
-    if (!error && is_due(last)) {
-        error = span_in(from, data + (part.offset - part.start), part.size);
-        if (!error)
-            ask(WRITE, part.first, part.count, part.bytes);
-    } else if (!error) {
-        error = span_skip(from, part.size); /* taken when the write was asked for */
-    }
-    return leave(error ? error : finish(last, 0));
-}
-
-/* Part by part; what is done stands in the process, for the call may be made again. */
-static int transfer(struct file *file, struct span *span, int (*move)(struct span *span, struct part part))
-{
-    int error = identify();
     u32 *done = &current->call.done;
-    if (!error)
-        error = span_skip(span, *done);
-    while (!error && span->size && file->offset + *done < disk.size) {
-        struct part part = part_of(file->offset + *done, span->size);
-        error = move(span, part);
-        if (!error)
-            *done += part.size;
+    int error;
+    while (!(error = settle()) && *done < size && file->offset + *done < disk.size) {
+        u32 at = file->offset + *done, page = at / PAGE, part = smaller(size - *done, bytes_of(page) - at % PAGE);
+        if (disk.page != page) {
+            ask(READ, page, 0);
+            continue;
+        }
+        error = writes ? copy_in(data + at % PAGE, user + *done, part) : copy_out(user + *done, data + at % PAGE, part);
+        if (error && writes)
+            disk.page = NONE; /* who knows how much came */
+        if (error)
+            return error;
+        *done += part;
+        if (writes)
+            ask(WRITE, page, bytes_of(page));
     }
-    if (error == AGAIN_LATER || (error && !*done))
-        return error;
-    file->offset += *done;
-    return (int)*done;
+    if (!error)
+        file->offset += *done;
+    return error ? error : (int)*done;
 }
 
-static int read_block(struct file *file, struct span *to) { return transfer(file, to, read_part); }
+static int read_block(struct file *file, u32 to, u32 size) { return transfer(file, to, size, 0); }
 
-static int write_block(struct file *file, struct span *from)
+static int write_block(struct file *file, u32 from, u32 size)
 {
-    int error = identify();
-    if (error)
-        return error;
     if (disk.flags & READ_ONLY_DISK)
         return -EROFS;
-    if (from->size && file->offset >= disk.size)
-        return -ENOSPC;
-    return transfer(file, from, write_part);
+    return size && file->offset >= disk.size ? -ENOSPC : transfer(file, from, size, 1);
 }
 
 /* The size is known from here on: lseek and fstat look into the inode. */
 static int open_block(struct file *file)
 {
-    int error = identify();
+    int error = settle();
+    if (!error && !disk.sector) {
+        ask(IDENTIFY, 0, 0);
+        error = wait_on(&disk, NEVER);
+    }
     file->inode->size = disk.size;
     return error;
 }

@@ -1,60 +1,45 @@
-/* Devices by their numbers, and the two that are nothing but a few lines: /dev/null and /dev/zero. */
+/* Devices by their numbers, and the one that is nothing but two lines: /dev/null. */
 #include "front.h"
 
-static int read_end(struct file *file, struct span *to)
-{
-    (void)file, (void)to;
-    return 0;
-}
+static int read_end(struct file *file, u32 to, u32 size) { return (void)file, (void)to, (void)size, 0; }
 
-static int read_zeroes(struct file *file, struct span *to)
-{
-    u32 size = to->size;
-    (void)file;
-    while (to->size && !span_out(to, zeroes, smaller(to->size, PAGE)))
-        ;
-    return to->size < size || !size ? (int)(size - to->size) : -EFAULT;
-}
-
-static int write_away(struct file *file, struct span *from)
-{
-    (void)file;
-    return (int)from->size;
-}
+static int write_away(struct file *file, u32 from, u32 size) { return (void)file, (void)from, (int)size; }
 
 static const struct file_operations null_operations = {.read = read_end, .write = write_away};
-static const struct file_operations zero_operations = {.read = read_zeroes, .write = write_away};
+
+static const struct {
+    const char *name;
+    u32 mode, device, link; /* link: the class of its driver domain; 0: it needs none */
+    const struct file_operations *operations;
+} devices[] = {
+    {"console", DEVICE | 0666, DEVICE_CONSOLE, 0, &console_operations},
+    {"null", DEVICE | 0666, DEVICE_NULL, 0, &null_operations},
+    {"blk0", BLOCK_DEVICE | 0600, DEVICE_BLOCK, CONNECTION_BLOCK, &block_operations},
+    {"input", DEVICE | 0600, DEVICE_INPUT, CONNECTION_INPUT, &input_operations},
+};
+enum { COUNT = sizeof devices / sizeof *devices };
 
 const struct file_operations *device_operations(u32 device)
 {
-    static const struct {
-        u32 device;
-        const struct file_operations *operations;
-    } table[] = {
-        {DEVICE_NULL, &null_operations},
-        {DEVICE_ZERO, &zero_operations},
-        {DEVICE_TTY, &console_operations},
-        {DEVICE_CONSOLE, &console_operations},
-        {DEVICE_BLOCK, &block_operations},
-        {DEVICE_INPUT, &input_operations},
-    };
-    for (u32 i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (table[i].device == device)
-            return table[i].operations;
+    for (u32 i = 0; i < COUNT; i++)
+        if (devices[i].device == device)
+            return devices[i].operations;
     return 0;
-}
-
-void devices_interrupt(void)
-{
-    block_interrupt();
-    input_interrupt();
 }
 
 /* The nodes of what is behind links are there if the links are. */
 void devices_start(struct inode *directory)
 {
-    if (block_present())
-        make_node(directory, "blk0", BLOCK_DEVICE | 0600, DEVICE_BLOCK);
-    if (input_present())
-        make_node(directory, "input", DEVICE | 0600, DEVICE_INPUT);
+    struct inode *node;
+    for (u32 i = 0; i < COUNT; i++)
+        if (!devices[i].link || machine_link(devices[i].link))
+            if (!entry_make(directory, devices[i].name, devices[i].mode, &node))
+                node->device = devices[i].device;
+}
+
+void devices_interrupt(void)
+{
+    console_interrupt();
+    block_interrupt();
+    input_interrupt();
 }

@@ -1,8 +1,8 @@
-/* A front end: requests to a driver domain through a ring in shared pages. The protocol and its reasons are in cells/split/ring.py;
-   here it has one request at a time, which is sent again to each new back end until one answers it.
+/* A front end: requests to a driver domain through a ring in shared pages. The protocol and its reasons are in
+   cells/split/ring.py; here it has one request at a time, which is sent again to each new back end until one answers it.
 
-   The other end may write anything at any time: a number is read once, compared with what we remember ourselves, and what cannot be
-   ends the talk until there is another back end. */
+   The other end may write anything at any time: a number is read once, compared with what we remember ourselves, and what
+   cannot be ends the talk until there is another back end. */
 #include "front.h"
 
 enum { SESSION = 0, ECHO = 4, LIFE = 8, REQUESTS = 12 };           /* ours */
@@ -37,17 +37,15 @@ static void send(struct front *front, struct link *link)
     machine_link_notify(link);
 }
 
-static void break_off(struct front *front) { front->broken = 1; }
-
 static void collect(struct front *front, struct link *link)
 {
     u32 ready = get(link, RESPONSES) - front->taken, at = slot(front), size = get(link, at + SIZE);
     if (get(link, VERDICT) || ready > front->requests - front->taken)
-        break_off(front);
+        front->broken = 1;
     if (front->broken || !ready)
         return;
     if (get(link, at) != (u32)front->id || get(link, at + 4) != (u32)(front->id >> 32) || size > front->buffer_size) {
-        break_off(front);
+        front->broken = 1;
         return;
     }
     front->status = (short)(get(link, at + OPERATION) >> 16);

@@ -4,6 +4,7 @@
 
 #include "../machine/link.h"
 #include "../files/files.h"
+#include "info_page.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -30,8 +31,6 @@ int front_take(struct front *front);          /* 1: the response is in `status`,
 
 void block_interrupt(void);
 void input_interrupt(void);
-int block_present(void);
-int input_present(void);
 extern const struct file_operations block_operations, input_operations;
 
 #pragma GCC visibility pop

@@ -3,23 +3,18 @@
    is always with the back end, and what it answers waits here until it is read. */
 #include "front.h"
 
-#include "info_page.h"
-
 enum { NEXT = 1, EVENTS = 64, SLOT_COUNT = 32 };
 
 static struct front front = {.class = CONNECTION_INPUT, .slots = SLOT_COUNT, .buffers = 64 + SLOT_COUNT * 32};
 static struct {
     u32 events[EVENTS][BODY / 4], head, tail;
-    struct queue queue;
 } input;
-
-int input_present(void) { return front_present(&front); }
 
 void input_interrupt(void)
 {
     static const u32 nothing[BODY / 4];
     u32 before = input.tail;
-    if (!input_present())
+    if (!front_present(&front))
         return;
     while (front.busy && front_take(&front) > 0) {
         if (!front.status)
@@ -30,21 +25,22 @@ void input_interrupt(void)
     if (!front.busy && input.tail - input.head < EVENTS)
         front_submit(&front, NEXT, nothing, 0);
     if (input.tail != before)
-        ready(&input.queue);
+        wake(&input);
 }
 
-static int read_input(struct file *file, struct span *to)
+static int read_input(struct file *file, u32 to, u32 size)
 {
-    int done = 0;
+    u32 done = 0;
+    (void)file;
     input_interrupt();
-    if (to->size < BODY)
+    if (size < BODY)
         return -EINVAL;
-    for (; input.head != input.tail && to->size >= BODY; done += BODY, input.head++)
-        if (span_out(to, input.events[input.head % EVENTS], BODY))
-            return done ? done : -EFAULT;
+    for (; input.head != input.tail && size - done >= BODY; done += BODY, input.head++)
+        if (copy_out(to + done, input.events[input.head % EVENTS], BODY))
+            return done ? (int)done : -EFAULT;
     if (done)
-        return done;
-    return may_wait(file) ? wait_on(&input.queue, NEVER) : -EAGAIN;
+        return (int)done;
+    return wait_on(&input, NEVER);
 }
 
 static u32 poll_input(struct file *file)

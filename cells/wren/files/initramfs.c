@@ -3,127 +3,78 @@
    against its size: a bad one gives fewer files, not a broken kernel. */
 #include "files.h"
 
-enum { HEADER = 110, FIELDS = 13, DIGITS = 8, MAGIC = 6 };
-enum field { INODE, MODE, UID, GID, LINKS, TIME, SIZE, MAJOR, MINOR, DEVICE_MAJOR, DEVICE_MINOR, NAME_SIZE, CHECK };
+enum { HEADER = 110, DIGITS = 8, MAGIC = 6 };
+enum field { MODE = 1, SIZE = 6, DEVICE_MAJOR = 9, DEVICE_MINOR, NAME_SIZE };
 
-struct member {
-    u32 fields[FIELDS];
-    const char *name; /* ends with 0 */
-    const u8 *content;
-    u32 whole; /* bytes of the archive */
-};
-
-static u32 hexadecimal(const char *text)
+static u32 field(const u8 *header, enum field which)
 {
     u32 value = 0;
     for (u32 i = 0; i < DIGITS; i++) {
-        char c = text[i] | 0x20; /* digits have this bit already */
-        value = value << 4 | (u32)(c <= '9' ? c - '0' : c - 'a' + 10);
+        u32 c = header[MAGIC + which * DIGITS + i] | 0x20; /* digits have this bit already */
+        value = value << 4 | (c <= '9' ? c - '0' : c - 'a' + 10);
     }
     return value;
 }
 
-static u32 filled(u32 size) { return (size + 3) & ~3u; }
-
-/* 0: there is no further member, or none that can be. */
-static int next_member(const u8 *at, u32 left, struct member *member)
+static int fill(struct inode *inode, const u8 *content, u32 size)
 {
-    char magic[MAGIC + 1] = {0};
-    if (left < HEADER)
-        return 0;
-    copy(magic, at, MAGIC);
-    if (!same(magic, "070701"))
-        return 0;
-    for (u32 i = 0; i < FIELDS; i++)
-        member->fields[i] = hexadecimal((const char *)at + MAGIC + i * DIGITS);
-    u32 name = member->fields[NAME_SIZE], size = member->fields[SIZE];
-    if (!name || name > PATH || HEADER + filled(name) + 3 > left || at[HEADER + name - 1])
-        return 0;
-    u32 start = filled(HEADER + name);
-    if (start > left || size > left - start)
-        return 0;
-    member->name = (const char *)at + HEADER;
-    member->content = at + start;
-    member->whole = start + filled(size);
-    return !same(member->name, "TRAILER!!!");
-}
-
-static int fill(struct inode *inode, const struct member *member)
-{
-    u32 size = member->fields[SIZE];
-    for (u32 done = 0; done < size; done += PAGE) {
-        u32 page = inode_page(inode, done / PAGE, 1);
+    for (u32 part, page; inode->size < size; inode->size += part) {
+        page = inode_page(inode, inode->size, 1), part = smaller(size - inode->size, PAGE);
         if (!page)
             return -ENOSPC;
-        copy(at_physical(page), member->content + done, size - done < PAGE ? size - done : PAGE);
-        inode->size = size - done < PAGE ? size : done + PAGE;
+        copy(at_physical(page), content + inode->size, part);
     }
     return 0;
 }
 
-static int set_target(struct inode *inode, const struct member *member)
+static int set_target(struct inode *inode, const u8 *content, u32 size)
 {
-    u32 size = member->fields[SIZE];
-    if (!size || size >= PATH)
-        return -ENAMETOOLONG;
-    inode->target = take(size + 1);
+    inode->target = size && size < PATH ? take(PATH) : 0;
     if (!inode->target)
-        return -ENOSPC;
-    copy(inode->target, member->content, size);
+        return -ENAMETOOLONG;
+    copy(inode->target, content, size);
     inode->size = size;
     return 0;
 }
 
-static int set_content(struct inode *inode, const struct member *member)
-{
-    if (kind_of(inode) == REGULAR)
-        return fill(inode, member);
-    return kind_of(inode) == LINK ? set_target(inode, member) : 0;
-}
-
-static int add(const struct walk *at, const struct member *member)
-{
-    u32 device = member->fields[DEVICE_MAJOR] << 8 | (member->fields[DEVICE_MINOR] & 0xff);
-    struct inode *inode = inode_make(member->fields[MODE] & 0177777, device);
-    if (!inode)
-        return -ENOSPC;
-    int error = set_content(inode, member);
-    if (!error)
-        error = entry_add(at->directory, at->name, inode);
-    inode_release(inode);
-    return error;
-}
-
-static int is_known(u32 kind)
-{
-    return kind == REGULAR || kind == DIRECTORY || kind == LINK || kind == DEVICE || kind == BLOCK_DEVICE || kind == FIFO;
-}
-
 /* What is there already stays: "." and the devices that the kernel made itself. */
-static int unpack(const struct member *member)
+static int add(const u8 *header, const char *name, const u8 *content, u32 size)
 {
     struct walk at;
-    if (!is_known(member->fields[MODE] & 0170000))
-        return -EINVAL;
-    int error = walk(root, member->name, KEEP_LINK, &at);
+    struct inode *inode;
+    int error = walk(name, KEEP_LINK, &at);
+    if (error || at.inode)
+        return error;
+    error = entry_make(at.directory, at.name, field(header, MODE) & 0177777, &inode);
     if (error)
         return error;
-    if (!at.inode)
-        error = add(&at, member);
-    walk_end(&at);
+    inode->device = field(header, DEVICE_MAJOR) << 8 | (field(header, DEVICE_MINOR) & 0xff);
+    if (kind_of(inode) == REGULAR)
+        error = fill(inode, content, size);
+    else if (kind_of(inode) == LINK)
+        error = set_target(inode, content, size);
+    if (error)
+        entry_remove(inode);
     return error;
 }
 
-void initramfs_unpack(const void *archive, u32 size)
+static u32 filled(u32 size) { return (size + 3) & ~3u; }
+
+void initramfs_unpack(const void *archive, u32 left)
 {
-    const u8 *at = archive;
-    struct member member;
-    while (next_member(at, size, &member)) {
-        int error = unpack(&member);
+    char magic[MAGIC + 1] = {0};
+    for (const u8 *at = archive; left >= HEADER;) {
+        const char *name = (const char *)at + HEADER;
+        u32 name_size = field(at, NAME_SIZE), start = filled(HEADER + name_size), size = field(at, SIZE);
+        copy(magic, at, MAGIC);
+        if (!same(magic, "070701") || !name_size || name_size > PATH || start > left || size > left - start)
+            return;
+        if (name[name_size - 1] || same(name, "TRAILER!!!"))
+            return;
+        int error = add(at, name, at + start, size);
         if (error)
-            print("initramfs: %s: error %d\n", member.name, -error);
-        if (member.whole >= size)
-            break;
-        at += member.whole, size -= member.whole;
+            print("initramfs: %s: error %d\n", name, -error);
+        u32 whole = smaller(start + filled(size), left);
+        at += whole, left -= whole;
     }
 }

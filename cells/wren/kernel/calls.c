@@ -1,71 +1,53 @@
 /* System calls: from the number in r7 to a function, and what becomes of its answer.
 
-   The families register their tables; a number is an index here. A call that has to wait answers AGAIN_LATER: the registers
-   stay as the process left them, and when it is woken the kernel makes the call again with the same arguments, until it has
-   an answer. */
+   A call that has to wait answers AGAIN_LATER: the registers stay as the process left them, and when it is woken the kernel
+   makes the call again with the same arguments, until it has an answer. */
 #include "kernel.h"
 
-enum { NUMBERS = 448, PRIVATE = 0xf0000 }; /* Linux's common numbers; ARM's own begin at PRIVATE */
+enum { REPORT = 0xf0100 }; /* our own, among the numbers that only ARM has */
 
-static const struct call *const families[] = {
-    process_calls, identity_calls, memory_calls, signal_calls, time_calls,   file_calls,
-    name_calls,    status_calls,   pipe_calls,   poll_calls,   socket_calls,
+system_call sys_exit, sys_fork, sys_read, sys_write, sys_open, sys_close, sys_unlink, sys_execve, sys_chdir, sys_lseek,
+    sys_getpid, sys_kill, sys_mkdir, sys_rmdir, sys_pipe, sys_brk, sys_dup2, sys_getppid, sys_munmap, sys_wait4, sys_sigreturn,
+    sys_uname, sys_select, sys_nanosleep, sys_rt_sigreturn, sys_rt_sigaction, sys_rt_sigprocmask,
+    sys_mmap2, sys_stat, sys_fstat, sys_getdents, sys_clock_gettime, sys_socket, sys_bind,
+    sys_connect, sys_listen, sys_accept, sys_report;
+
+/* Linux's numbers (arch/arm/tools/syscall.tbl). What is not here is ENOSYS. */
+static system_call *const calls[] = {
+    [1] = sys_exit, [2] = sys_fork, [3] = sys_read, [4] = sys_write, [5] = sys_open, [6] = sys_close, [10] = sys_unlink,
+    [11] = sys_execve, [12] = sys_chdir, [19] = sys_lseek, [20] = sys_getpid, [37] = sys_kill, [39] = sys_mkdir,
+    [40] = sys_rmdir, [42] = sys_pipe, [45] = sys_brk, [63] = sys_dup2, [64] = sys_getppid,
+    [91] = sys_munmap, [114] = sys_wait4, [119] = sys_sigreturn, [122] = sys_uname,
+    [142] = sys_select, [162] = sys_nanosleep, [173] = sys_rt_sigreturn,
+    [174] = sys_rt_sigaction, [175] = sys_rt_sigprocmask, [192] = sys_mmap2,
+    [195] = sys_stat, [197] = sys_fstat, [217] = sys_getdents, [248] = sys_exit, /* exit_group */
+    [263] = sys_clock_gettime, [281] = sys_socket, [282] = sys_bind, [283] = sys_connect, [284] = sys_listen,
+    [285] = sys_accept,
 };
-static const struct call *by_number[NUMBERS];
-static u32 missed[NUMBERS / 32];
 
-void calls_start(void)
+static int sys_none(ARGS0()) { return -ENOSYS; }
+
+static system_call *find(u32 number)
 {
-    for (u32 i = 0; i < sizeof families / sizeof *families; i++)
-        for (const struct call *call = families[i]; call->function; call++)
-            if (call->number < NUMBERS)
-                by_number[call->number] = call;
+    if (number == REPORT)
+        return sys_report;
+    return number < sizeof calls / sizeof *calls && calls[number] ? calls[number] : sys_none;
 }
 
-static const struct call *find_private(u32 number)
+void call_again(void)
 {
-    for (const struct call *call = identity_calls; call->function; call++)
-        if (call->number == number)
-            return call;
-    return 0;
-}
-
-static const struct call *find(u32 number)
-{
-    if (number < NUMBERS)
-        return by_number[number];
-    return number >= PRIVATE ? find_private(number) : 0;
-}
-
-/* Who lacks a call should be able to see which; once is enough. */
-static int missing(u32 number)
-{
-    if (number < NUMBERS && !(missed[number / 32] >> number % 32 & 1)) {
-        missed[number / 32] |= 1u << number % 32;
-        print("wren: %s: system call %u is not there\n", current->name, number);
-    }
-    return -ENOSYS;
-}
-
-static void make_call(void)
-{
-    struct registers *registers = &current->registers;
-    const u32 *r = registers->r;
-    const struct call *call = find(r[7]);
-    int result = call ? call->function(r[0], r[1], r[2], r[3], r[4], r[5]) : missing(r[7]);
-    int has_registers = current->has_registers; /* of an answer of its own */
-    current->has_registers = 0;
+    u32 *r = current->registers.r;
+    current->interrupted = 0;
+    int result = find(r[7])(r[0], r[1], r[2], r[3], r[4], r[5]);
     current->again = current->state == WAITING && result == AGAIN_LATER;
-    current->interrupted = result == -EINTR && !has_registers;
-    if (!current->again && !has_registers)
-        registers->r[0] = (u32)result;
+    current->interrupted &= result == -EINTR; /* not if half of it was done */
+    if (!current->again)
+        r[0] = (u32)result;
 }
 
 void call_begin(void)
 {
     clear(&current->call, sizeof current->call);
     current->argument = current->registers.r[0];
-    make_call();
+    call_again();
 }
-
-void call_again(void) { make_call(); }

@@ -1,14 +1,13 @@
 /* Memory of the kernel: pages of RAM, each with a count of its users, and small pieces of pages.
 
    A page is shared by processes (copy on write), by a file and those who map it, or belongs to one of them; it is free again
-   when its last user lets go of it. Free pages are a list through the pages themselves. A small piece comes from a page that
-   is cut into pieces of one size; such a page begins with a header, so that no piece ever lies on a page border and
-   `give_back` can tell the two apart. */
+   when its last user lets go of it. Free pages are a list through the pages themselves. So are free pieces, a list for each
+   size: a page that was cut up once stays cut up. */
 #include "kernel.h"
 
 static struct {
-    u32 first, count; /* the list of free pages: physical addresses, 0 is its end */
-    u32 base, pages;  /* what `users` speaks of */
+    u32 first;       /* the list of free pages: physical addresses, 0 is its end */
+    u32 base, pages; /* what `users` speaks of */
     u32 *users;
 } ram;
 
@@ -33,13 +32,11 @@ void memory_add(u32 start, u32 end)
 void memory_start(void)
 {
     u32 start = machine_memory_start(), end = machine_memory_end();
-    if (start >= end || (start | end) % PAGE)
-        give_up("no memory");
     ram.base = ram_base;
     ram.pages = (end - ram_base) / PAGE;
     ram.users = at_physical(start);
-    u32 size = (ram.pages * (u32)sizeof *ram.users + PAGE - 1) & ~(u32)(PAGE - 1);
-    if (size >= end - start)
+    u32 size = rounded(ram.pages * (u32)sizeof *ram.users);
+    if (start >= end || (start | end) % PAGE || size >= end - start)
         give_up("no memory");
     clear(ram.users, size);
     memory_add(start + size, end);
@@ -52,7 +49,6 @@ u32 page_take(void)
         return 0;
     u32 *at = at_physical(page);
     ram.first = *at;
-    ram.count--;
     clear(at, PAGE);
     *users_of(page) = 1;
     return page;
@@ -69,94 +65,45 @@ void page_release(u32 page)
         return;
     *(u32 *)at_physical(page) = ram.first;
     ram.first = page;
-    ram.count++;
 }
 
 u32 page_users(u32 page) { return *users_of(page); }
-u32 pages_free(void) { return ram.count; }
 
-/* ---- pieces */
+/* ---- pieces: powers of two from 32 bytes to half a page */
 
-struct header {
-    struct header *next, *previous; /* pages of this size that have a free piece */
-    struct piece *free;
-    u16 used, kind;
-};
 struct piece {
     struct piece *next;
 };
-static const u16 sizes[] = {32, 64, 128, 256, 496, 1008, 2032, PAGE - sizeof(struct header)};
-enum { KINDS = sizeof sizes / sizeof *sizes };
-static struct header *partial[KINDS];
+enum { SMALLEST = 32, KINDS = 7 };
+static struct piece *pieces[KINDS];
 
-static void link_page(struct header *page)
+static u32 kind_of_size(u32 size)
 {
-    struct header **list = &partial[page->kind];
-    page->previous = 0;
-    page->next = *list;
-    if (*list)
-        (*list)->previous = page;
-    *list = page;
-}
-
-static void unlink_page(struct header *page)
-{
-    if (page->next)
-        page->next->previous = page->previous;
-    if (page->previous)
-        page->previous->next = page->next;
-    else
-        partial[page->kind] = page->next;
-}
-
-/* A new page, cut up; the first piece is the first to be taken. */
-static struct header *cut_page(u32 kind)
-{
-    u32 physical_page = page_take();
-    if (!physical_page)
-        return 0;
-    struct header *page = at_physical(physical_page);
-    page->kind = (u16)kind;
-    struct piece **last = &page->free;
-    for (u32 at = sizeof *page; at + sizes[kind] <= PAGE; at += sizes[kind]) {
-        *last = (void *)((char *)page + at);
-        last = &(*last)->next;
-    }
-    link_page(page);
-    return page;
+    u32 kind = 0;
+    while (SMALLEST << kind < (int)size)
+        kind++;
+    return kind;
 }
 
 void *take(u32 size)
 {
-    u32 kind = 0;
-    while (kind < KINDS && sizes[kind] < size)
-        kind++;
-    if (kind == KINDS)
+    u32 kind = kind_of_size(size), page = pieces[kind] ? 0 : page_take();
+    for (u32 at = 0; page && at < PAGE; at += SMALLEST << kind)
+        give_back((u8 *)at_physical(page) + at, size);
+    struct piece *piece = pieces[kind];
+    if (!piece)
         return 0;
-    struct header *page = partial[kind] ? partial[kind] : cut_page(kind);
-    if (!page)
-        return 0;
-    struct piece *piece = page->free;
-    page->free = piece->next;
-    page->used++;
-    if (!page->free)
-        unlink_page(page);
-    clear(piece, sizes[kind]);
+    pieces[kind] = piece->next;
+    clear(piece, size);
     return piece;
 }
 
-void give_back(void *given)
+void give_back(void *given, u32 size)
 {
-    if (!given)
-        return;
-    struct header *page = (void *)((u32)given & ~(u32)(PAGE - 1));
     struct piece *piece = given;
-    if (!page->free)
-        link_page(page);
-    piece->next = page->free;
-    page->free = piece;
-    if (--page->used)
+    u32 kind = kind_of_size(size);
+    if (!piece)
         return;
-    unlink_page(page);
-    page_release(physical(page));
+    piece->next = pieces[kind];
+    pieces[kind] = piece;
 }

@@ -67,27 +67,9 @@ u64 divide(u64 dividend, u32 divisor, u32 *remainder)
     return quotient;
 }
 
-/* ---- print: a line at a time, because a console may cost a hypercall each time */
+/* ---- print: what goes wrong, and is rare */
 
-static struct {
-    char text[128];
-    u32 used;
-} line;
-
-static void put(char c)
-{
-    line.text[line.used++] = c;
-    if (c == '\n' || line.used == sizeof line.text) {
-        machine_console_write(line.text, line.used);
-        line.used = 0;
-    }
-}
-
-static void put_text(const char *text)
-{
-    while (*text)
-        put(*text++);
-}
+static void put_text(const char *text) { machine_console_write(text, length(text)); }
 
 static void put_number(u32 value, u32 base, u32 digits)
 {
@@ -101,48 +83,25 @@ static void put_number(u32 value, u32 base, u32 digits)
     put_text(at);
 }
 
-static void put_signed(int value)
-{
-    if (value < 0)
-        put('-');
-    put_number(value < 0 ? -(u32)value : (u32)value, 10, 1);
-}
-
 void print(const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     for (; *format; format++) {
         if (*format != '%') {
-            put(*format);
+            machine_console_write(format, 1);
             continue;
         }
         switch (*++format) {
-        case 'd': put_signed(va_arg(arguments, int)); break;
-        case 'u': put_number(va_arg(arguments, u32), 10, 1); break;
+        case 'd': put_number(va_arg(arguments, u32), 10, 1); break;
         case 'x': put_number(va_arg(arguments, u32), 16, 8); break;
-        case 's': put_text(va_arg(arguments, const char *)); break;
-        case 'c': put((char)va_arg(arguments, int)); break;
-        default: put(*format);
+        case 's': put_text(va_arg(arguments, const char *));
         }
     }
     va_end(arguments);
 }
 
-/* ---- what the compiler may call (IHI 0043, 4.3.4); __aeabi_memset has its last two arguments the other way round */
-
-void *memcpy(void *to, const void *from, unsigned long size)
-{
-    copy(to, from, (u32)size);
-    return to;
-}
-
-void *memset(void *to, int value, unsigned long size)
-{
-    for (u8 *out = to; size; size--)
-        *out++ = (u8)value;
-    return to;
-}
+/* ---- what the compiler calls when a structure is copied or cleared (IHI 0043, 4.3.4) */
 
 void __aeabi_memcpy(void *to, const void *from, unsigned long size) { copy(to, from, (u32)size); }
 void __aeabi_memcpy4(void *to, const void *from, unsigned long size) { copy(to, from, (u32)size); }
@@ -150,4 +109,3 @@ void __aeabi_memcpy8(void *to, const void *from, unsigned long size) { copy(to, 
 void __aeabi_memclr(void *to, unsigned long size) { clear(to, (u32)size); }
 void __aeabi_memclr4(void *to, unsigned long size) { clear(to, (u32)size); }
 void __aeabi_memclr8(void *to, unsigned long size) { clear(to, (u32)size); }
-void __aeabi_memset(void *to, unsigned long size, int value) { memset(to, value, size); }

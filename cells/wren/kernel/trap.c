@@ -2,7 +2,6 @@
    of its own. */
 #include "kernel.h"
 
-enum { ILL_ILLOPC = 1, BUS_ADRALN = 1 };
 enum { PSR_THUMB = 0x20, PATIENCE = 8 };
 
 /* Up to ARMv5 the CPU does not say if an access was a write: the instruction does. Bit 20 of ARM's loads and stores, single,
@@ -45,28 +44,24 @@ static int is_hopeless(u32 address)
 
 static void page_fault(const struct trap *trap)
 {
-    u32 access = access_of(&current->registers, trap);
-    int signal = region_fault(current->memory, trap->address, access);
-    struct signal_cause cause = {region_error.code, trap->address, 0};
+    int signal = region_fault(current->memory, trap->address, access_of(&current->registers, trap));
     if (!signal && is_hopeless(trap->address))
         signal = SIGKILL;
     if (signal == SIGKILL)
-        print("wren: no memory for %s (%d)\n", current->name, current->pid);
+        print("wren: no memory for process %d\n", current->pid);
     if (signal)
-        signal_force(current, signal, cause);
+        signal_force(current, (u32)signal, trap->address);
 }
 
 void trap_handle(const struct trap *trap)
 {
-    u32 pc = current->registers.pc;
-    current->interrupted = 0;
     if (trap->kind != TRAP_FAULT)
         current->fault = 0;
     switch (trap->kind) {
     case TRAP_SYSTEM_CALL: call_begin(); break;
     case TRAP_FAULT: page_fault(trap); break;
-    case TRAP_UNDEFINED: signal_force(current, SIGILL, (struct signal_cause){ILL_ILLOPC, pc, 0}); break;
-    case TRAP_ALIGNMENT: signal_force(current, SIGBUS, (struct signal_cause){BUS_ADRALN, trap->address, 0}); break;
+    case TRAP_UNDEFINED: signal_force(current, SIGILL, current->registers.pc); break;
+    case TRAP_ALIGNMENT: signal_force(current, SIGBUS, trap->address); break;
     default: schedule_interrupt();
     }
 }

@@ -13,7 +13,6 @@ enum { CORE = 17, MODE = 0x1f, USER_MODE = 0x10 };
 enum { TRAP_AT = 1, ADDRESS_AT = 3, STATUS_AT = 4, REGISTERS_AT = 5 }; /* words of an exception's message, behind its tag */
 enum { STATUS_CODE = 0x40f, ALIGNMENT = 1, DEBUG = 2, WRITES = 1 << 11 }; /* of a fault status (DDI 0406C, B4.1.52) */
 
-const char machine_name[] = "l4";
 u32 ram_base;
 struct machine_counts machine_counts;
 u32 l4_utcb[L4_UTCB_SIZE / 4] __attribute__((aligned(L4_UTCB_SIZE)));
@@ -47,54 +46,51 @@ u32 machine_memory_end(void) { return memory_end; }
 
 void l4_refused(int status, const char *what)
 {
-    print("wren: the microkernel refuses %s: status %d\n", what, status);
+    print("wren: the microkernel refuses %s: status -%d\n", what, -status);
     machine_stop(0xfe);
 }
 
 /* ---- processes */
 
-static void on_swi(struct trap *trap)
-{
-    trap->kind = TRAP_SYSTEM_CALL;
-    machine_counts.system_calls++;
-}
-
-static void on_undefined(struct trap *trap) { trap->kind = TRAP_UNDEFINED; }
-
-static void on_prefetch_abort(struct trap *trap)
-{
-    trap->kind = (l4_utcb[STATUS_AT] & STATUS_CODE) == DEBUG ? TRAP_UNDEFINED : TRAP_FAULT;
-    trap->address = l4_utcb[REGISTERS_AT + CORE - 2];
-    trap->access = EXECUTABLE;
-    machine_counts.faults++;
-}
-
 /* That it wrote is known; that it read is not: before ARMv6 the bit is never set. */
-static void on_data_abort(struct trap *trap)
+static void data_abort(struct trap *trap)
 {
     u32 status = l4_utcb[STATUS_AT];
     trap->kind = (status & STATUS_CODE) == ALIGNMENT ? TRAP_ALIGNMENT : TRAP_FAULT;
     trap->address = l4_utcb[ADDRESS_AT];
     trap->access = status & WRITES ? WRITABLE : 0;
-    machine_counts.faults++;
 }
 
-static void on_force(struct trap *trap)
+static void prefetch_abort(struct trap *trap)
 {
-    trap->kind = TRAP_INTERRUPT;
-    machine_counts.interrupts++;
+    trap->kind = (l4_utcb[STATUS_AT] & STATUS_CODE) == DEBUG ? TRAP_UNDEFINED : TRAP_FAULT;
+    trap->address = l4_utcb[REGISTERS_AT + CORE - 2];
+    trap->access = EXECUTABLE;
 }
 
 /* The message of an exception: what happened, and the registers. */
 static void take_exception(struct registers *registers, struct trap *trap)
 {
-    static void (*const handlers[])(struct trap *trap) = {
-        [L4_TRAP_UNDEFINED] = on_undefined,   [L4_TRAP_SWI] = on_swi,  [L4_TRAP_PREFETCH_ABORT] = on_prefetch_abort,
-        [L4_TRAP_DATA_ABORT] = on_data_abort, [L4_TRAP_IRQ] = on_force,
-    };
     copy(registers, l4_utcb + REGISTERS_AT, sizeof *registers);
-    trap->address = trap->access = 0;
-    handlers[l4_utcb[TRAP_AT]](trap);
+    switch (l4_utcb[TRAP_AT]) {
+    case L4_TRAP_SWI:
+        trap->kind = TRAP_SYSTEM_CALL;
+        machine_counts.system_calls++;
+        break;
+    case L4_TRAP_DATA_ABORT:
+        data_abort(trap);
+        machine_counts.faults++;
+        break;
+    case L4_TRAP_PREFETCH_ABORT:
+        prefetch_abort(trap);
+        machine_counts.faults++;
+        break;
+    case L4_TRAP_IRQ: /* it was forced in */
+        trap->kind = TRAP_INTERRUPT;
+        machine_counts.interrupts++;
+        break;
+    default: trap->kind = TRAP_UNDEFINED;
+    }
 }
 
 /* Reply to a main thread with its registers, and with the pages that it was missing; then wait for whatever comes. */

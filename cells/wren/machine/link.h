@@ -1,4 +1,4 @@
-/* Pages that this machine shares with a driver domain, and a bell: what a front end (kernel/block.c, input.c) talks over.
+/* Pages that this machine shares with a driver domain, and a bell: what a front end (devices/block.c, input.c) talks over.
 
    The pages are only as good as the other end: it may write anything there at any time, and may die and come back, which is a new
    `generation`. What stands in the pages is the front end's business. */

@@ -44,7 +44,7 @@ struct trap {
 
 /* An address space. `handle` is the layer's: a table's address, a task's number. */
 struct space {
-    u32 handle, more[3];
+    u32 handle;
 };
 
 /* Called once, before anything else, with the kernel at its addresses: what the layer needs, vectors and timer included. */
@@ -78,8 +78,6 @@ int machine_console_read(void);
 /* Figures for the account (hypervisor/abi/hypercalls.py: REPORT by name), and the end. */
 void machine_report(const char *name, u32 value);
 void machine_stop(u32 status) __attribute__((noreturn));
-
-extern const char machine_name[]; /* "native", "xen", "l4", "okl4" */
 
 /* What the layers tell the kernel of RAM: set by machine_start. */
 extern u32 ram_base;

@@ -5,6 +5,7 @@
    the vector by which it came, and for an abort in the fault registers of the system coprocessor (DDI 0100I, B4.6; DDI 0406C, B3.12). */
 #include "native.h"
 
+#include "../kernel/kernel.h"
 #include "guest.h"
 
 enum { VECTOR_UNDEFINED = 1, VECTOR_SYSTEM_CALL = 2, VECTOR_PREFETCH = 3, VECTOR_DATA = 4, VECTOR_INTERRUPT = 6 };
@@ -13,7 +14,6 @@ enum { STATUS_CODE = 0x40f, TRANSLATION = 5, PERMISSION = 13, PAGES = 2, STATUS_
 enum { TICK_SHIFT = 20, LONGEST_ALARM = 38 /* 2^38 ns: 275 s; a 32-bit counter of 4 MHz turns in 1,000 s */ };
 enum { HALT_STATUS = 0x80 };
 
-const char machine_name[] = "native";
 u32 ram_base;
 struct machine_counts machine_counts;
 struct {
@@ -47,36 +47,14 @@ void machine_stop(u32 status)
         hypercall(HYPERCALL_SHUTDOWN, status, 0, 0);
 }
 
-void machine_report(const char *name, u32 value)
-{
-    u32 size = 0;
-    while (name[size])
-        size++;
-    hypercall_with(HYPERCALL_REPORT, 0, value, 0, name, size);
-}
-
-static void put_text(const char *text)
-{
-    while (*text)
-        uart_put(*text++);
-}
-
-static void put_word(u32 value)
-{
-    for (int shift = 28; shift >= 0; shift -= 4)
-        uart_put("0123456789abcdef"[value >> shift & 15]);
-}
+void machine_report(const char *name, u32 value) { hypercall_with(HYPERCALL_REPORT, 0, value, 0, name, length(name)); }
 
 void native_panic(u32 pc, u32 psr) __attribute__((noreturn));
 
 /* From the vectors: the kernel itself has made an exception. */
 void native_panic(u32 pc, u32 psr)
 {
-    put_text("\r\nwren: exception in the kernel at ");
-    put_word(pc);
-    put_text(", psr ");
-    put_word(psr);
-    put_text("\r\n");
+    print("\r\nwren: exception in the kernel at %x, psr %x\r\n", pc, psr);
     machine_stop(HALT_STATUS);
 }
 
@@ -171,19 +149,6 @@ void machine_idle(void)
 
 /* ---- time */
 
-static u64 quotient(u64 dividend, u32 divisor)
-{
-    u64 result = 0, rest = 0;
-    for (int bit = 0; bit < 64; bit++) {
-        rest = rest << 1 | dividend >> 63;
-        dividend <<= 1;
-        result <<= 1;
-        if (rest >= divisor)
-            rest -= divisor, result |= 1;
-    }
-    return result;
-}
-
 /* The counter has 32 bits: somebody looks at it at least once in a turn, because no alarm is set for later. */
 static u64 ticks(void)
 {
@@ -196,7 +161,7 @@ u64 machine_time(void)
 {
     static u32 nanoseconds; /* of a tick, in parts of 2^20 */
     if (!nanoseconds)
-        nanoseconds = (u32)quotient(1000000000ull << TICK_SHIFT, info.timer_hz);
+        nanoseconds = (u32)divide(1000000000ull << TICK_SHIFT, info.timer_hz, 0);
     u64 now = ticks();
     u32 low = (u32)now & ((1 << TICK_SHIFT) - 1);
     return (now >> TICK_SHIFT) * nanoseconds + ((u64)low * nanoseconds >> TICK_SHIFT);
@@ -206,7 +171,7 @@ void machine_alarm(u64 time)
 {
     static u32 parts; /* ticks of a nanosecond, in parts of 2^32 */
     if (!parts)
-        parts = (u32)quotient((u64)info.timer_hz << 32, 1000000000);
+        parts = (u32)divide((u64)info.timer_hz << 32, 1000000000, 0);
     u64 now = machine_time(), wait = time > now ? time - now : 0;
     if (wait >> LONGEST_ALARM)
         wait = 1ull << LONGEST_ALARM;

@@ -9,7 +9,6 @@
 #include "by_page.h"
 #include "guest.h"
 
-const char machine_name[] = "okl4";
 u32 ram_base;
 struct machine_counts machine_counts;
 static u32 memory_end, last_root;
@@ -34,7 +33,7 @@ u32 machine_memory_end(void) { return memory_end; }
 
 void okl4_refused(int status, const char *what)
 {
-    print("wren: the microvisor refuses %s: status %d\n", what, status);
+    print("wren: the microvisor refuses %s: status -%d\n", what, -status);
     machine_stop(0xfe);
 }
 

@@ -6,7 +6,7 @@
 #include "xen_pv.h"
 
 #include "xen.h"
-#include "../kernel/errno.h"
+#include "../kernel/kernel.h"
 
 enum { CONSOLE_IO = 18, CONSOLE_WRITE = 0, CONSOLE_READ = 1, CONSOLE_MOST = 4096 };
 enum { VCPU = 24, SET_SINGLESHOT_TIMER = 8, SCHED = 29, BLOCK = 1, BIND_VIRQ = 1, VIRQ_TIMER = 0 };
@@ -14,7 +14,6 @@ enum { FIXED_PAGES = 3 }; /* xen_start: shared_info, grants, the store's ring */
 enum { STATUS_CODE = 0x40f, ALIGNMENT = 1, DEBUG = 2, WRITES = 1 << 11 }; /* of a fault status (DDI 0406C, B4.1.52) */
 #define BILLION 1000000000u
 
-const char machine_name[] = "xen";
 u32 ram_base;
 struct machine_counts machine_counts;
 static u32 memory_end;
@@ -77,73 +76,64 @@ void xen_require(int status, const char *what)
 {
     if (status >= 0)
         return;
-    print("wren: xen refuses %s: error %u\n", what, (u32)-status);
+    print("wren: xen refuses %s: error %d\n", what, (u32)-status);
     machine_stop(0xfe);
 }
 
 /* An exception of the kernel: `frame` is the upcall's, VSPSR, pc, sp, lr. */
 void xen_crashed(u32 trap, const u32 *frame)
 {
-    print("wren: the kernel ran into exception %u at %x (from %x), address %x, status %x\n", trap, frame[1], frame[3],
+    print("wren: the kernel ran into exception %d at %x (from %x), address %x, status %x\n", trap, frame[1], frame[3],
           pv_fault(PV_FAULT_VFAR), pv_fault(PV_FAULT_VFSR));
     machine_stop(0xfd);
 }
 
 /* ---- processes */
 
-static void on_swi(struct trap *trap, const struct registers *registers)
-{
-    (void)registers;
-    trap->kind = TRAP_SYSTEM_CALL;
-    machine_counts.system_calls++;
-}
-
-static void on_undefined(struct trap *trap, const struct registers *registers)
-{
-    (void)registers;
-    trap->kind = TRAP_UNDEFINED;
-}
-
-static void on_prefetch_abort(struct trap *trap, const struct registers *registers)
-{
-    trap->kind = (pv_fault(PV_FAULT_VFSR) & STATUS_CODE) == DEBUG ? TRAP_UNDEFINED : TRAP_FAULT;
-    trap->address = registers->pc;
-    trap->access = EXECUTABLE;
-    machine_counts.faults++;
-}
-
 /* That it wrote is known; that it read is not: before ARMv6 the bit is never set. */
-static void on_data_abort(struct trap *trap, const struct registers *registers)
+static void data_abort(struct trap *trap)
 {
     u32 status = pv_fault(PV_FAULT_VFSR);
-    (void)registers;
     trap->kind = (status & STATUS_CODE) == ALIGNMENT ? TRAP_ALIGNMENT : TRAP_FAULT;
     trap->address = pv_fault(PV_FAULT_VFAR);
     trap->access = status & WRITES ? WRITABLE : 0;
-    machine_counts.faults++;
 }
 
-static void on_irq(struct trap *trap, const struct registers *registers)
+static void prefetch_abort(struct trap *trap, u32 pc)
 {
-    (void)registers;
-    xen_events();
-    trap->kind = TRAP_INTERRUPT;
-    machine_counts.interrupts++;
+    trap->kind = (pv_fault(PV_FAULT_VFSR) & STATUS_CODE) == DEBUG ? TRAP_UNDEFINED : TRAP_FAULT;
+    trap->address = pc;
+    trap->access = EXECUTABLE;
 }
 
 void machine_run(struct space *space, struct registers *registers, struct trap *trap)
 {
-    static void (*const handlers[])(struct trap *trap, const struct registers *registers) = {
-        [PV_TRAP_UNDEFINED] = on_undefined,   [PV_TRAP_SWI] = on_swi, [PV_TRAP_PREFETCH_ABORT] = on_prefetch_abort,
-        [PV_TRAP_DATA_ABORT] = on_data_abort, [PV_TRAP_IRQ] = on_irq,
-    };
     if (xen_happened()) { /* taken by somebody who looked for something else */
         trap->kind = TRAP_INTERRUPT;
         return;
     }
     tables_use(space->handle);
     machine_counts.runs++;
-    handlers[xen_enter(registers)](trap, registers);
+    switch (xen_enter(registers)) {
+    case PV_TRAP_SWI:
+        trap->kind = TRAP_SYSTEM_CALL;
+        machine_counts.system_calls++;
+        break;
+    case PV_TRAP_DATA_ABORT:
+        data_abort(trap);
+        machine_counts.faults++;
+        break;
+    case PV_TRAP_PREFETCH_ABORT:
+        prefetch_abort(trap, registers->pc);
+        machine_counts.faults++;
+        break;
+    case PV_TRAP_IRQ:
+        xen_events();
+        trap->kind = TRAP_INTERRUPT;
+        machine_counts.interrupts++;
+        break;
+    default: trap->kind = TRAP_UNDEFINED;
+    }
 }
 
 void machine_idle(void)
@@ -193,10 +183,4 @@ int machine_console_read(void)
     return next < count ? typed[next++] : -1;
 }
 
-void machine_report(const char *name, u32 value)
-{
-    u32 length = 0;
-    while (name[length])
-        length++;
-    pv_basic(0, value, 0, name, length, HYPERCALL_REPORT);
-}
+void machine_report(const char *name, u32 value) { pv_basic(0, value, 0, name, length(name), HYPERCALL_REPORT); }

@@ -78,7 +78,6 @@ static char kind_of(u32 mode)
     switch (mode & S_IFMT) {
     case S_IFDIR: return 'd';
     case S_IFCHR: return 'c';
-    case S_IFLNK: return 'l';
     case S_IFSOCK: return 's';
     default: return '-';
     }
@@ -86,17 +85,13 @@ static char kind_of(u32 mode)
 
 static void ls_entry(const char *folder, const char *name)
 {
-    char path[256], target[128] = "";
-    struct stat stat;
+    char path[256];
+    struct stat status;
     snprintf(path, sizeof path, "%s%s%s", folder, *folder ? "/" : "", name);
-    if (lstat(path, &stat) < 0)
+    if (stat(path, &status) < 0)
         return;
-    if ((stat.mode & S_IFMT) == S_IFLNK) {
-        int length = readlink(path, target, sizeof target - 1);
-        target[length > 0 ? length : 0] = 0;
-    }
-    printf("%c%c%c%c %8u %s%s%s\n", kind_of(stat.mode), stat.mode & 0400 ? 'r' : '-', stat.mode & 0200 ? 'w' : '-',
-           stat.mode & 0100 ? 'x' : '-', (u32)stat.size, name, *target ? " -> " : "", target);
+    printf("%c%c%c%c %8u %s\n", kind_of(status.mode), status.mode & 0400 ? 'r' : '-', status.mode & 0200 ? 'w' : '-',
+           status.mode & 0100 ? 'x' : '-', (u32)status.size, name);
 }
 
 static int ls_one(const char *path)

@@ -45,18 +45,10 @@ static void many(void)
     say("rmdir", rmdir("many"));
 }
 
-static void where(void)
-{
-    char path[64];
-    say("getcwd", getcwd(path, sizeof path));
-    printf("at %s\n", path);
-}
-
 int folders_main(int count, char **arguments, char **environment)
 {
     (void)count, (void)arguments, (void)environment;
-    struct stat stat;
-    char small[3];
+    struct stat status;
     say("chdir", chdir("/tmp"));
     say("mkdir", mkdir("x", 0755));
     say("mkdir again", mkdir("x", 0755));
@@ -65,23 +57,21 @@ int folders_main(int count, char **arguments, char **environment)
     close(open("x/file", O_WRONLY | O_CREAT, 0600));
     list("x");
     say("chdir", chdir("x/y/z"));
-    where();
+    list("..");
     say("up and down", chdir("../../y/./z/.."));
-    where();
-    say("too small for getcwd", getcwd(small, sizeof small));
+    list(".");
     say("chdir to a file", chdir("../file"));
-    lstat(".", &stat);
-    printf("mode %x\n", stat.mode);
+    stat(".", &status);
+    printf("mode %x\n", status.mode);
     say("rmdir what is not empty", rmdir("/tmp/x"));
     say("rmdir a file", rmdir("/tmp/x/file"));
     say("unlink a folder", unlink("/tmp/x/y") < 0 ? 1 : 0);
-    say("rename a folder", rename("/tmp/x/y", "/tmp/moved"));
-    where();
-    list("/tmp/moved");
-    say("a folder into itself", rename("/tmp/moved", "/tmp/moved/z/deep"));
+    say("rmdir", rmdir("z"));
+    say("rmdir where we are", rmdir("/tmp/x/y"));
+    say("make something there", open("file", O_WRONLY | O_CREAT, 0600));
     say("chdir", chdir("/tmp"));
     many();
-    say("clean", rmdir("moved/z") + rmdir("moved") + unlink("x/file") + rmdir("x"));
+    say("clean", unlink("x/file") + rmdir("x"));
     list("/tmp");
     list("/etc");
     return failures != 0;

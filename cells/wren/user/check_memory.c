@@ -72,21 +72,18 @@ static void maps(void)
     say("munmap one in the middle", munmap(map + PAGE, PAGE));
     touch("unmapped", map + PAGE);
     touch("behind it", map + 2 * PAGE);
-    say("read only", mprotect(map, PAGE, PROT_READ));
-    touch("read only", map);
-    say("nothing at all", mprotect(map, PAGE, 0));
-    touch("nothing", map);
-    say("writable", mprotect(map, PAGE, PROT_READ | PROT_WRITE));
-    touch("writable", map);
     printf("what is left: %08x\n", checksum(map, PAGE, checksum(map + 2 * PAGE, 2 * PAGE, 1)));
     must(mmap(map, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == map, "at a place");
     printf("replaced: %d\n", map[0]);
+    must(mmap(map, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == map, "read only");
+    touch("read only", map);
+    must(mmap(map, PAGE, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == map, "without rights");
+    touch("nothing", map);
     say("munmap all", munmap(map, 4 * PAGE));
     say("munmap again", munmap(map, 4 * PAGE));
     say("munmap of no page", munmap(map + 1, PAGE));
     say("mmap of nothing", (int)mmap(0, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     say("mmap of no file", (int)mmap(0, PAGE, PROT_READ, MAP_PRIVATE, 99, 0));
-    say("mprotect of what is not there", mprotect(map, PAGE, PROT_READ));
 }
 
 static void overwrites(void)
@@ -158,10 +155,10 @@ static void repairs(int signal, struct siginfo *info, struct context *context)
 {
     (void)context;
     printf("%s at page %u\n", signal_name(signal), (info->value[0] - (u32)repaired) / PAGE);
-    mprotect((void *)(info->value[0] & ~(PAGE - 1u)), PAGE, PROT_READ | PROT_WRITE);
+    mmap((void *)(info->value[0] & ~(PAGE - 1u)), PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
-/* A handler gives the right, and the instruction is made again. */
+/* A handler maps the page anew, with the right to write, and the instruction is made again. */
 static void faults_are_restarted(void)
 {
     repaired = mmap(0, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -4,39 +4,18 @@
 static const struct address place = {AF_UNIX, "/tmp/socket"}, nowhere = {AF_UNIX, "/tmp/nowhere"};
 static char buffer[9000];
 
-static void pairs(void)
-{
-    int ends[2];
-    say("socketpair", socketpair(AF_UNIX, SOCK_STREAM, ends));
-    write(ends[0], "there", 5);
-    say("there", read(ends[1], buffer, 100));
-    send(ends[1], "and back", 8, 0);
-    say("and back", recv(ends[0], buffer, 100, 0));
-    say("seek", lseek(ends[0], 0, SEEK_SET));
-    say("shutdown", shutdown(ends[0], 1));
-    say("the end", read(ends[1], buffer, 100));
-    write(ends[1], "x", 1);
-    say("the other way goes on", read(ends[0], buffer, 100));
-    on_signal(SIGPIPE, SIG_IGN, 0);
-    say("write after shutdown", write(ends[0], "x", 1));
-    close(ends[0]);
-    say("write to the dead", write(ends[1], "x", 1));
-    say("read from the dead", read(ends[1], buffer, 1));
-    on_signal(SIGPIPE, SIG_DFL, 0);
-    close(ends[1]);
-}
-
-/* Answers each client with the sum of what it sent, until one sends nothing. */
+/* Answers each client with the sum of what it sends, which begins with how much that is; until one sends nothing. */
 static void serve(int listener)
 {
     for (int done = 0; !done;) {
-        u32 sum = 1, bytes = 0;
+        u32 sum = 1, left = 0;
         int client = accept(listener);
-        for (int size; (size = read(client, buffer, sizeof buffer)) > 0; bytes += (u32)size)
+        read(client, &left, sizeof left);
+        done = !left;
+        for (int size; left && (size = read(client, buffer, sizeof buffer)) > 0; left -= (u32)size)
             sum = checksum(buffer, (u32)size, sum);
         write(client, &sum, sizeof sum);
         close(client);
-        done = !bytes;
     }
     exit(3);
 }
@@ -48,27 +27,50 @@ static void ask(u32 size)
     must(server >= 0 && !connect(server, &place), "connect");
     pattern(buffer, size, size);
     expected = checksum(buffer, size, 1);
+    write(server, &size, sizeof size);
     write_all(server, buffer, size);
-    shutdown(server, 1);
     int got = read(server, &answer, sizeof answer);
     printf("%u bytes: %s\n", size, got == 4 && answer == expected ? "right" : "wrong");
+    say("the end", read(server, &answer, 1));
+    say("connect again", connect(server, &place));
     close(server);
+}
+
+/* Both ends in one process. */
+static void ends(int listener)
+{
+    int one = socket(AF_UNIX, SOCK_STREAM, 0);
+    say("connect", connect(one, &place));
+    say("write before accept", write(one, "early", 5));
+    int other = accept(listener);
+    say("and read it", read(other, buffer, 100));
+    write(other, "back", 4);
+    say("and back", read(one, buffer, 100));
+    say("seek", lseek(one, 0, SEEK_SET));
+    close(one);
+    on_signal(SIGPIPE, SIG_IGN, 0);
+    say("write to the dead", write(other, "x", 1));
+    say("read from the dead", read(other, buffer, 1));
+    on_signal(SIGPIPE, SIG_DFL, 0);
+    close(other);
 }
 
 static void servers(void)
 {
-    struct stat stat;
+    struct stat status;
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
     say("connect before", connect(listener, &place));
     say("bind", bind(listener, &place));
-    lstat(place.path, &stat);
-    printf("a socket: %x\n", stat.mode & S_IFMT);
+    stat(place.path, &status);
+    printf("a socket: %x\n", status.mode & S_IFMT);
     int other = socket(AF_UNIX, SOCK_STREAM, 0);
     say("bind again", bind(other, &place));
     say("nobody listens yet", connect(other, &place));
     say("listen", listen(listener, 5));
-    struct pollfd file = {listener, POLLIN, 0};
-    say("nobody waits", poll(&file, 1, 0));
+    u32 readable = 1u << listener;
+    struct timeval time = {0, 0};
+    say("nobody waits", select(listener + 1, &readable, 0, 0, &time));
+    ends(listener);
     int child = fork();
     if (!child)
         serve(listener);
@@ -98,7 +100,6 @@ static void refusals(void)
 int sockets_main(int count, char **arguments, char **environment)
 {
     (void)count, (void)arguments, (void)environment;
-    pairs();
     servers();
     refusals();
     return failures != 0;

@@ -5,7 +5,7 @@
    command  = words and redirections */
 #include "box.h"
 
-enum { PIPED = 8, ARGUMENTS = 32, TCGETS = 0x5401 };
+enum { PIPED = 8, ARGUMENTS = 32 };
 
 static char **surroundings;
 static struct words words;
@@ -169,13 +169,13 @@ int sh_main(int count, char **arguments, char **environment)
 {
     static char line[LINE];
     int status = 0, file = 0;
-    char settings[64];
+    struct stat input;
     surroundings = environment;
     if (count > 2 && !strcmp(arguments[1], "-c"))
         return run_line(arguments[2]);
     if (count > 1 && (file = open(arguments[1], O_RDONLY, 0)) < 0)
         return 127;
-    int person = !file && call(CALL_IOCTL, 0, TCGETS, settings) >= 0;
+    int person = !file && !fstat(0, &input) && (input.mode & S_IFMT) == S_IFCHR;
     do {
         if (person)
             printf("$ ");

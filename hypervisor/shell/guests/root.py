@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import posixpath
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -71,10 +72,13 @@ def find_disk(cache: Cache, guest: Guest, packages: Sequence[Locked]) -> tuple[P
         digest = path.stem.removeprefix(f"{name}-")
         if sha256_of(path) == digest:
             return path, digest
-    fresh = cache.root / f".{name}.img"
-    build_disk(build(cache, guest, packages), parse_size(guest.disk), fresh)
-    digest = sha256_of(fresh)
-    return fresh.replace(cache.root / f"{name}-{digest}.img"), digest
+    fresh = cache.root / f".{name}.{os.getpid()}.img"  # two that build it at once make the same twice
+    try:
+        build_disk(build(cache, guest, packages), parse_size(guest.disk), fresh)
+        digest = sha256_of(fresh)
+        return fresh.replace(cache.root / f"{name}-{digest}.img"), digest
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def build(cache: Cache, guest: Guest, packages: Sequence[Locked]) -> bytes:

@@ -17,17 +17,20 @@ is its last value.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from hypervisor.abi.hypercalls import Hypercall, Metric
+from hypervisor.abi.status import from_word
 from hypervisor.shell.summary import CellSummary, Summary
 
 STATS = {"p50": 500, "p99": 990, "p999": 999}
 """Name -> the share of all values, in thousandths, that are not above."""
 PLAIN = ("ran", "switches", "interrupts", "instructions", "restarts", "console_bytes", "peak_memory", "energy_uj")
+MOST_NAMES = 256
+"""Of a cell's reports that are looked at: the account takes fewer."""
 SUMMED = ("switches", "interrupts", "instructions", "restarts")
 Histograms = Mapping[str, Mapping[int, int]]
 """By name: value -> how often."""
@@ -118,36 +121,39 @@ def _shares(cycles: Mapping[str, int]) -> dict[str, float]:
     return {f"share.{cause}": value / total for cause, value in cycles.items()} if total else {}
 
 
-def reports_of(trace: Path, known: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Counter[int]]]:
-    """Each figure that a guest reported, cell by cell, from the trace: name -> value -> how often. `known`: the names that the
-    account has of each cell; what was refused is left out."""
-    import json
+class Reports:
+    """Each figure that a guest reported, taken from the trace as it is written: cell -> name -> value -> how often."""
 
-    mark = f'"call":{int(Hypercall.REPORT)},'.encode()
-    found: dict[str, dict[str, Counter[int]]] = {
-        cell: {name: Counter() for name in names} for cell, names in known.items()
-    }
-    with trace.open("rb") as lines:
-        for line in lines:
-            if mark not in line:
-                continue
-            record = json.loads(line)
-            if record["k"] != "exit" or record.get("call") != Hypercall.REPORT or len(record.get("args", ())) < 2:
-                continue  # other records have calls of their own
-            number, value = record["args"][0], record["args"][1]
-            name = Metric(number).name.lower() if number in list(Metric) else _text(record.get("data", ""))
-            counter = found.get(record["cell"], {}).get(name)
-            if counter is not None:
-                counter[_signed(value)] += 1
-    return found
+    def __init__(self) -> None:
+        self._mark = f'"call":{int(Hypercall.REPORT)},'.encode()
+        self._found: dict[str, dict[str, Counter[int]]] = {}
+
+    def take(self, chunk: bytes) -> None:
+        """Some whole lines."""
+        if self._mark in chunk:
+            for line in chunk.splitlines():
+                if self._mark in line:
+                    self._add(json.loads(line))
+
+    def _add(self, record: Mapping[str, Any]) -> None:
+        if record["k"] != "exit" or record.get("call") != Hypercall.REPORT or len(record.get("args", ())) < 2:
+            return  # other records have calls of their own
+        number, value = record["args"][:2]
+        name = Metric(number).name.lower() if number in list(Metric) else _text(record.get("data", ""))
+        names = self._found.setdefault(record["cell"], {})
+        if name in names or len(names) < MOST_NAMES:
+            names.setdefault(name, Counter())[from_word(value)] += 1
+
+    def of(self, known: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Counter[int]]]:
+        """Those that the account has: what was refused is left out."""
+        return {
+            cell: {name: self._found.get(cell, {}).get(name, Counter()) for name in names}
+            for cell, names in known.items()
+        }
 
 
 def _text(latin: str) -> str:
     return latin.encode("latin-1").decode("utf-8", "replace")
-
-
-def _signed(word: int) -> int:
-    return word - 2**64 if word >= 2**63 else word
 
 
 # ---- what users write

@@ -146,7 +146,7 @@ def _map(axes: Axes, sweep: Sweep, section: PlotSection, rows: Sequence[Row]) ->
     columns, lines = _values(sweep, section.x, rows), _values(sweep, section.by, rows)
     found = {key: spread[1] for key, spread in groups(rows, [section.x, section.by], section.metric)}
     grid = [[found.get((x, y), float("nan")) for x in columns] for y in lines]
-    image = axes.imshow(grid, aspect="auto", cmap="cividis", origin="lower")
+    image = axes.imshow(grid, aspect="auto", cmap="cividis")
     middle = (min(found.values()) + max(found.values())) / 2
     for (x, y), value in found.items():
         ink = "white" if value < middle else "black"
@@ -192,4 +192,5 @@ def _frame(axes: Axes, section: PlotSection, scale: Scale, *, ticks: bool = True
 
 def _legend(axes: Axes, section: PlotSection) -> None:
     if section.by is not None:
-        axes.legend(title=section.by, frameon=False, fontsize=8, title_fontsize=8)
+        beside: dict[str, Any] = {"loc": "outside right upper", "frameon": False, "fontsize": 8, "title_fontsize": 8}
+        axes.figure.legend(title=section.by, alignment="left", **beside)

@@ -10,9 +10,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hypervisor.shell.runs.group import carry
+from hypervisor.shell.sweeps.metrics import Reports, flatten
 
 if TYPE_CHECKING:
     from hypervisor.api import Run
@@ -26,7 +27,9 @@ STATUSES = (DONE, FAILED, CRASH, HANG, BAD)
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be run. `directory`: the run directory; `limit`: host seconds for all of it."""
+    """What is to be run. `directory`: the run directory; `limit`: host seconds for all of it; `keep`: whether there is to be
+    one.
+    """
 
     topology: str
     flavour: str
@@ -35,6 +38,7 @@ class Task:
     overrides: tuple[str, ...]
     directory: str
     limit: float
+    keep: bool = True
 
 
 @dataclass(frozen=True)
@@ -84,32 +88,28 @@ def perform(task: Task) -> Found:
             seed=task.seed,
             duration=task.duration or None,
             overrides=task.overrides,
-            out=task.directory,
+            out=task.directory if task.keep else None,
         )
     except TopologyError as error:  # found only where it is run: a file that is not on that host
         return Found(BAD, "; ".join(str(problem) for problem in error.problems))
+    reports = Reports()
+    run.trace.on_chunk.append(reports.take)
     with run:
         run.run()
-        return _found(run)
+        return _found(run, reports)
 
 
-def _found(run: Run) -> Found:
-    from hypervisor.shell.sweeps.metrics import flatten, reports_of
-
+def _found(run: Run, reports: Reports) -> Found:
+    run.trace.flush()
     summary = run.summary()
     latencies = {cell.name: dict(cell.account.latencies) for cell in run.monitor.cells}
     known = {name: tuple(cell.metrics) for name, cell in summary.cells.items() if cell.metrics}
-    reports: dict[str, Any] = {}
-    if known:
-        assert run.directory is not None
-        run.trace.flush()
-        reports = reports_of(run.directory.trace, known)
     failed = [f"{name} failed ({cell.why})" for name, cell in summary.cells.items() if cell.state == "failed"]
     return Found(
         FAILED if failed else DONE,
         "; ".join(failed),
         summary.ended,
-        flatten(summary, latencies, reports),
+        flatten(summary, latencies, reports.of(known)),
         summary.trace_sha256,
         {"mips": round(summary.host.mips, 1)},
     )

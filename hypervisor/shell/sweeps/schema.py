@@ -107,7 +107,9 @@ class PlotSection(Section):
 
 
 class SweepFile(Section):
-    """A whole sweep. `without`: combinations that are left out, each a table of axes and their values (one, or a list)."""
+    """A whole sweep. `without`: combinations that are left out, each a table of axes and their values (one, or a list).
+    `runs`: whether run directories are kept; a trace of a busy second may take 100 MB.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
 
@@ -117,6 +119,7 @@ class SweepFile(Section):
     seeds: Annotated[tuple[int, ...], Field(strict=False), AfterValidator(_seeds)] = (1,)
     for_: Time | None = Field(alias="for", default=None)
     limit: Annotated[float, AfterValidator(_limit)] = LIMIT_S
+    runs: bool = True
     metrics: Texts = ()
     derived: dict[str, Derived] = Field(default_factory=dict)
     grid: dict[str, Axis] = Field(default_factory=dict)

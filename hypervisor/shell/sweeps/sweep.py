@@ -61,7 +61,8 @@ class Sweep:
     def task(self, point: Point, directory: Path) -> Task:
         """What an executor is given for a point."""
         length = self.file.for_ or ""
-        return Task(point.topology, point.flavour, point.seed, length, point.overrides, str(directory), self.file.limit)
+        where, limit, keep = str(directory), self.file.limit, self.file.runs
+        return Task(point.topology, point.flavour, point.seed, length, point.overrides, where, limit, keep)
 
 
 def load_sweep(name: str) -> Sweep:

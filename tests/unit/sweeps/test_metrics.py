@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.shell.summary import CellSummary, CoreSummary, HostSummary, Metric, Summary
 from hypervisor.shell.sweeps.formula import Formula
-from hypervisor.shell.sweeps.metrics import flatten, reports_of, resolve, spread_of
+from hypervisor.shell.sweeps.metrics import Reports, flatten, resolve, spread_of
 
 
 def account() -> dict[str, float]:
@@ -52,18 +51,21 @@ def test_percentiles_are_values_that_occurred() -> None:
     assert spread_of({}) == {"count": 0}
 
 
-def test_reports_are_read_from_the_trace_and_what_the_account_does_not_know_is_left_out(tmp_path: Path) -> None:
+def test_reports_are_taken_from_the_trace_and_what_the_account_does_not_know_is_left_out() -> None:
     def line(cell: str, args: list[int], data: str) -> str:
         record = {"t": 1, "k": "exit", "cell": cell, "call": int(Hypercall.REPORT), "args": args, "data": data}
         return json.dumps(record, separators=(",", ":")) + "\n"
 
-    (tmp_path / "trace.jsonl").write_text(
-        line("a", [0, 5, 0], "depth") + line("a", [0, 2**64 - 1, 0], "depth") + line("a", [0, 5, 0], "refused")
-        + line("a", [1, 8, 0], "") + line("b", [0, 5, 0], "depth")
-        + f'{{"t":1,"k":"xen","cell":"a","call":{int(Hypercall.REPORT)},"n":1}}\n'
-    )  # fmt: skip
-    found = reports_of(tmp_path / "trace.jsonl", {"a": ["depth", "latency"]})
-    assert found == {"a": {"depth": {5: 1, -1: 1}, "latency": {8: 1}}}
+    other = f'{{"t":1,"k":"xen","cell":"a","call":{int(Hypercall.REPORT)},"n":1}}\n'
+    reports = Reports()
+    reports.take((line("a", [0, 5, 0], "depth") + line("a", [0, 2**64 - 1, 0], "depth")).encode())
+    reports.take((line("a", [0, 5, 0], "refused") + line("a", [1, 8, 0], "") + other).encode())
+    reports.take((line("b", [0, 5, 0], "depth") + '{"t":1,"k":"start","cell":"a"}\n').encode())
+    for number in range(1000):
+        reports.take(line("c", [0, 5, 0], f"invented {number}").encode())
+    known = {"a": ["depth", "latency"], "d": ["x"]}
+    assert reports.of(known) == {"a": {"depth": {5: 1, -1: 1}, "latency": {8: 1}}, "d": {"x": {}}}
+    assert len(reports._found["c"]) == 256
 
 
 @pytest.mark.parametrize(

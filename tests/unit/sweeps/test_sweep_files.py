@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hypervisor.shell.sweeps import sweep as module
 from hypervisor.shell.sweeps.schema import built_in
 from hypervisor.shell.sweeps.sweep import Sweep, load_sweep
 from hypervisor.shell.topology import TopologyError
@@ -142,9 +143,11 @@ def test_a_sweep_that_does_not_exist_is_told_with_the_nearest_one() -> None:
         load_sweep("quantumm")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", built_in())
-def test_every_built_in_sweep_has_points_that_can_be_run(name: str) -> None:
+def test_every_built_in_sweep_has_points_that_can_be_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = module._combinations
+    monkeypatch.setattr(module, "_combinations", lambda file: [*every(file)][:: max(len([*every(file)]) // 3, 1)])
     found = load_sweep(name)
     assert found.file.description
-    assert sum(not point.bad for point in found.points) >= len(found.points) / 2
+    assert len(found.points) >= 3
+    assert not [point.bad for point in found.points if point.bad]

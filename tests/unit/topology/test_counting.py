@@ -28,8 +28,14 @@ def _told(counting: Any, **cell: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
 
 def test_an_empty_table_counts_events_alone() -> None:
     told, names = _told({})
-    assert told == {"functions": {}, "dcache_lines": 512, "caches": None, "tlb": None}
+    assert told == {"functions": {}, "dcache_lines": 0, "caches": None, "tlb": None}
     assert names == counts.EVENTS
+
+
+def test_the_walk_that_flushes_an_xscale_is_the_boards_for_that_cpu_does_not_say() -> None:
+    topology = load(_one({}) | {"board": "pxa255"}, flavour="native")
+    settings = plan_cells(topology, build_monitor(topology), link="shm", sandbox=True, measure=False)[0].settings
+    assert settings["machine"]["counting"]["dcache_lines"] == 1024
 
 
 def test_functions_caches_and_what_they_cost_are_the_boards() -> None:
