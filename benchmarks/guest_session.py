@@ -124,7 +124,7 @@ class Session:
         Raises:
             Trouble: it does not become ready.
         """
-        self._until(lambda: any(mark.id == BOOTED for mark in self.marks), BOOT_LIMIT, "the boot")
+        self._until(lambda: any(mark.id == BOOTED for mark in self.marks) or None, BOOT_LIMIT, "the boot")
         return next(mark for mark in self.marks if mark.id == BOOTED)
 
     def go_on(self) -> None:
@@ -144,22 +144,22 @@ class Session:
         status = int(bytes(self._output[end + len(DONE) :]).split()[0])
         return Said(status, output.replace(b"\r\n", b"\n"), tuple(self.marks[before:]))
 
-    def _done(self, begin: int) -> int:
-        """Where the line that tells the end begins, once it is whole; 0 before."""
+    def _done(self, begin: int) -> int | None:
+        """Where the line that tells the end begins, once it is whole; a quiet first line of a resumed run has it at 0."""
         place = self._output.find(DONE, begin)
-        return place if place >= 0 and b"\n" in self._output[place:] else 0
+        return place if place >= 0 and b"\n" in self._output[place:] else None
 
-    def _until(self, found: Callable[[], int], limit: str, what: str) -> int:
+    def _until(self, found: Callable[[], int | None], limit: str, what: str) -> int:
         run = self.run
         end = run.now + run.cycles(limit)
-        place = 0
-        while not place and run.now < end:
+        place = None
+        while place is None and run.now < end:
             rest = run.until(self._next_step())
             run.trace.flush()
             place = found()
             if rest.why == "finished" or run.interrupted:
                 break
-        if not place:
+        if place is None:
             last = bytes(self._output[-400:]).decode("latin-1").strip().splitlines()
             why = run.cell(CELL).why or f"not within {limit} of virtual time"
             raise Trouble(f"{what} did not end: {why}; the console's last line: {last[-1] if last else 'none'}")

@@ -31,6 +31,8 @@ from hypervisor.shell.sweeps.sweep import load_sweep
 from hypervisor.shell.sweeps.tables import Row, rows_of
 
 SWEEP = "latency"
+WIDTH = 130
+"""Columns where there is no terminal."""
 FIGURES = {"p999": "p999_us", "worst": "worst_us", "seen": "seen_us"}
 """What a sample is called -> the column of the sweep."""
 
@@ -81,7 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=Path, help="a file for the samples")
     chosen = parser.parse_args(arguments)
     rows = measure(chosen.out, chosen.jobs)
-    Console().print(table(rows))
+    console = Console()
+    console.width = console.width if console.is_terminal else WIDTH
+    console.print(table(rows))
     if chosen.samples:
         write(chosen.samples, samples(rows))
     failed = [row for row in rows if row["status"] != DONE]

@@ -174,7 +174,7 @@ def _together(
     if not options.as_json and not options.explain:
         console.print(report.together(total))
     if options.out:
-        files.write(options.out, "together", data["together"], [])
+        files.write_data(options.out, "together", data["together"])
 
 
 def _told(data: files.Data) -> bool:

@@ -75,5 +75,10 @@ def _plain(value: object) -> object:
 
 def write(directory: Path, name: str, data: Data, rows: Sequence[Mapping[str, object]]) -> None:
     """Both files."""
-    (directory / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
+    write_data(directory, name, data)
     (directory / f"{name}.csv").write_text(csv_text(rows))
+
+
+def write_data(directory: Path, name: str, data: Data) -> None:
+    """The JSON file."""
+    (directory / f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")

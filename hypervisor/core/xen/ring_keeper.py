@@ -197,6 +197,18 @@ class Frames(Journal):
             super()._note_answer(slot)
 
 
+class Room(Journal):
+    """Room for frames that come: used in the order in which it was put up. What answers may be no answer, but more about
+    the frame before it (GSO): it uses up room all the same."""
+
+    def _note_answer(self, slot: bytes) -> None:
+        self._owed.pop(next(iter(self._owed), -1), None)
+
+
+JOURNALS: dict[str, type[Journal]] = {RETRIED: Journal, DROPPED: Frames, "": Room}
+"""By the fate of what a ring's front end is owed."""
+
+
 class Kept(NamedTuple):
     """A ring that is looked after."""
 
@@ -238,7 +250,7 @@ class RingKeeper:
         front = self._xen.domains.by_number(device.front)
         try:
             address = self._granted(device, reference)
-            journal = (Frames if shape.fate == DROPPED else Journal)(shape, self._xen.page(front, address))
+            journal = JOURNALS[shape.fate](shape, self._xen.page(front, address))
             journal.look()
         except (BrokenRingError, GrantError, XenError):
             return

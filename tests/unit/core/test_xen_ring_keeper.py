@@ -11,7 +11,7 @@ import pytest
 from hypervisor.abi.xen import Gtf, XenbusState
 from hypervisor.core.wiring import ChannelParams
 from hypervisor.core.xen.errors import XenError
-from hypervisor.core.xen.ring_keeper import SHAPES, SLOTS, BrokenRingError, Frames, Journal, Shape
+from hypervisor.core.xen.ring_keeper import SHAPES, SLOTS, BrokenRingError, Frames, Journal, Room, Shape
 from hypervisor.core.xen.toolstack import DISK, INTERFACE
 from tests.support.xen import FREE, XenLab
 
@@ -118,6 +118,21 @@ def test_a_frame_that_nobody_answered_is_dropped_and_so_is_what_was_said_about_i
     said = [struct.unpack_from("<Hh", ring.slot(index)) for index in range(1, 5)]
     assert said == [(2, DROPPED), (3, DROPPED), (0, NULL), (0, NULL)]
     assert journal.settle() == 0
+
+
+def test_room_for_frames_is_used_up_in_order_also_by_what_is_no_answer() -> None:
+    ring = Ring(RECEIVE)
+    journal = Room(RECEIVE, ring)
+    room = [struct.pack("<HHI", identity, 0, 100 + identity) for identity in range(8)]
+    for slot in room:
+        ring.ask(slot)
+    journal.look()
+    ring.answer(struct.pack("<HHHh", 0, 0, EXTRA, 1514))
+    ring.answer(struct.pack("<BBHBBH", 1, 0, 1448, 1, 0, 0))  # more about that frame: its size when cut, for GSO
+    journal.look()
+    ring.write(SLOTS + 2 * RECEIVE.entry, struct.pack("<HHHh", 2, 0, 0, 60))  # written, and not published
+    assert journal.settle() == 6
+    assert ring.standing() == room[2:]
 
 
 def asks_too_much(ring: Ring) -> None:
