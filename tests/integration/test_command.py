@@ -266,5 +266,6 @@ def test_every_command_explains_itself(place: Path) -> None:
     assert set(commands) == {
         *("run", "boot", "check", "cell", "list", "top", "console", "pause", "unpause", "kill", "restart", "trace"),
         *("replay", "explain", "graph", "exec", "screen", "screenshot", "inject", "shutdown", "reboot", "xenstore"),
+        *("bench", "sweep"),
     }
     assert "cellvisor run ticker --for 5s --out runs/1" in cellvisor("run", "--help", place=place).stdout
