@@ -18,6 +18,17 @@ from tests.support.nursery import nursery
 from tests.support.warm_command import WarmCommand
 
 
+THOROUGH = frozenset(Path(__file__).with_name("thorough.txt").read_text().splitlines()[1:])
+"""Tests that the default run leaves out, as `tests/FILE.py::test_name`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them; all cases of a test go together."""
+    for item in items:
+        if item.nodeid.partition("[")[0] in THOROUGH:
+            item.add_marker("thorough")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_launches() -> Iterator[None]:
     """Runs of this process get their servers from one that has imported what they need (tests/support/nursery.py)."""
