@@ -17,7 +17,6 @@ from tests.support.live import Live
 from tests.support.nursery import nursery
 from tests.support.warm_command import WarmCommand
 
-
 THOROUGH = frozenset(Path(__file__).with_name("thorough.txt").read_text().splitlines()[1:])
 """Tests that the default run leaves out, as `tests/FILE.py::test_name`."""
 
