@@ -27,6 +27,8 @@ from hypervisor.shell.problems import InputError
 FORMAT = "cellvisor snapshot 1"
 BLOCK = 64 << 10
 """Bytes of RAM that are compressed, or left out, as one."""
+RAM_LIMIT = 1 << 32
+"""Bytes that a 32-bit CPU reaches."""
 LEVEL = 1
 """Of zlib: a kernel's RAM shrinks to a third in a second; more effort gains little."""
 _LINE = 128
@@ -117,8 +119,13 @@ def _opened(body: memoryview) -> tuple[Head, list[tuple[int, bytes]]]:
     start = len(line) + 1
     told = unpack(bytes(body[start : start + length]))
     head = Head(**{field.name: told[field.name] for field in fields(Head)})
-    blocks, at = [], start + length
+    if not 0 < head.ram <= RAM_LIMIT:
+        raise ValueError(f"RAM of {head.ram} bytes")
+    blocks, at, last = [], start + length, -1
     for offset, size in told["blocks"]:
+        if offset <= last or size <= 0:  # or a small file could fill this host's memory
+            raise ValueError(f"a block of {size} bytes at {offset:#x} behind the one at {last:#x}")
+        last = offset
         blocks.append((offset, _unpacked(body[at : at + size], offset, head.ram)))
         at += size
     return head, blocks

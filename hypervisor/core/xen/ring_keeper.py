@@ -116,6 +116,9 @@ class Journal:
         self._asked, self._answered = asked, answered
         if asked == answered:
             self._nothing_is_owed()
+        elif len(self._owed) > size:  # a front end that rewrites answers would have us remember without an end
+            self._sure = False
+            self._owed.clear()
 
     def settle(self) -> int:
         """The back end is gone: write again what it owes; how many requests that were.

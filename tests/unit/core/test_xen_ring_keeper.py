@@ -278,3 +278,16 @@ def test_a_liar_in_the_store_harms_nobody_else(pair: Pair) -> None:
         pair.lab.xen.page(pair.lab.xen.domains.of(pair.front.cell), 0).read(0, 4)
     pair.lab.restart("driver")
     pair.lab.monitor.check_invariants()
+
+
+def test_a_front_end_that_rewrites_the_answers_is_not_remembered_without_an_end() -> None:
+    ring = Ring(BLOCK)
+    journal = Journal(BLOCK, ring)
+    for number in range(10 * BLOCK.size):
+        ring.ask(struct.pack("<QQ96x", 0, 2 * number))
+        if number:
+            ring.answer(struct.pack("<Q104x", 2 * number + 1))  # nobody has asked that
+        journal.look()
+    assert len(journal._owed) <= BLOCK.size
+    with pytest.raises(BrokenRingError, match="are known"):
+        journal.settle()

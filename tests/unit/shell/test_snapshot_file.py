@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import zlib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from hypervisor.abi.messages import pack
 from hypervisor.shell.problems import InputError
 from hypervisor.shell.snapshot_file import BLOCK, FORMAT, Head, read, write
 
@@ -75,3 +79,22 @@ def _rehashed(source: Path, target: Path, old: bytes, new: bytes) -> None:
     assert old in body
     body = body.replace(old, new)
     target.write_bytes(f"{FORMAT} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+
+
+@pytest.mark.parametrize("offsets", [(0, 0), (BLOCK, 0)])
+def test_a_small_file_cannot_stand_for_more_than_its_ram(tmp_path: Path, offsets: tuple[int, int]) -> None:
+    zeros = zlib.compress(bytes(BLOCK))
+    blocks = [(offset, len(zeros)) for offset in offsets]
+    head = asdict(Head("demo", "", {}, 1, 1, 2 * BLOCK, b"", {})) | {"blocks": blocks}
+    packed = pack(head)
+    body = f"{len(packed)}\n".encode() + packed + zeros * 2
+    path = tmp_path / "a.snap"
+    path.write_bytes(f"{FORMAT} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+    with pytest.raises(InputError, match=r"cannot be used: a block of [0-9]+ bytes at 0x0 behind"):
+        read(path)
+
+
+def test_ram_beyond_a_32_bit_cpu_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.snap", Head("demo", "", {}, 1, 1, (1 << 32) + 1, b"", {}), bytearray(16))
+    with pytest.raises(InputError, match="RAM of 4294967297 bytes"):
+        read(tmp_path / "a.snap")
