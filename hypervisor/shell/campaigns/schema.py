@@ -8,19 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from boards import toml
 from hypervisor.abi.time import parse_time
 from hypervisor.faults import ACTIONS, POINTS, Key, Order, Verdict
 from hypervisor.faults.points import is_compiled_in
 from hypervisor.flavours import FLAVOURS
-from hypervisor.shell.topology.problems import Problem, Report, TopologyError, nearest
+from hypervisor.shell.runs.files import Shelf
+from hypervisor.shell.topology.problems import Report, TopologyError, nearest
 from hypervisor.shell.topology.schema import Section, Text, Texts, Time, explain, keys_of, place
 
 MOST = 10_000
@@ -210,14 +209,12 @@ class CampaignFile(DeviceKeys):
         )
 
 
-def campaigns() -> Path:
-    """The directory of the built-in campaigns."""
-    return Path(str(files("boards"))) / "campaigns"
+CAMPAIGNS = Shelf("campaign", "campaigns")
 
 
 def built_in() -> list[str]:
     """Names of the built-in campaigns."""
-    return sorted(path.stem for path in campaigns().glob("*.toml"))
+    return CAMPAIGNS.names()
 
 
 def read(name: str) -> tuple[str, Path, CampaignFile]:
@@ -226,16 +223,7 @@ def read(name: str) -> tuple[str, Path, CampaignFile]:
     Raises:
         TopologyError: with everything that is wrong.
     """
-    path = campaigns() / f"{name}.toml" if name in built_in() else Path(name)
-    label = name if name in built_in() else str(path)
-    try:
-        data = toml.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _alone(label, f"no such campaign, and no such file ({nearest(path.stem, built_in())})") from None
-    except OSError as error:
-        raise _alone(label, f"cannot be read: {(error.strerror or str(error)).lower()} (give a TOML file)") from None
-    except (UnicodeDecodeError, toml.TomlError) as error:
-        raise _alone(label, f"is not TOML: {error}") from None
+    data, path, label = CAMPAIGNS.load(name)
     report = Report(label)
     file = _parse(data, report)
     if file is None or report.problems:
@@ -370,7 +358,3 @@ def _explain(detail: ErrorDetails) -> str:
         section = TopologySection if len(detail["loc"]) > 1 else CampaignFile
         return f"unknown key; {nearest(str(detail['loc'][-1]), keys_of(section))}"
     return explain(detail)
-
-
-def _alone(file: str, why: str) -> TopologyError:
-    return TopologyError([Problem(file, "", why)])

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from boards import toml
+from hypervisor.shell.runs.files import Shelf
 from hypervisor.shell.sweeps.formula import Formula
-from hypervisor.shell.topology.problems import Problem, Report, TopologyError, nearest
+from hypervisor.shell.topology.problems import Report, TopologyError, nearest
 from hypervisor.shell.topology.schema import File, Section, Text, Texts, Time, explain, keys_of, place
 
 MOST = 100_000
@@ -127,14 +126,12 @@ class SweepFile(Section):
     plot: Annotated[tuple[PlotSection, ...], Field(strict=False)] = ()
 
 
-def sweeps() -> Path:
-    """The directory of the built-in sweeps."""
-    return Path(str(files("boards"))) / "sweeps"
+SWEEPS = Shelf("sweep", "sweeps")
 
 
 def built_in() -> list[str]:
     """Names of the built-in sweeps."""
-    return sorted(path.stem for path in sweeps().glob("*.toml"))
+    return SWEEPS.names()
 
 
 def read(name: str) -> tuple[str, Path, SweepFile]:
@@ -143,25 +140,12 @@ def read(name: str) -> tuple[str, Path, SweepFile]:
     Raises:
         TopologyError: with everything that is wrong.
     """
-    path = sweeps() / f"{name}.toml" if name in built_in() else Path(name)
-    label = name if name in built_in() else str(path)
-    try:
-        data = toml.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise _alone(label, f"no such sweep, and no such file ({nearest(path.stem, built_in())})") from None
-    except OSError as error:
-        raise _alone(label, f"cannot be read: {(error.strerror or str(error)).lower()} (give a TOML file)") from None
-    except (UnicodeDecodeError, toml.TomlError) as error:
-        raise _alone(label, f"is not TOML: {error}") from None
+    data, path, label = SWEEPS.load(name)
     report = Report(label)
     file = _parse(data, report)
     if file is None or report.problems:
         raise TopologyError(report.problems)
     return path.stem, path, file
-
-
-def _alone(label: str, why: str) -> TopologyError:
-    return TopologyError([Problem(label, "", why)])
 
 
 def _parse(data: dict[str, Any], report: Report) -> SweepFile | None:
