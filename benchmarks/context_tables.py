@@ -40,6 +40,8 @@ class Point(Protocol):
 
 Found = Mapping[tuple[str, int, int], Point]
 """By curve, KiB, processes."""
+LOCKED_KIB = 8
+"""Above it, the survey says, lockdown helps."""
 NEAR = (25.0, 100.0)
 """What counts as "about 50 us"."""
 
@@ -126,9 +128,9 @@ def claims(found: Found, several: int, hz: int) -> list[Claim]:
     apart = [more - less for more, less in zip(times("separate", turn=True), times("shared", turn=True), strict=True)]
     gains = [more - less for more, less in zip(shared, locked, strict=True)]
     share = max(gain / time for gain, time in zip(gains, shared, strict=True))
-    large = [gain for gain, size in zip(gains, sizes, strict=True) if size > 8] or [0.0]
-    small = [gain for gain, size in zip(gains, sizes, strict=True) if size <= 8] or [0.0]
-    return [
+    large = [gain for gain, size in zip(gains, sizes, strict=True) if size > LOCKED_KIB]
+    small = [gain for gain, size in zip(gains, sizes, strict=True) if size <= LOCKED_KIB]
+    told = [
         Claim(
             "virtualization adds about 50 us to a switch",
             all(NEAR[0] <= more <= NEAR[1] for more in added),
@@ -147,13 +149,20 @@ def claims(found: Found, several: int, hz: int) -> list[Claim]:
             f"{_range(gains)} us, at most {share:.1%}",
             "",
         ),
-        Claim(
-            "... when a process uses more than 8 KiB",
-            min(large) > max(small) * 1.05,
-            f"up to 8 KiB {_range(small)} us, above {_range(large)} us",
-            "a switch flushes the whole TLB, so that what is locked is saved each time, whatever the process uses",
-        ),
     ]
+    if large and small:
+        told.append(_lockdown(small, large))
+    return told
+
+
+def _lockdown(small: Sequence[float], large: Sequence[float]) -> Claim:
+    """What it helps up to 8 KiB and above."""
+    return Claim(
+        "... when a process uses more than 8 KiB",
+        min(large) > max(small) * 1.05,
+        f"up to 8 KiB {_range(small)} us, above {_range(large)} us",
+        "a switch flushes the whole TLB, so that what is locked is saved each time, whatever the process uses",
+    )
 
 
 def _range(values: Sequence[float]) -> str:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from benchmarks.guest_root import BOOTED, DONE
 from hypervisor import launch
+from hypervisor.api import Run
 from hypervisor.shell.boot import KERNEL_BOARDS
 from hypervisor.shell.progress import Progress
 
@@ -100,18 +101,23 @@ class Machine:
 
 
 class Session:
-    """A run of such a topology.
+    """A run of such a topology, or (`beside`) one more kernel of the same run. `cell`: the one that it tells what to do.
 
     Raises:
         TopologyError: the topology has problems.
     """
 
-    def __init__(self, topology: Mapping[str, Any], **options: Any) -> None:
-        self.run = launch(topology, **options)
+    def __init__(self, topology: Mapping[str, Any] | Run, cell: str = CELL, **options: Any) -> None:
+        self.run = topology if isinstance(topology, Run) else launch(topology, **options)
+        self.cell = cell
         self.marks: list[Mark] = []
         self._output = bytearray()
         self.run.trace.on_chunk.append(self._take)
-        self.run.on_output.append(lambda _cell, data: self._output.extend(data))
+        self.run.on_output.append(lambda named, data: self._output.extend(data if named == cell else b""))
+
+    def beside(self, cell: str) -> Session:
+        """The session of another kernel in the same run, which ends with this one. To be made before anything runs."""
+        return Session(self.run, cell)
 
     def show(self, progress: Progress) -> None:
         """Let a person see how it goes on."""
@@ -138,7 +144,7 @@ class Session:
             Trouble: it does not come to an end.
         """
         before, begin = len(self.marks), len(self._output)
-        self.run.type_text(CELL, f"{line}\n")
+        self.run.type_text(self.cell, f"{line}\n")
         end = self._until(lambda: self._done(begin), limit, f'"{line}"')
         output = bytes(self._output[begin:end])
         status = int(bytes(self._output[end + len(DONE) :]).split()[0])
@@ -161,7 +167,7 @@ class Session:
                 break
         if place is None:
             last = bytes(self._output[-400:]).decode("latin-1").strip().splitlines()
-            why = run.cell(CELL).why or f"not within {limit} of virtual time"
+            why = run.cell(self.cell).why or f"not within {limit} of virtual time"
             raise Trouble(f"{what} did not end: {why}; the console's last line: {last[-1] if last else 'none'}")
         return place
 
@@ -174,6 +180,8 @@ class Session:
         for line in chunk.splitlines():
             if b'"k":"mark"' in line:
                 record = json.loads(line)
+                if record["cell"] != self.cell:
+                    continue
                 fields = {
                     name: value for name, value in record.items() if name not in ("t", "k", "cell", "id", "times")
                 }

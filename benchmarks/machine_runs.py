@@ -46,7 +46,7 @@ Report = Callable[[str], None]
 ARCHITECTURES = {"debian:rpi": "armel", "debian:marvell": "armel", "debian:armmp": "armhf"}
 LIBRARIES = "debian:armel"
 """Where the programs' shared libraries are from; the ARMv7 kernel runs them as well."""
-CACHE = ("size", "line", "ways", "kind")
+CACHE = ("size", "line", "ways", "kind", "replacement")
 """What a cache's shape is."""
 
 
@@ -138,7 +138,7 @@ def machine_of(kernel: str, report: Report = say) -> Machine:
         raise Trouble(f'no kernel "{kernel}"; {nearest(kernel, ARCHITECTURES)}')
     changes = _caches_of(cpu) if cpu else ()
     architecture = ARCHITECTURES[kernel]
-    _fetch([(kernel, None), ("debian:busybox", architecture), (LIBRARIES, None)], report)
+    fetch([(kernel, None), ("debian:busybox", architecture), (LIBRARIES, None)], report)
     busybox = resolve("debian:busybox", architecture, file="busybox").path.read_bytes()
     archive = build(busybox, images(), libraries(resolve(LIBRARIES).path.read_bytes()))
     path = folder_of("archives") / f"{hashlib.sha256(archive).hexdigest()}.cpio"
@@ -159,7 +159,12 @@ def _caches_of(cpu: str) -> tuple[str, ...]:
     return tuple(f"board.cpu.{key}={json.dumps(value)}" for key, value in {**caches, **tlb}.items())
 
 
-def _fetch(needed: Iterable[tuple[str, str | None]], report: Report) -> None:
+def fetch(needed: Iterable[tuple[str, str | None]], report: Report = say) -> None:
+    """Get guests (name, architecture) that are not there.
+
+    Raises:
+        Trouble: they cannot be got.
+    """
     missing: dict[str, None] = {}
     for name, architecture in needed:
         try:
@@ -172,11 +177,13 @@ def _fetch(needed: Iterable[tuple[str, str | None]], report: Report) -> None:
         f"{', '.join(missing)} not there yet: fetching from Debian's mirror, once (40 MB for all that benchmarks need)"
     )
     from hypervisor.shell.guests import GuestError
-    from hypervisor.shell.guests.__main__ import fetch
+    from hypervisor.shell.guests.__main__ import fetch as fetched
     from hypervisor.shell.guests.catalog import catalog
 
     try:
-        fetch([guest for name in missing for guest in catalog().named(name)], None, None, unsigned=False, update=False)
+        fetched(
+            [guest for name in missing for guest in catalog().named(name)], None, None, unsigned=False, update=False
+        )
     except GuestError as problem:
         raise Trouble(f"cannot fetch {', '.join(missing)}: {problem}") from None
 

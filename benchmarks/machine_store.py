@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
@@ -32,8 +33,13 @@ FORMAT = 1
 @cache
 def engine() -> str:
     """A hash of the software that executes and counts."""
+    return software(ENGINE)
+
+
+def software(sources: Mapping[str, Sequence[str]]) -> str:
+    """A hash of files, named as in `ENGINE`."""
     hashed = hashlib.sha256()
-    for package, patterns in ENGINE.items():
+    for package, patterns in sources.items():
         folder = Path(str(files(package)))
         for path in sorted(path for pattern in patterns for path in folder.glob(pattern)):
             hashed.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())

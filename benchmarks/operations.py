@@ -59,6 +59,35 @@ class Row:
     per: int = 1
 
 
+@dataclass(frozen=True)
+class Stream:
+    """A stream to another machine: `bytes` are an iteration. `iterations`: of a short and of a long one, whose difference is
+    counted; `metric`: of the other machine, which says how many bytes have come.
+    """
+
+    name: str
+    id: int
+    argv: tuple[str, ...]
+    iterations: tuple[int, int]
+    bytes: int
+    metric: str
+    what: str
+
+    def command(self, times: int, *to: str) -> str:
+        """The line of shell that sends so many, to a host and a port."""
+        return " ".join([f"./{self.argv[0]}", str(self.id), str(times), *self.argv[1:], *to])
+
+
+@cache
+def streams() -> Mapping[str, Stream]:
+    """Every stream by name."""
+    listed = [
+        Stream(**{**entry, "argv": tuple(entry["argv"]), "iterations": tuple(entry["iterations"])})
+        for entry in _table()["stream"]
+    ]
+    return MappingProxyType({stream.name: stream for stream in listed})
+
+
 @cache
 def operations() -> Mapping[str, Operation]:
     """Every operation by name."""

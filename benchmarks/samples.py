@@ -19,12 +19,13 @@ import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import quantiles
 from typing import NamedTuple
 
 from rich.table import Table
+
+from hypervisor.shell.provenance import versions
 
 KINDS = ("measured", "modelled")
 """What the dimension "kind" may be."""
@@ -130,8 +131,7 @@ def host_facts() -> dict[str, Scalar]:
         "host.cpus": len(os.sched_getaffinity(0)),
         "host.kernel": platform.release(),
         "host.load": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-        "unicorn": _version("unicorn"),
+        **{name: known for name, known in versions().items() if name != "cellvisor"},
         "revision": _revision(),
     }
     return facts
@@ -142,13 +142,6 @@ def _cpu_model() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def _revision() -> str:
     """The checkout's commit, "+" if files differ from it; the package's version where there is no checkout."""
     git = ["git", "-C", str(Path(__file__).parent)]
@@ -156,7 +149,7 @@ def _revision() -> str:
         commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
         changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
-        return _version("cellvisor")
+        return versions()["cellvisor"]
     return commit.stdout.strip() + ("+" if changed.stdout else "")
 
 

@@ -64,6 +64,8 @@ class Cache(Strict):
     line: PositiveInt
     ways: PositiveInt
     kind: Literal["VIVT", "VIPT", "PIPT"]
+    replacement: Literal["random", "turn"] = "turn"
+    """Which line of a full set goes: one by chance, or each in its turn."""
     source: str
     assumed: bool = False
     write_allocate: bool = False

@@ -36,7 +36,7 @@ from hypervisor.shell.inputs import Input, InputKind, ReplayError
 from hypervisor.shell.listening import HELD_S, POLL_S, Listening, Source
 from hypervisor.shell.machinery import BACKLOG, Options
 from hypervisor.shell.pictures import Picture
-from hypervisor.shell.processes import Zygote
+from hypervisor.shell.processes import Zygote, new_server
 from hypervisor.shell.provenance import Binary
 from hypervisor.shell.report import describe_binaries, summarise
 from hypervisor.shell.rundir import RunDirError
@@ -74,6 +74,7 @@ def launch(
     snapshot: Path | None = None,
     at_mark: int = READY,
     resume: Path | None = None,
+    timeline: bool = True,
 ) -> Run:
     """Start every cell of a topology; nothing has run yet when this returns.
 
@@ -83,7 +84,7 @@ def launch(
     ticket that is written to `ticket` (by default CELL.ticket); `launch` then waits for them. `cables`: where cables to other
     boards lead, by device ("tcp://HOST:PORT"; with a * it is waited for there). `patience`: when a cell counts as hung on this
     host. `snapshot`: a file that is written when a program of the one cell marks `at_mark`; `resume`: such a file, from which
-    the run goes on instead of beginning (hypervisor/shell/snapshots.py).
+    the run goes on instead of beginning (hypervisor/shell/snapshots.py). `timeline=False`: no trace.perfetto.json in `out`.
 
     Raises:
         TopologyError: the topology has problems, all of them listed.
@@ -91,7 +92,7 @@ def launch(
         RunDirError: `out` cannot be used.
         LinkError: a cable cannot lead where it is told to.
     """
-    zygote = Zygote.start()  # first of all: it must inherit nothing, and gets warm while the topology is read
+    zygote = new_server()  # first of all: it must inherit nothing, and gets warm while the topology is read
     try:
         if not isinstance(topology, Topology):
             topology = load(
@@ -111,6 +112,7 @@ def launch(
             snapshot,
             at_mark,
             resume,
+            timeline,
         )
         return Run(topology, zygote, options)
     except BaseException:

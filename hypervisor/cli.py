@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import gc
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from hypervisor.commands import again, bench, inject, judge, operate, start, sweep
+from hypervisor.version import VERSION
 
 app = typer.Typer(
     name="cellvisor",
@@ -30,6 +31,21 @@ GROUPS = (start, judge, inject, sweep, operate, again, bench)
 
 for group in GROUPS:
     app.registered_commands += group.app.registered_commands
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"cellvisor {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What comes before a command's name."""
 
 
 def main() -> None:

@@ -8,17 +8,21 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-import hypervisor.api
+from hypervisor.shell import processes
 from hypervisor.shell.guests import GuestMissing, resolve
-from hypervisor.shell.processes import Zygote
+from hypervisor.shell.nursery import Nursery
 from tests.support import once, session
 from tests.support.live import Live
-from tests.support.nursery import nursery
 from tests.support.warm_command import WarmCommand
 
 THOROUGH = frozenset(Path(__file__).with_name("thorough.txt").read_text().splitlines()[1:])
 """Tests that the default run leaves out, as `tests/FILE.py::test_name`."""
+
+# How long a host takes to think of examples says nothing about the code: no test is judged by a clock.
+settings.register_profile("by_results", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("by_results")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,9 +34,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_launches() -> Iterator[None]:
-    """Runs of this process get their servers from one that has imported what they need (tests/support/nursery.py)."""
-    with nursery() as start, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hypervisor.api, "Zygote", type("WarmZygote", (Zygote,), {"start": staticmethod(start)}))
+    """Runs of this process get their servers from one that has imported what they need (hypervisor/shell/nursery.py)."""
+    with Nursery() as nursery, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "forked", nursery.zygote)
         yield
 
 

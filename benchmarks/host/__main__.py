@@ -38,7 +38,7 @@ from benchmarks.host import (
     xen_boot,
     xen_pv,
 )
-from benchmarks.host.figure import Figure, Setting, Target, Unavailable
+from benchmarks.host.figure import Figure, Setting, Target, Unavailable, unknown
 from benchmarks.samples import Sample, Spread, number, read, table, write
 
 FIGURES = {
@@ -77,8 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[:1] == ["ab"]:
         from benchmarks.host import ab
 
-        return ab.main(words[1:])
-    chosen = _parser().parse_args(words)
+        return ab.main(words[1:], FIGURES)
+    parser = _parser()
+    chosen = parser.parse_args(words)
+    if wrong := unknown(chosen.names, FIGURES):
+        parser.error(wrong)
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
@@ -93,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.host", description=str(__doc__).partition(":")[0] + ".")
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[*FIGURES, []], help=", ".join(FIGURES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(FIGURES)} (all), or: ab --help")
     parser.add_argument("--out", type=Path, default=Path("bench-host"), help="where the samples go (bench-host)")
     parser.add_argument("--quick", action="store_true", help="one rough round, to see that it works")
     parser.add_argument("--rounds", type=int, help=f"turns of all variants ({ROUNDS})")

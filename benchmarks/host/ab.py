@@ -20,13 +20,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.host.figure import unknown
 from benchmarks.samples import Sample, Scalar, Spread, number, read, write
 
 HERE = "."
@@ -83,7 +84,11 @@ def install(name: str, scratch: Path, cache: Path) -> Revision:
         return Revision(
             name, _git("rev-parse", "--short", "HEAD") + "+", _installed(_copied(scratch / "here"), scratch / "now")
         )
-    commit = _git("rev-parse", "--verify", f"{name}^{{commit}}")
+    root()
+    try:
+        commit = _git("rev-parse", "--verify", f"{name}^{{commit}}")
+    except Failed:
+        raise Failed(f"{name}: git knows no such revision (a commit, a tag, HEAD~1)") from None
     place = cache / commit[:16]
     if not (place / "cellvisor.ok").exists():
         source = scratch / commit[:16]
@@ -199,8 +204,8 @@ def cache_of() -> Path:
     return default_root().parent / "revisions"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """The command. Exit status: 0 compared, 2 it could not be."""
+def main(arguments: Sequence[str], known: Iterable[str] = ()) -> int:
+    """The command. Exit status: 0 compared, 2 it could not be. `known`: figures of this version, before anything is installed."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.host ab", description=str(__doc__).partition(":")[0] + "."
     )
@@ -211,6 +216,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="rough ones")
     parser.add_argument("--out", type=Path, default=Path("bench-ab"), help="where the samples go (%(default)s)")
     chosen = parser.parse_args(arguments)
+    if wrong := unknown(chosen.figures, known or chosen.figures):
+        parser.error(wrong)
     try:
         with tempfile.TemporaryDirectory(prefix="cellvisor-ab-") as scratch:
             a, b = (install(name, Path(scratch), cache_of()) for name in (chosen.a, chosen.b))

@@ -6,7 +6,7 @@ slows all of them; what is compared is the ratio within a turn, and of the ratio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import sched_getaffinity, sched_setaffinity
@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from benchmarks.samples import Sample, Scalar, Spread, host_facts
+from hypervisor.shell.topology.problems import nearest
 
 Result = TypeVar("Result")
 
@@ -88,6 +89,17 @@ def ratios(upper: Sequence[float], lower: Sequence[float]) -> list[float]:
     [2.0, 3.0]
     """
     return [above / below for above, below in zip(upper, lower, strict=True)]
+
+
+def unknown(names: Iterable[str], known: Iterable[str]) -> str:
+    """What is wrong with names of figures, in words; "" if nothing is.
+
+    >>> unknown(["startup"], ["start_up", "phone"]), unknown(["phone"], ["start_up", "phone"])
+    ('no figure "startup"; did you mean start_up?', '')
+    """
+    every = list(known)
+    gone = next((name for name in names if name not in every), None)
+    return "" if gone is None else f'no figure "{gone}"; {nearest(gone, every)}'
 
 
 def two_cpus() -> tuple[int, int]:

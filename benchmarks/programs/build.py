@@ -90,7 +90,7 @@ def _dynamic(work: Path) -> dict[str, bytes]:
 
 def _applications(work: Path) -> dict[str, bytes]:
     """What computes, with the compiler's own library for long division and floating point."""
-    compiled = partial(_compile, work, (*APPLICATION, *ON_ARM, "-c"))
+    compiled = partial(_compile, work, (*APPLICATION, *ON_ARM, "-Isrc", "-c"))
     kit = [compiled(f"ours/{source}") for source in (*KIT, "apps/kit_arm.c", "apps/start.S")]
     made = {}
     for name, sources in APPLICATIONS.items():

@@ -6,7 +6,8 @@ in common is the process around it; the rest grows with the input. So, with the 
     native(k) = time(short) + k x (time(long) - time(short)),    and k such that native(k) is the survey's,
 
 and the case's counts are short + k x (long - short). Only the survey's native column is used. With a long input only, its counts
-are scaled as a whole. k below zero, a program shorter than our short input, becomes the short input scaled.
+are scaled as a whole. k below zero, a program shorter than our short input, becomes the short input scaled. Where the survey
+says what the input is (`stated` in protocol.toml), nothing is scaled: the rest of its native time is that of devices.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ def operations(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(name for key in keys for name in recipes().get(key, {})))
 
 
-def scaled(row: Row, measured: Measured, native: Solved | str) -> Case | str:
-    """The row with counts for as much input as the survey's native time takes; or why there is none."""
+def scaled(row: Row, measured: Measured, native: Solved | str, *, stated: bool = False) -> Case | str:
+    """The row with counts for as much input as the native time takes, or (`stated`) as they are; or why there is none."""
     if isinstance(native, str):
         return native
     long = _counts(row.key, measured)
     if long is None:
         return "no operation stands for it" if row.key not in recipes() else "its program did not run"
+    if stated:
+        return Case(row, long)
     short = _counts(row.key + SHORT, measured)
     return Case(row, grown(row, short, long, native.prices))
 

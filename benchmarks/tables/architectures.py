@@ -61,18 +61,19 @@ def _fact(flavour: Flavour, path: str) -> str:
     return "yes" if value is True else str(value)
 
 
-def shown() -> Table:
-    """For a terminal: a column for each flavour."""
-    found = cells()
+def shown(row: str = "") -> Table:
+    """For a terminal: a column for each flavour. `row`: of this row alone."""
+    found = [cell for cell in cells() if row in ("", cell.row)]
     names = list(dict.fromkeys(cell.flavour for cell in found))
     grid = Table(
-        title="fig10: microkernel, hypervisor, microvisor (numbers: cycles of the record)", title_justify="left"
+        title="fig10: microkernel, hypervisor, microvisor (numbers: cycles of the record; last: its test, below tests/)",
+        title_justify="left",
     )
     for head in ("", *(FLAVOURS[name].title for name in names)):
         grid.add_column(head, ratio=4 if head else 1, overflow="fold")
-    for row in dict.fromkeys(cell.row for cell in found):
-        by_flavour = {cell.flavour: cell for cell in found if cell.row == row}
-        grid.add_row(row, *(_text(by_flavour[name]) for name in names))
+    for name in dict.fromkeys(cell.row for cell in found):
+        by_flavour = {cell.flavour: cell for cell in found if cell.row == name}
+        grid.add_row(name, *(_text(by_flavour[flavour]) for flavour in names))
         grid.add_section()
     return grid
 

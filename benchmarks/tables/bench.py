@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol as Shape
 
-from benchmarks.tables import applications
+from benchmarks.tables import applications, split
 from benchmarks.tables.cases import Case, Measured, case, operations, recipes
 from benchmarks.tables.figures import Row, figure
 from benchmarks.tables.model import Answer, Problem, Solved, answer, solve, unflushed
@@ -39,23 +39,30 @@ class Line:
     left_out: Answer | None = None
     native: Answer | None = None
     missing: str = ""
+    loads: tuple[float, float] | None = None
+    """Native and virtualized, of a row that is a load in percent and no time."""
+    native_beside: Answer | None = None
+    """Of the native column, of a row that its fit never sees: shown, and not scored (PROTOCOL.md)."""
 
     @property
     def kind(self) -> str:
         """What its virtualized value is."""
         if self.answer is None:
-            return "not measured"
+            return "predicted" if self.loads else "not measured"
         return "calibrated" if self.answer.calibrated else "predicted"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A figure of the survey with our side of it. `fits`: column -> what was fitted; `problems`: what could not be had."""
+    """A figure of the survey with our side of it. `fits`: column -> what was fitted; `problems`: what could not be had;
+    `remarks`: what else there is to say of its rows.
+    """
 
     name: str
     lines: Sequence[Line]
     fits: Mapping[str, Solved] = field(default_factory=dict)
     problems: Sequence[str] = ()
+    remarks: Sequence[str] = ()
 
 
 class Bench:
@@ -81,7 +88,7 @@ class Bench:
         found: dict[str, list[str]] = {}
         for fit in self.fits(tables):
             rows = [*self.rules.rows(fit), *self._extra(fit, tables)]
-            names = [*operations(rows), *applications.operations(rows)]
+            names = [*operations([*rows, *split.over_loopback(rows)]), *applications.operations(rows)]
             names += [name for table in tables for name in shape_operations(table, fit.name)]
             found[fit.kernel] = list(dict.fromkeys([*found.get(fit.kernel, []), *names]))
         return found
@@ -108,7 +115,7 @@ class Bench:
         made, missing = [], {}
         for row in rows:
             found = case(row, measured)
-            lacking = found.lacks(fit.terms) if found else []
+            lacking = found.lacks(fit.all_terms) if found else []
             if found and not lacking:
                 made.append(found)
             else:
@@ -151,6 +158,8 @@ class Bench:
         one = self.rules.predicted.get(name)
         chosen = {column: self.rules.fit_of(name, column) for column in (NATIVE, VIRTUALIZED)}
         chosen[VIRTUALIZED] = chosen[VIRTUALIZED] or (self.rules.fits[one.fit] if one else None)
+        if (fit := chosen[VIRTUALIZED]) and any(map(split.is_streamed, figure(name))):
+            chosen[NATIVE] = native_of(self.rules, fit)
         for column, fit in chosen.items():
             found = self.solved(fit) if fit else None
             if isinstance(found, str):
@@ -159,7 +168,8 @@ class Bench:
                 fits[column] = found
         hidden = set(one.rows or [row.name for row in figure(name)]) if one else set()
         make: Callable[[Row], Line] = lambda row: self._line(row, fits, row.name in hidden)  # noqa: E731
-        return Table(name, [make(row) for row in figure(name)], fits, problems)
+        lines = [make(row) for row in figure(name)]
+        return Table(name, lines, fits, problems, self._remarks(lines, fits))
 
     def _line(self, row: Row, fits: Mapping[str, Solved], hidden: bool) -> Line:
         native = fits[NATIVE].left_out.get(row.key) if NATIVE in fits else None
@@ -170,18 +180,54 @@ class Bench:
         if not hidden:
             missing = "" if row.key in solved.answers else self.cases(fit, [row])[1][row.key]
             return Line(row, solved.answers.get(row.key), solved.left_out.get(row.key), native, missing)
+        if split.is_streamed(row):
+            return self._streamed(row, solved)
         if not row.timed:
             return Line(row, missing=f"{row.unit} is no time")
         measured = self.measured.get(fit.kernel, {})
         if row.table in applications.TABLES:
-            found = applications.scaled(row, measured, self.solved(native_of(self.rules, fit)))
+            stated = row.name in self.rules.predicted[row.table].stated
+            found = applications.scaled(row, measured, self.solved(native_of(self.rules, fit)), stated=stated)
         else:
             made, why = self.cases(fit, [row])
             found = made[0] if made else why[row.key]
         given = found if isinstance(found, str) else self._given(fit, [found])
         if isinstance(found, str) or isinstance(given, str):
             return Line(row, native=native, missing=str(found if isinstance(found, str) else given))
-        return Line(row, answer(found, given[row.key], solved.prices), native=native)
+        beside = self._native_beside(row, found, fit)
+        return Line(row, answer(found, given[row.key], solved.prices), native=native, native_beside=beside)
+
+    def _native_beside(self, row: Row, found: Case, fit: Fit) -> Answer | None:
+        """By the prices of the same board; of an application there is none, whose counts are scaled to its native time."""
+        native = self.solved(native_of(self.rules, fit))
+        if row.table in applications.TABLES or isinstance(native, str) or found.lacks(native.problem.fit.terms):
+            return None
+        return answer(found, 0.0, native.prices)
+
+    def _streamed(self, row: Row, virtualized: Solved) -> Line:
+        """A row of a stream through a split driver."""
+        fit = virtualized.problem.fit
+        native = self.solved(native_of(self.rules, fit))
+        measured = self.measured.get(fit.kernel, {})
+        found = split.case(row, measured)
+        if found is None or isinstance(native, str):
+            return Line(row, missing=_why(row, measured, ()) if found is None else str(native))
+        if not row.timed:
+            return Line(row, loads=split.loads(found))
+        return Line(
+            row, split.virtualized_answer(found, native, virtualized), native_beside=split.native_answer(found, native)
+        )
+
+    def _remarks(self, lines: Sequence[Line], fits: Mapping[str, Solved]) -> list[str]:
+        """Of rows of such streams."""
+        made = []
+        for line in lines:
+            if line.answer and split.is_streamed(line.row):
+                solved = fits[VIRTUALIZED]
+                bare, _ = self.cases(solved.problem.fit, split.over_loopback([line.row]))
+                other = [answer(case, line.row.native_us, solved.prices) for case in bare]
+                made.append(split.remark(line.answer, other[0] if other else None))
+        return made
 
 
 def native_of(rules: Protocol, fit: Fit) -> Fit:

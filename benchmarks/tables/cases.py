@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from benchmarks.operations import rows as operation_rows
+from benchmarks.tables import parts
 from benchmarks.tables.figures import Row
 from benchmarks.tables.protocol import terms
 
@@ -31,7 +32,9 @@ class Case:
 
     def amount(self, term: str) -> float:
         """Of a term; never below zero, for a difference of two measurements can be (noise of a switch or two)."""
-        return max(terms()[term].amount(self.counts), 0.0)
+        found = parts.term(term)
+        amount = found.amount(self.counts)
+        return amount if found.signed else max(amount, 0.0)
 
     def lacks(self, wanted: Iterable[str]) -> list[str]:
         """Counters that these terms need and nobody counted."""

@@ -39,9 +39,9 @@ NOTES: Mapping[str, str] = MappingProxyType(
     {
         "fig8": "an ARM926 core with the caches of a PXA255 ran Debian's marvell kernel",
         "fig16": "programs of ours of the same kinds; only as much of them as takes the survey's native time",
-        "fig20": "streams over one kernel's loopback: no driver domain is in them",
+        "fig20": "streams by way of a second Linux, the driver domain, to another machine; the survey names no network",
         "fig21": "an ARM926 core with the caches of a PXA255 ran Debian's marvell kernel; the survey's was a 2.6.23",
-        "fig22": "programs of ours of the same kinds; only as much of them as takes the survey's native time",
+        "fig22": "programs of ours of the same kinds; the survey's number of images, of the rest what takes its native time",
         "fig23": "a mix of jobs of ours; an ARM926 core with the caches of a PXA255",
     }
 )

@@ -28,6 +28,7 @@ def table_data(table: Table, total: Summary) -> Data:
         "fits": {column: _fit(solved) for column, solved in table.fits.items()},
         "scores": summary_data(total),
         "problems": list(table.problems),
+        "remarks": list(table.remarks),
     }
 
 
@@ -48,7 +49,10 @@ def summary_data(total: Summary) -> Data:
 def shape_data(shape: Shape) -> Data:
     """A figure without values."""
     claims = [asdict(claim) for claim in shape.claims]
-    curves = {name: [list(point) for point in curve] for name, curve in shape.curves.items()}
+    kinds = {"us": shape.curves, **shape.more}
+    curves = {
+        unit: {name: [list(point) for point in curve] for name, curve in each.items()} for unit, each in kinds.items()
+    }
     return {
         "figure": shape.name,
         "note": NOTES.get(shape.name, ""),

@@ -40,11 +40,13 @@ class Problem:
         return float((value * added) ** -0.5)
 
     def prices(self, rows: Sequence[Case]) -> Prices:
-        """Fitted to these."""
+        """Fitted to these, and those that are known."""
+        known = self.fit.known_prices
         amounts = [[case.amount(term) for term in self.fit.terms] for case in rows]
-        targets = [self.target(case) - self.given[case.row.key] for case in rows]
+        before = [self.given[case.row.key] + answer(case, 0.0, known).added for case in rows]
+        targets = [self.target(case) - start for case, start in zip(rows, before, strict=True)]
         found = huber(amounts, targets, [self.weight(case) for case in rows], self.protocol.knee)
-        return dict(zip(self.fit.terms, found, strict=True))
+        return dict(zip(self.fit.terms, found, strict=True)) | known
 
     def calibrated(self) -> Prices:
         """Fitted to the rows that the protocol names."""
@@ -89,6 +91,11 @@ class Solved:
     problem: Problem
     prices: Prices
     answers: Mapping[str, Answer]
+
+    @property
+    def parameters(self) -> int:
+        """Prices that were fitted."""
+        return len(self.problem.fit.terms)
 
     @cached_property
     def left_out(self) -> Mapping[str, Answer]:

@@ -7,19 +7,19 @@ flushes (PROTOCOL.md), without these. Every point is ours: the survey prints the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from benchmarks.operations import operations as known
 from benchmarks.tables.cases import Case, Measured, combined
 from benchmarks.tables.figures import Row
-from benchmarks.tables.model import Solved, answer, unflushed
+from benchmarks.tables.model import Answer, Solved, answer, unflushed
 
 MEMORY_KIB = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 256, 512, 1024)
 CONTEXT_KIB = (0, 4, 8, 16, 32, 64)
 PROCESSES = (2, 4, 8)
 TRANSFERS = ("rd", "wr")
-TRANSFER_KIB = (4, 512)
+TRANSFER_KIB = (4, 8, 16, 32, 64, 128, 512)
 
 Recipe = Mapping[str, float]
 
@@ -43,10 +43,22 @@ FITS = MappingProxyType({"fig8": "okl4-pxa255", "fig13": "l4linux", "fig18": "xe
 
 @dataclass(frozen=True)
 class Point:
-    """Microseconds of one, native and virtualized."""
+    """Microseconds of one, native and virtualized. `native_answer`, `answer`: what they are the sums of."""
 
     native: float
     virtualized: float
+    native_answer: Answer | None = None
+    answer: Answer | None = None
+
+    @property
+    def factor(self) -> float:
+        """Virtualized / native; of a time that came out as nothing: infinite."""
+        return self.virtualized / self.native if self.native > 0 else float("inf")
+
+    @property
+    def gain(self) -> float:
+        """Native / virtualized."""
+        return self.native / self.virtualized if self.virtualized > 0 else float("inf")
 
 
 def shape_operations(table: str, fit: str) -> list[str]:
@@ -67,7 +79,8 @@ def points(table: str, measured: Measured, native: Solved, virtualized: Solved) 
 
 
 def _point(row: Row, counts: Mapping[str, float], native: Solved, virtualized: Solved) -> Point:
-    here = answer(Case(row, counts), 0.0, native.prices).total
-    case = Case(Row(row.table, row.name, "us", here, here), counts)
-    given = unflushed(case, native.prices) if virtualized.problem.fit.unflushed else here
-    return Point(here, answer(case, given, virtualized.prices).total)
+    here = answer(Case(row, counts), 0.0, native.prices)
+    case = Case(Row(row.table, row.name, "us", here.total, here.total), counts)
+    given = unflushed(case, native.prices) if virtualized.problem.fit.unflushed else here.total
+    there = answer(case, given, virtualized.prices)
+    return Point(here.total, there.total, replace(here, case=case), there)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks.tables.figures import TITLES, Row, figure
+from boards import BoardError, load_cpu
 
 HERE = Path(__file__).parent
 NATIVE, VIRTUALIZED = "native", "virtualized"
@@ -32,6 +33,8 @@ class Term:
     counters: Mapping[str, float]
     price: str
     why: str = ""
+    signed: bool = False
+    """Whether less than none of it is something: a difference between two kernels."""
 
     def amount(self, counts: Mapping[str, float]) -> float:
         """How many there are. Raises KeyError: a counter is not among the counts."""
@@ -43,7 +46,7 @@ class Fit:
     """Prices of `terms` from rows of `tables`. `calibration`: rows that they come from; empty: all.
 
     `kernel`: what ran while the events were counted. `unflushed`: a native fit whose prices say
-    what a switch without flushes takes.
+    what a switch without flushes takes. `known`: terms whose price is that of a line in boards/cpu/CPU.toml, and is not fitted.
     """
 
     name: str
@@ -54,6 +57,17 @@ class Fit:
     calibration: tuple[str, ...] = ()
     flavour: str = "native"
     unflushed: str = ""
+    known: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def all_terms(self) -> tuple[str, ...]:
+        """Those of fitted prices, and those of known ones."""
+        return (*self.terms, *self.known)
+
+    @property
+    def known_prices(self) -> dict[str, float]:
+        """Term -> microseconds of one."""
+        return {term: line_fill_us(cpu) for term, cpu in self.known.items()}
 
     @property
     def virtualized(self) -> bool:
@@ -63,11 +77,14 @@ class Fit:
 
 @dataclass(frozen=True)
 class Predicted:
-    """Rows of a table that no fit sees, and the fit whose prices they take. `rows`: empty for all."""
+    """Rows of a table that no fit sees, and the fit whose prices they take. `rows`: empty for all. `stated`: those whose input
+    the survey says, so that their counts are not scaled until they take its native time.
+    """
 
     table: str
     fit: str
     rows: tuple[str, ...] = ()
+    stated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +107,20 @@ class Protocol:
         """The fit that a table's column is scored by."""
         found = (fit for fit in self.fits.values() if table in fit.tables and fit.column == column)
         return next(found, None)
+
+
+@cache
+def line_fill_us(cpu: str) -> float:
+    """What a line of a first-level cache takes, by boards/cpu.
+
+    Raises:
+        ProtocolError: there is no such CPU.
+    """
+    try:
+        found = load_cpu(cpu)
+    except BoardError as error:
+        raise ProtocolError(f"protocol.toml: known: {error}") from None
+    return found.memory["line_fill"].cycles / found.clock_hz * 1e6
 
 
 @cache
@@ -120,6 +151,10 @@ def checked(data: Mapping[str, Any]) -> Protocol:
     for fit in fits.values():
         _check(fit, made)
     for one in predicted.values():
+        if unknown := set(one.stated) - {row.name for row in figure(one.table)}:
+            raise ProtocolError(
+                f"protocol.toml: predicted.{one.table}.stated: no such rows: {', '.join(sorted(unknown))}"
+            )
         if one.fit not in fits or one.table not in TITLES:
             raise ProtocolError(f"protocol.toml: predicted.{one.table}: there is no fit {one.fit!r} or no such table")
     return made
@@ -128,7 +163,7 @@ def checked(data: Mapping[str, Any]) -> Protocol:
 def _check(fit: Fit, made: Protocol) -> None:
     keys = {row.key for row in made.rows(fit)}
     where = f"protocol.toml: fits.{fit.name}"
-    if unknown := set(fit.terms) - set(terms()):
+    if unknown := set(fit.all_terms) - set(terms()):
         raise ProtocolError(f"{where}.terms: no such terms: {', '.join(sorted(unknown))}")
     if unknown := set(fit.calibration) - keys:
         raise ProtocolError(f"{where}.calibration: no such rows: {', '.join(sorted(unknown))}")
@@ -138,6 +173,8 @@ def _check(fit: Fit, made: Protocol) -> None:
         raise ProtocolError(f"{where}: {len(fit.terms)} prices from {len(fit.calibration)} rows")
     if fit.column not in (NATIVE, VIRTUALIZED) or (fit.unflushed and fit.unflushed not in made.fits):
         raise ProtocolError(f"{where}: column or unflushed: no such thing")
+    for cpu in fit.known.values():
+        line_fill_us(cpu)
 
 
 def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:

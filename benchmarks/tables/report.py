@@ -1,39 +1,69 @@
-"""Tables for a terminal: a figure of the survey beside ours, its scores, the sum that a row is made of."""
+"""Tables for a terminal: a figure of the survey beside ours, and its scores."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
 from benchmarks.samples import number
+from benchmarks.tables import causes
 from benchmarks.tables.bench import Line, Table
 from benchmarks.tables.figures import NOTES, TITLES, source
-from benchmarks.tables.model import Answer, Solved
+from benchmarks.tables.fitting import Fitting
+from benchmarks.tables.model import Solved
 from benchmarks.tables.protocol import terms
 from benchmarks.tables.scores import Score, layout_effects
 from benchmarks.tables.shapes import Shape
 from benchmarks.tables.summary import Summary, rows_of
 
 HEADS = ("row", "unit", "native", "model", "virtualized", "model", "overhead", "model", "error", "main cause", "")
+NARROW = ("row", "native", "model", "virt.", "model", "over", "model", "error", "main cause")
 MARKS = {"calibrated": "*", "predicted": "", "not measured": ""}
+
+
+def _rows(table: Table) -> RenderableType:
+    """The rows of a figure, as a terminal has room for them; no number is ever cut."""
+    cells = [_cells(line, record) for line, record in zip(table.lines, rows_of(table), strict=True)]
+    title = f"{table.name}: {TITLES[table.name]}"
+    return Fitting(_wide(title, cells), _narrow(title, cells))
+
+
+def _wide(title: str, rows: Sequence[Sequence[str]]) -> RenderableType:
+    grid = Grid(title=title, title_justify="left", caption=_caption(), caption_justify="left")
+    for place, head in enumerate(HEADS):
+        grid.add_column(head, justify="left" if place in (0, 1, 9, 10) else "right", no_wrap=place != 10)
+    for cells in rows:
+        grid.add_row(*cells)
+    return grid
+
+
+def _narrow(title: str, rows: Sequence[Sequence[str]]) -> RenderableType:
+    """A unit stands above its rows, a remark below all."""
+    grid = Grid(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for place, head in enumerate(NARROW):
+        last = place == len(NARROW) - 1
+        grid.add_column(head, justify="left" if place == 0 or last else "right", no_wrap=not last, overflow="fold")
+    unit = ""
+    for name, its_unit, *values, cause, _ in rows:
+        if its_unit != unit:
+            grid.add_row(Text(f"in {its_unit}", style="dim"))
+        unit = its_unit
+        grid.add_row(name, *values, cause.replace("instructions", "instr."))
+    remarks = [Text(f"{cells[0]}: {cells[-1]}") for cells in rows if cells[-1]]
+    return Group(grid, *remarks, Text(_caption(), style="dim"))
 
 
 def shown(table: Table, total: Summary) -> RenderableType:
     """A figure, and below it what it is worth."""
-    grid = Grid(
-        title=f"{table.name}: {TITLES[table.name]}", title_justify="left", caption=_caption(), caption_justify="left"
-    )
-    for place, head in enumerate(HEADS):
-        grid.add_column(head, justify="left" if place in (0, 1, 9, 10) else "right", no_wrap=place != 10)
-    for line, record in zip(table.lines, rows_of(table), strict=True):
-        grid.add_row(*_cells(line, record))
     return Group(
-        grid,
+        _rows(table),
         *(Text(text, style="yellow") for text in table.problems),
+        *(Text(text) for text in table.remarks),
         *(Text(prices(solved)) for solved in table.fits.values()),
         *(Text(text) for text in scores(total)),
         *_notes(table.name),
@@ -47,12 +77,13 @@ def _notes(name: str) -> list[Text]:
 
 def _caption() -> str:
     return (
-        "* a price comes from this row; native model: by prices of all other rows; overhead: over the survey's native"
+        "* a price comes from this row; native model: by prices of all other rows; over(head): over the survey's native; "
+        "main cause: its share of all that is added or spared"
     )
 
 
 def _cells(line: Line, record: dict[str, Any]) -> list[str]:
-    cause = terms()[record["cause"]].title if record["cause"] else ""
+    cause = f"{causes.title(record['cause'])} {record['cause_share']:.0%}" if record["cause"] else ""
     note = (
         f"not measured: {line.missing}"
         if line.missing
@@ -60,23 +91,29 @@ def _cells(line: Line, record: dict[str, Any]) -> list[str]:
         if line.row.key in layout_effects()
         else ""
     )
-    plain = [_number(record[key]) for key in ("native", "native_model", "virtualized", "virtualized_model")]
+    plain = [plain_number(record[key]) for key in ("native", "native_model", "virtualized", "virtualized_model")]
     shares = [_share(record[key]) for key in ("overhead", "overhead_model", "error")]
     return [line.row.name + MARKS[line.kind], line.row.unit, *plain, *shares, cause, note]
 
 
-def _number(value: float | None) -> str:
+def plain_number(value: float | None) -> str:
+    """Three digits at least, all of a large one; - for none."""
     return "-" if value is None else number(value) if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.1%}" if abs(value) < 0.1 else f"{value:+.0%}"
+    if value is None:
+        return "-"
+    return f"{value:+.0%}" if abs(value) >= 0.1 else f"{value:+.1%}" if abs(value) >= 0.0005 else "0.0%"
 
 
 def prices(solved: Solved) -> str:
     """A fit's prices, and where they come from."""
     fit = solved.problem.fit
-    each = ", ".join(f"{terms()[name].title} {number(price)}" for name, price in solved.prices.items())
+    each = ", ".join(
+        f"{terms()[name].title} {number(price)}{' (the board says it)' if name in fit.known else ''}"
+        for name, price in solved.prices.items()
+    )
     rows = ", ".join(key.partition(".")[2] for key in fit.calibration) or f"all {len(solved.problem.cases)} rows"
     return f"{fit.name}: us each: {each}; calibrated on {rows} ({fit.kernel})"
 
@@ -112,53 +149,6 @@ def _score(one: Score) -> str:
     return "; ".join(parts)
 
 
-# ---- one row
-
-
-def explained(line: Line, table: Table) -> RenderableType:
-    """Where every microsecond of a row comes from."""
-    parts: list[RenderableType] = []
-    if line.answer:
-        solved = table.fits["virtualized"]
-        parts.append(_sum(f"{line.row.key}, virtualized: {line.kind}", line.answer, solved))
-    if line.native:
-        parts.append(_sum(f"{line.row.key}, native: by prices of all other rows", line.native, table.fits["native"]))
-    return Group(*parts, *([Text(f"not measured: {line.missing}")] if line.missing else []))
-
-
-def explained_in(table: Table, key: str) -> RenderableType:
-    """The row with this key, if the table has it."""
-    lines = [line for line in table.lines if line.row.key == key]
-    return Group(*(explained(line, table) for line in lines))
-
-
-def _sum(title: str, answer: Answer, solved: Solved) -> Grid:
-    """Amounts x prices = microseconds, and the total beside the survey's."""
-    row, virtualized = answer.case.row, solved.problem.fit.virtualized
-    grid = Grid(title=title, title_justify="left")
-    for head in ("part", "how many", "us each", "us", "share"):
-        grid.add_column(head, justify="left" if head == "part" else "right")
-    total = answer.total or 1.0
-    if virtualized:
-        changed = answer.given != row.native_us
-        words = (
-            f"native ({number(row.native_us)} us) without its flushes" if changed else "native, as the survey has it"
-        )
-        grid.add_row(words, "", "", _exact(answer.given), f"{answer.given / total:.1%}")
-    for name, time in answer.parts.items():
-        amount = answer.case.amount(name)
-        price = time / amount if amount else solved.prices[name]
-        grid.add_row(terms()[name].title, _exact(amount), _exact(price), _exact(time), f"{time / total:.1%}")
-    grid.add_section()
-    told = row.virtualized_us if virtualized else row.native_us
-    grid.add_row("sum", "", "", _exact(answer.total), f"survey {_exact(told)}: {answer.total / told - 1:+.1%}")
-    return grid
-
-
-def _exact(value: float) -> str:
-    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"
-
-
 def together(total: Summary) -> RenderableType:
     """Several tables."""
     return Group(Text(f"together: {', '.join(total.tables)}", style="bold"), *(Text(text) for text in scores(total)))
@@ -175,8 +165,10 @@ def shape(judged: Shape) -> RenderableType:
         )
     notes = [Text(f"not measured: {judged.missing}", style="yellow")] if judged.missing else []
     notes += _notes(judged.name)
-    return Group(grid, *notes, *(Text(_curve(name, points)) for name, points in judged.curves.items()), Text(""))
+    kinds = {"us": judged.curves, **judged.more}
+    lines = [Text(_curve(name, unit, points)) for unit, curves in kinds.items() for name, points in curves.items()]
+    return Group(grid, *notes, *lines, Text(""))
 
 
-def _curve(name: str, points: Sequence[tuple[float, float]]) -> str:
-    return f"{name}, us at KiB: " + ", ".join(f"{number(y)} at {x:g}" for x, y in points)
+def _curve(name: str, unit: str, points: Sequence[tuple[float, float]]) -> str:
+    return f"{name}, {unit} at KiB: " + ", ".join(f"{number(y)} at {x:g}" for x, y in points)

@@ -6,18 +6,22 @@ often in one of it, and says under "provenance" what counted it.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.operations import operations as known
+from benchmarks.operations import streams as every
 from benchmarks.tables.cases import Measured
+from benchmarks.tables.protocol import HERE
 from hypervisor.shell.problems import InputError
+from hypervisor.shell.provenance import versions
 
 FORMAT = "cellvisor counts 1"
+MOST = 1e18
+"""Of anything in one operation: a second has 1e9 cycles."""
 
 
 class Machines:
@@ -25,23 +29,32 @@ class Machines:
 
     def __call__(self, kernel: str, operations: Sequence[str], *, caches: bool) -> Measured:
         """Counts of those that ran."""
+        from benchmarks import streams
         from benchmarks.guest_session import Trouble
         from benchmarks.machine_runs import counts
 
-        try:
-            return counts(kernel, [name for name in operations if name in known()], caches=caches)
-        except Trouble as trouble:
-            print(f"cellvisor: bench: {kernel}: {trouble}", file=sys.stderr, flush=True)
-            return {}
+        asked: list[Callable[[], Measured]] = [
+            lambda: counts(kernel, [name for name in operations if name in known()], caches=caches)
+        ]
+        if kernel == streams.KERNEL and (sent := [name for name in operations if name in every()]):
+            asked.append(lambda: streams.counts(sent))
+        found: dict[str, Mapping[str, float]] = {}
+        for ask in asked:
+            try:
+                found |= ask()
+            except Trouble as trouble:
+                print(f"cellvisor: bench: {kernel}: {trouble}", file=sys.stderr, flush=True)
+        return found
 
     def provenance(self, kernels: Iterable[str]) -> dict[str, str]:
-        """What counts depend on: software, and the kernels by their hashes."""
+        """What counts and prices depend on: software, the protocol, and the kernels by their hashes."""
+        from benchmarks.machine_store import engine
         from hypervisor.shell.guests import GuestMissing, resolve
 
         found = {
-            "cellvisor": _version("cellvisor"),
-            "unicorn": _version("unicorn"),
-            "python": platform.python_version(),
+            "engine": f"sha256 {engine()}",
+            "protocol": f"sha256 {hashlib.sha256((HERE / 'protocol.toml').read_bytes()).hexdigest()}",
+            **versions(),
         }
         for kernel in kernels:
             try:
@@ -67,7 +80,8 @@ class Stored:
         if not isinstance(data, dict) or data.get("format") != FORMAT or not _plain(data.get("kernels")):
             raise InputError(f"bench --counts {path}: no file of counts: take counts.json of bench --out")
         self._kernels: Mapping[str, Measured] = data["kernels"]
-        self._provenance: dict[str, str] = data.get("provenance", {})
+        told = data.get("provenance")
+        self._provenance = {str(name): str(text) for name, text in told.items()} if isinstance(told, dict) else {}
 
     def provenance(self, kernels: Iterable[str]) -> dict[str, str]:
         """As the file says, whatever is asked for."""
@@ -86,19 +100,15 @@ def _plain(kernels: object) -> bool:
     operations = [
         each for kernel in kernels.values() for each in (kernel.values() if isinstance(kernel, dict) else [None])
     ]
-    return all(
-        isinstance(each, dict) and all(type(value) in (int, float) for value in each.values()) for each in operations
-    )
+    return all(isinstance(each, dict) and all(_number(value) for value in each.values()) for each in operations)
+
+
+def _number(value: object) -> bool:
+    """JSON, as Python reads it, has infinities, and integers that no float holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
 
 
 def store(path: Path, kernels: Mapping[str, Measured], provenance: Mapping[str, str]) -> None:
     """Write counts, with what they come from."""
     data = {"format": FORMAT, "provenance": provenance, "kernels": kernels}
     path.write_text(json.dumps(data, indent=0, sort_keys=True) + "\n")
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"

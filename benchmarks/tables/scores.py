@@ -52,7 +52,7 @@ def score(answers: Sequence[Answer], virtualized: bool, within: float) -> Score:
 
 def _added(base: Score, answers: Sequence[Answer], within: float) -> Score:
     """With what only a virtualized column has: the added time, the factor, who is faster."""
-    moved = [_added_error(answer) for answer in answers]
+    moved = [added_error(answer) for answer in answers]
     factors = [answer.total / answer.case.row.native_us for answer in answers]
     real = [answer.case.row.virtualized_us / answer.case.row.native_us for answer in answers]
     judged = [answer for answer in answers if answer.case.row.key not in layout_effects()]
@@ -75,7 +75,7 @@ def _target(answer: Answer, virtualized: bool) -> float:
     return answer.case.row.virtualized_us if virtualized else answer.case.row.native_us
 
 
-def _added_error(answer: Answer) -> float:
+def added_error(answer: Answer) -> float:
     """Of (virtualized - native) alone. Where the survey adds nothing: infinitely wrong, or right."""
     row = answer.case.row
     real, here = row.virtualized_us - row.native_us, answer.total - row.native_us

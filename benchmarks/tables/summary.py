@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.tables import causes
 from benchmarks.tables.bench import Line, Table
 from benchmarks.tables.protocol import NATIVE, VIRTUALIZED
 from benchmarks.tables.scores import Score, score
@@ -37,7 +38,7 @@ def summary(tables: Sequence[Table], within: float) -> Summary:
     shown = [answer for answer in answered if not answer.calibrated]
     left_out = [line.left_out for line in lines if line.left_out]
     native = [line.native for line in lines if line.native]
-    fits = {solved.problem.fit.name: len(solved.prices) for table in tables for solved in table.fits.values()}
+    fits = {solved.problem.fit.name: solved.parameters for table in tables for solved in table.fits.values()}
     return Summary(
         tuple(table.name for table in tables),
         score(shown, True, within),
@@ -46,7 +47,7 @@ def summary(tables: Sequence[Table], within: float) -> Summary:
         end_to_end(lines),
         len(answered) - len(shown),
         len(shown),
-        len(lines) - len(answered),
+        sum(line.kind == "not measured" for line in lines),
         fits,
     )
 
@@ -68,8 +69,14 @@ def rows_of(table: Table) -> list[dict[str, object]]:
 
 def _record(line: Line) -> dict[str, object]:
     row = line.row
+    cause, share = causes.main(line.answer) if line.answer else ("", 0.0)
     virtual = row.from_us(line.answer.total) if line.answer else None
-    native = row.from_us(line.native.total) if line.native and line.native.total > 0 else None
+    shown = line.native or line.native_beside
+    native = row.from_us(shown.total) if shown and shown.total > 0 else None
+    error = line.answer.total / row.virtualized_us - 1 if line.answer else None
+    if line.loads:
+        native, virtual = line.loads
+        error = virtual / row.virtualized - 1
     return {
         "figure": row.table,
         "row": row.name,
@@ -81,9 +88,10 @@ def _record(line: Line) -> dict[str, object]:
         "virtualized_left_out": row.from_us(line.left_out.total) if line.left_out else None,
         "overhead": row.virtualized_us / row.native_us - 1 if row.timed else None,
         "overhead_model": line.answer.total / row.native_us - 1 if line.answer else None,
-        "error": line.answer.total / row.virtualized_us - 1 if line.answer else None,
+        "error": error,
         "kind": line.kind,
-        "cause": line.answer.cause if line.answer else "",
+        "cause": cause,
+        "cause_share": share if cause else None,
         "why": line.missing,
     }
 

@@ -80,7 +80,8 @@ class PvMachine(Machine):
         core = self.engine.read_core()
         number = self._svc_number(core[PC], core[PSR]) if trap.kind == Trap.SWI else 0
         data = TRAP.pack(trap.kind, number, trap.address, trap.status, *core)
-        value = self._exit(ExitKind.EXCEPTION, (trap.kind, core[PC], 0, 0), self._world.next_event(), data)
+        lines = self._vcpu.memory_cycles if self._tells else 0
+        value = self._exit(ExitKind.EXCEPTION, (trap.kind, core[PC], lines, 0), self._world.next_event(), data)
         if self._world.answer:
             self._enter(*STATE.unpack(self._world.answer))
         else:  # a call in which it has waited

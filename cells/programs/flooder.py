@@ -35,7 +35,11 @@ MOST_AT_ONCE = 64
 """Messages of one round, made-up ones included."""
 NONSENSE = 1 << 20
 """Numbers of hypercalls above this are nobody's."""
-PROPER_MESSAGE, LENGTH = b"proper", 64
+LENGTH = 64
+"""Malformed messages are shorter than this; proper ones as long as the longest of them, so that they cost no less."""
+PROPER_MESSAGE = b"proper".ljust(LENGTH - 1, b".")
+GRACE = 600
+"""Rounds after the last for what is still owed; requests that nobody may ever answer (of an input device) are given up then."""
 
 
 class Target:
@@ -92,7 +96,7 @@ def main(port: Port, manner: str = "malformed", each: int = 16, period: str = "1
     """Flood; report how many went on each interface. "none" as `manner` sends nothing."""
     targets = list(_targets(port)) if manner != "none" else []
     due = port.now
-    for number in range(2 * rounds):  # the second half only for what is still owed
+    for number in range(rounds + GRACE):
         if number >= rounds and not any(target.owed for target in targets):
             break
         for target in targets:

@@ -34,9 +34,8 @@ NAME=value
 echo $NAME '$NAME' "$NAME!" \\$NAME $NONE.
 nothing_there
 echo status $?
-mkdir /tmp/d; cd /tmp/d && echo x > f; ls; cd /
 cat /tmp/none 2> /tmp/error; cat /tmp/error
-rm /tmp/d/f /tmp/d /tmp/q /tmp/r /tmp/error
+rm /tmp/q /tmp/r /tmp/error; echo x > /tmp/f; ls /tmp; rm /tmp/f /tmp/f
 sleep 0 & wait; echo waited
 echo "no end
 exit 0
@@ -88,14 +87,17 @@ def _lines(lines: Iterable[str]) -> str:
 
 
 def archive(elves: Mapping[str, bytes]) -> bytes:
-    """The initramfs of these ELF files, with a link in /bin for each of their programs; /init is `init`."""
+    """The initramfs of these ELF files, with a link in /bin for each of their programs; /init is `init`, if they have it.
+
+    A link stands behind what it leads to: wren resolves it while it unpacks."""
     entries = [Entry(path, stat.S_IFDIR | 0o755) for path in FOLDERS]
     entries += [Entry(path, stat.S_IFCHR | 0o666, device=device) for path, device in DEVICES.items()]
     for name, content in elves.items():
         entries.append(Entry(f"bin/{name}", stat.S_IFREG | 0o755, content))
         entries += [Entry(f"bin/{link}", stat.S_IFLNK | 0o777, name.encode()) for link in NAMES.get(name, ())]
     entries += [Entry(f"etc/{name}", stat.S_IFREG | 0o644, text.encode()) for name, text in scripts().items()]
-    entries.append(Entry("init", stat.S_IFLNK | 0o777, b"bin/init"))
+    if "box" in elves:
+        entries.append(Entry("init", stat.S_IFLNK | 0o777, b"bin/init"))
     return newc(entries)
 
 

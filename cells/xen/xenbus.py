@@ -4,11 +4,13 @@
 front  INITIALISING ---- back is INIT_WAIT: publish ----> INITIALISED ---- back is CONNECTED: join ----> CONNECTED
 back   INITIALISING --> INIT_WAIT ---- front is INITIALISED: attach ----> CONNECTED
 either CONNECTED ---- the other one is gone or begins anew: leave ----> INITIALISING or INIT_WAIT
+back   INIT_WAIT ---- attach fails ----> CLOSED ---- front is INITIALISING again ----> INIT_WAIT
 ```
 
 Theory: each end writes its own state alone and watches the other's. What to do follows from the two states, by the table of
 the role; how it is done is the device's. An end that finds the other one dead goes back to where it can meet a new one: the
-front waits for INIT_WAIT before it publishes, so that two ends never mistake an old state for a new one.
+front waits for INIT_WAIT before it publishes, so that two ends never mistake an old state for a new one. A back that cannot
+attach, as for want of grants or ports at that moment, says so by CLOSED, and the front publishes again: `PATIENCE` times.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from hypervisor.abi.xen import XenbusState as State
 
 NEW = frozenset({State.UNKNOWN, State.INITIALISING, State.INIT_WAIT, State.CLOSING, State.CLOSED})
 """States of a partner with which there is no connection."""
+PATIENCE = 3
+"""Times in a row that a back end asks a front end to begin anew because it could not attach; then it waits for a new one."""
 
 
 class Device(ABC):
@@ -37,6 +41,7 @@ class Device(ABC):
         self.other: str = told["other"]
         self.state = State.INITIALISING
         self.peer_state = State.UNKNOWN
+        self.failures = 0
         self.store = store
         self._table = FRONT if self.role == "front" else BACK
 
@@ -47,6 +52,8 @@ class Device(ABC):
     def look(self) -> None:
         """Read the other end's state, and do what is due."""
         self.peer_state = self._read_state()
+        if self.peer_state is State.UNKNOWN:
+            self.failures = 0
         while True:
             step = self._table.get(self.state, {}).get(self.peer_state)
             if step is None or not step(self):
@@ -109,6 +116,11 @@ def _join(device: Device) -> bool:
     return False
 
 
+def _begin_anew(device: Device) -> bool:
+    device.go(State.INITIALISING)
+    return True
+
+
 def _front_leaves(device: Device) -> bool:
     device.leave()
     device.go(State.INITIALISING)
@@ -122,7 +134,11 @@ def _offer(device: Device) -> bool:
 
 def _attach(device: Device) -> bool:
     if device.attach():
+        device.failures = 0
         device.go(State.CONNECTED)
+    elif device.failures < PATIENCE:
+        device.failures += 1
+        device.go(State.CLOSED)
     return False
 
 
@@ -135,12 +151,13 @@ def _back_leaves(device: Device) -> bool:
 Table = Mapping[State, Mapping[State, Step]]
 FRONT: Table = {
     State.INITIALISING: {State.INIT_WAIT: _publish},
-    State.INITIALISED: {State.CONNECTED: _join},
+    State.INITIALISED: {State.CONNECTED: _join, State.CLOSED: _begin_anew},
     State.CONNECTED: dict.fromkeys(NEW, _front_leaves),
 }
 """Own state -> the other's -> what to do."""
 BACK: Table = {
     State.INITIALISING: dict.fromkeys(State, _offer),
     State.INIT_WAIT: {State.INITIALISED: _attach},
+    State.CLOSED: dict.fromkeys((State.UNKNOWN, State.INITIALISING), _offer),
     State.CONNECTED: dict.fromkeys(NEW, _back_leaves),
 }

@@ -91,7 +91,7 @@ class Exit(NamedTuple):
     `time`: global virtual time of the stop. `cycles`: what the vCPU itself has run since it began. `deadline`: when its
     private devices act next (`NEVER` for none). `a0..a3` by kind: READ address, size; WRITE address, size, value (with `data`:
     those bytes instead, `size` at a time from the address on); HYPERCALL number, arguments; FAULT code, pc, address; SHUTDOWN
-    status; EXCEPTION trap, pc (`data`: pv.py); MARK identity, turns (`data`: counts.py).
+    status; EXCEPTION trap, pc, cycles of lines where they are charged (`data`: pv.py); MARK identity, turns (`data`: counts.py).
     `insns`, `interrupts`: its counters since it began.
     `output`: console bytes. `data`: a hypercall's payload or a fault's text.
     """

@@ -2,7 +2,8 @@
 the cycles that lines of caches took, where a cell has those charged.
 
 It rides in the data of the exits that carry nothing else there, as sums since the vCPU began, so that it does not matter
-which of them an exit is that carries nothing.
+which of them an exit is that carries nothing. A kernel without privileges may never make such an exit: its exceptions carry
+`memory` as an argument (records.py).
 
     data = Translations(hits=5, misses=2, upkeep=1).pack()
     Translations.unpack(data).misses

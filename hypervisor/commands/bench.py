@@ -16,13 +16,24 @@ app = typer.Typer()
 
 @app.command(
     rich_help_panel=AGAIN,
-    epilog=examples("bench fig17", "bench fig17 --explain fork_exit", "bench all --out tables", "bench lmbench --json"),
+    epilog=examples(
+        "bench --list",
+        "bench fig17",
+        "bench fig17 --explain fork_exit",
+        "bench headlines goals",
+        "bench latency --explain flood",
+        "bench all --out tables",
+        "bench lmbench --json",
+    ),
 )
 def bench(
     names: Annotated[
-        list[str],
-        typer.Argument(metavar="NAME...", help="fig8, fig10 to fig23, lmbench, mibench, or all."),
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME...", help="fig8, fig10 to fig23, lmbench, mibench, headlines, goals, latency, or all."
+        ),
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Show what there is.")] = False,
     explain: Annotated[
         str | None, typer.Option(metavar="ROW", help="Account for every microsecond of a row, or of FIGURE.ROW.")
     ] = None,
@@ -40,9 +51,9 @@ def bench(
     """
 
     def start() -> int:
-        from benchmarks.tables.command import BenchOptions
+        from benchmarks.tables.command import BenchOptions, list_all
         from benchmarks.tables.command import bench as run
 
-        return run(BenchOptions(tuple(names), explain, out, as_json, counts))
+        return list_all() if list_ else run(BenchOptions(tuple(names or ()), explain, out, as_json, counts))
 
     guarded(start, debug)

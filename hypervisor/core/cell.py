@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from hypervisor.abi.records import Event, Resume
 from hypervisor.abi.redirection import NO_REDIRECTIONS, Redirections
@@ -102,6 +103,9 @@ class Vcpu:
     kill_why: str = ""
     pending: Pending | None = None
     """While it waits inside a hypercall, only that call's answer or end of time wakes it."""
+    owed: int = 0
+    """Cycles of the monitor's work for it that were put off; `piece`: so many at a time (scheduler.py)."""
+    piece: int = 0
     stalls: int = 0
     """Exits in a row that took no time."""
     slowness: int = 1
@@ -113,9 +117,21 @@ class Vcpu:
     redirections: Redirections = NO_REDIRECTIONS
 
 
+class Wake(NamedTuple):
+    """A wake-up: `late` cycles after `due`; `before`: the cell that had the core, "" if none, and for what it `left` it."""
+
+    late: int
+    due: int
+    before: str
+    left: str
+
+
 @dataclass(slots=True)
 class CellAccount:
-    """Counters of a cell over all its lives. Cycles, counts; `latencies`: wake-to-run latency in cycles -> how often."""
+    """Counters of a cell over all its lives. Cycles, counts; `latencies`: wake-to-run latency in cycles -> how often.
+
+    `latest`: the first of the worst of them.
+    """
 
     ran: int = 0
     insns: int = 0
@@ -123,6 +139,7 @@ class CellAccount:
     switches: int = 0
     exits: Counter[str] = field(default_factory=Counter)
     latencies: Counter[int] = field(default_factory=Counter)
+    latest: Wake | None = None
     metrics: dict[str, list[int]] = field(default_factory=dict)
     refusals: Refusals = field(default_factory=Counter)
     output: int = 0

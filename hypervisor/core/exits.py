@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KINDS = tuple(kind.name.lower() for kind in ExitKind)
 """Names of the kinds of exits, by number."""
-_HELLO, _BUDGET = int(ExitKind.HELLO), int(ExitKind.BUDGET)
+_HELLO, _BUDGET, _EXCEPTION = int(ExitKind.HELLO), int(ExitKind.BUDGET), int(ExitKind.EXCEPTION)
 ACCESS_SIZES = (1, 2, 4)
 STALL_LIMIT = 10_000
 """Exits in a row that take no time. An honest block of 512 instructions cannot touch devices that often; more would let a cell
@@ -48,7 +48,7 @@ def lie_in(vcpu: Vcpu, record: Exit, resume: Resume) -> str:
 def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
     """Add what the vCPU says it did, bounded by the time that it had."""
     vcpu, counts = cell.vcpu, cell.account
-    _, kind, time, cycles, _, _, _, _, _, insns, interrupts, _, _ = record
+    _, kind, time, cycles, _, _, _, lines, _, insns, interrupts, _, _ = record
     had = time - start
     ran = _bounded(cycles - vcpu.cycles, had)
     counts.ran += ran
@@ -66,6 +66,8 @@ def account(monitor: Monitor, cell: Cell, record: Exit, start: int) -> None:
     if kind in CARRIERS:
         about = redirection if cell.index in monitor.mechanism.wiring.personalities else translations
         about.charge(monitor, cell, record)
+    elif kind == _EXCEPTION and lines:
+        translations.charge_lines(monitor, cell, lines)
 
 
 def _bounded(count: int, most: int) -> int:
@@ -109,7 +111,7 @@ def device(monitor: Monitor, cell: Cell, record: Exit) -> None:
             _store(entry, record)
         if entry.shown is not None and entry.shown() and not entry.stuck:
             vcpu.value |= READABLE
-        monitor.heed_timers()
+        monitor.rounds.heed_timers()
     except Refused as refusal:
         monitor.refused(cell, f"device at {record.a0:#x}", str(refusal))
 

@@ -44,7 +44,7 @@ def order(monitor: Monitor, index: int, fault: Armed) -> None:
     cell = monitor.cells[index] if index >= 0 else None
     injector.expect(cell.name if cell else HOST, fault)
     monitor.alarms.at(max(fault.at, monitor.now), partial(_come_due, monitor, cell, fault))
-    monitor.heed_timers()
+    monitor.rounds.heed_timers()
 
 
 def _record(monitor: Monitor, cell: str, fault: Armed, **facts: Value) -> None:
@@ -85,7 +85,7 @@ def strike(monitor: Monitor, cell: Cell | None, fault: Armed) -> None:
 def trigger(monitor: Monitor, cell: Cell, hit: Hit) -> None:
     """At a point that does no harm itself: the fault strikes as soon as nothing runs."""
     monitor.alarms.at(monitor.now, partial(_harm, monitor, cell, hit.fault))
-    monitor.heed_timers()
+    monitor.rounds.heed_timers()
 
 
 def _harm(monitor: Monitor, cell: Cell, fault: Armed) -> None:

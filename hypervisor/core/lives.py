@@ -89,7 +89,7 @@ def again(monitor: Monitor, cell: Cell, cause: str, delay: int = 0) -> None:
     cell.state, cell.why = CellState.STARTING, cause
     cell.comeback = monitor.alarms.at(monitor.now + delay, partial(_come_back, monitor, cell))
     monitor.note("back_off", cell, until=monitor.now + delay, cause=cause)
-    monitor.heed_timers()
+    monitor.rounds.heed_timers()
 
 
 def _come_back(monitor: Monitor, cell: Cell) -> None:
@@ -135,7 +135,7 @@ def expect_heartbeat(monitor: Monitor, cell: Cell) -> None:
     expect_no_heartbeat(monitor, cell)
     if cell.params.heartbeat:
         cell.heartbeat = monitor.heartbeats.at(monitor.now + cell.params.heartbeat, cell)
-        monitor.heed_timers()
+        monitor.rounds.heed_timers()
 
 
 def expect_no_heartbeat(monitor: Monitor, cell: Cell) -> None:

@@ -53,7 +53,7 @@ def of_message(monitor: Monitor, cell: Cell, data: bytes, limit: int, **facts: i
 def later(monitor: Monitor, delay: int, what: Callable[[], None]) -> None:
     """Do something when so many cycles have passed."""
     monitor.alarms.at(monitor.now + delay, partial(_be_due, what))
-    monitor.heed_timers()
+    monitor.rounds.heed_timers()
 
 
 def _be_due(what: Callable[[], None]) -> None:

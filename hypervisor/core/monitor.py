@@ -6,8 +6,8 @@ effects = monitor.handle(Settled(), now=monitor.now)      # who runs next
 ```
 
 Theory: the shell tells what happened, in the order (time, cell), and after each time `Settled()`, whereupon the monitor decides
-who runs. Nothing here reads a clock, does input or output, or depends on the order in which host processes answer. The state
-may be read from outside, and is changed through `handle` only.
+who runs (rounds.py). Nothing here reads a clock, does input or output, or depends on the order in which host processes answer.
+The state may be read from outside, and is changed through `handle` only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hypervisor.abi.records import Event, EventKind, Resume
+from hypervisor.abi.records import Event, EventKind
 from hypervisor.abi.redirection import NO_REDIRECTIONS
 from hypervisor.abi.status import to_word
 from hypervisor.abi.time import NEVER
@@ -30,7 +30,7 @@ from hypervisor.core.calls.files import Served
 from hypervisor.core.calls.streams import told
 from hypervisor.core.cell import ABSENT, BLOCKED, RUNNING, Cell, CellParams, CellState, Pending, Vcpu
 from hypervisor.core.costs import Costs
-from hypervisor.core.delivery import level, ring, take_events, written
+from hypervisor.core.delivery import level, ring, written
 from hypervisor.core.errors import InvariantBroken
 from hypervisor.core.exits import EXITS, KINDS, account, lie_in
 from hypervisor.core.frames import FrameTable
@@ -42,7 +42,8 @@ from hypervisor.core.lives import ORDERS, expect_heartbeat, fail, start
 from hypervisor.core.mechanism import Handler, Mechanism
 from hypervisor.core.memory import Memory
 from hypervisor.core.policies import Policy, VcpuParams
-from hypervisor.core.scheduler import Dispatch, Scheduler
+from hypervisor.core.rounds import Rounds
+from hypervisor.core.scheduler import Scheduler
 from hypervisor.core.timers import TimerQueue
 from hypervisor.core.wiring import Wiring
 from hypervisor.faults.injector import Injector
@@ -92,16 +93,12 @@ class Monitor:
         """Timers that mechanisms keep for guests: what is done when one is due."""
         self.faults: Injector | None = None
         """Faults that are injected into this run (injected.py); None while none was ordered, which is all that points ask."""
-        self.stop_at = NEVER
-        self.between_rounds = True
-        self.round_began = 0
-        self._killing = False
         self._several = cores > 1
-        self._quantum = quantum if cores > 1 else NEVER
         self._latency = latency if cores > 1 else 0
         self._effects: Handled = []
         self._ordered = False
         """Whether there may be orders about memory among them."""
+        self.rounds = Rounds(self, cores=cores, quantum=quantum)
         self._handlers: dict[type, Callable[[Any], None]] = {
             on.CellReady: self._on_ready,
             on.VcpuExited: self._on_exited,
@@ -113,11 +110,11 @@ class Monitor:
             on.DeviceTouched: self._on_touched,
             on.OperatorAsked: self._on_operator,
             on.StoreWritten: lambda event: self.mechanism.write_into_store(event.path, event.value),
-            on.KillPlanned: self._on_kill_planned,
-            on.StopSet: self._on_stop_set,
+            on.KillPlanned: self.rounds.kill_planned,
+            on.StopSet: self.rounds.stop_set,
             on.FaultOrdered: lambda event: injected.order(self, event.cell, event.fault),
             on.Restored: lambda event: snapshot.put(self, event.state, event.known_by),
-            on.Settled: self._on_settled,
+            on.Settled: self.rounds.settled,
         }
         self.memory = Memory(self)
         self.served: Served | None = None
@@ -206,9 +203,11 @@ class Monitor:
 
         `operation` is a cause of the ledger, its cycles the flavour's; `times`: words, pages, whatever it is per.
         """
-        cycles = self.costs.operations.get(operation, 0) * times
+        each = self.costs.operations.get(operation, 0)
+        cycles = each * times
         if cycles:
-            self.scheduler.delay(cell.vcpu, cycles)
+            piece = self.costs.pieces.get(operation)
+            self.scheduler.delay(cell.vcpu, cycles, 0 if piece is None else piece or each)
         self.ledger.step(cell.name, operation, cycles, times)
         self._effects.append(_record(do.TraceRecord, (self.now, operation, cell.name, {"cycles": cycles, **fields})))
 
@@ -339,158 +338,10 @@ class Monitor:
         for entry in self.bus.owned_by(event.cell):
             if entry.name == event.device and entry.receive is not None:
                 entry.receive(event.data)
-                self.heed_timers()
+                self.rounds.heed_timers()
 
     def _on_operator(self, event: on.OperatorAsked) -> None:
         ORDERS[event.verb](self, self.cells[event.cell])
-
-    def _on_kill_planned(self, event: on.KillPlanned) -> None:
-        vcpu = self.cells[event.cell].vcpu
-        vcpu.kill_at, vcpu.kill_why = event.time, event.why
-        self._killing = True
-        if not self._several:
-            self.scheduler.round_end = min(self.scheduler.round_end, max(event.time, self.scheduler.time()))
-
-    def _on_stop_set(self, event: on.StopSet) -> None:
-        self.stop_at = event.time
-        self.scheduler.round_end = min(self.scheduler.round_end, event.time)
-
-    # ---- who runs next
-
-    def _on_settled(self, event: on.Settled) -> None:
-        while True:
-            if self.finished:
-                self._effects.append(do.Rest(self.scheduler.time(), "finished"))
-                return
-            for dispatch in self.scheduler.fill():
-                self._resume(dispatch)
-            if self.scheduler.running:
-                self.between_rounds = not self._several
-                return
-            if not self.between_rounds:
-                self.between_rounds = True  # the shell looks around before the next one
-                return
-            if not self._next_round():
-                return
-
-    def _must_act(self) -> bool:
-        """A cell that is being started must say that it is ready before time goes on."""
-        return any(isinstance(effect, do.StartCell) for effect in self._effects)
-
-    def _next_round(self) -> bool:
-        """Go on to the next stretch of time; False when there is nothing more to run for now."""
-        reached = self.scheduler.round_end if self.scheduler.round_end < NEVER else self.scheduler.time()
-        start = max(reached, min(self._next_work(), self._next_timer()))
-        if start >= min(self.stop_at, NEVER):
-            return self._rest(start, reached)
-        self._fire_timers(start)
-        if self._must_act():
-            return False
-        end = min(start + self._quantum, self.stop_at, self._next_timer())
-        if not self._several:  # on several cores a planned death must not cut what the others do
-            end = min(end, self._next_kill(after=start))
-        self.round_began = start
-        self.scheduler.open_round(start, max(end, start + 1))
-        return True
-
-    def _next_work(self) -> int:
-        """When a vCPU wakes or dies. On several cores deaths count only while all sleep, or they would shift the rounds."""
-        wake = self.scheduler.next_wake()
-        if self._several and wake <= self.scheduler.time():
-            return wake
-        return min(wake, self._next_kill())
-
-    def _rest(self, start: int, reached: int) -> bool:
-        if self.stop_at < NEVER:
-            self.scheduler.open_round(self.stop_at, self.stop_at)
-            rest = do.Rest(max(self.stop_at, reached), "reached")
-        else:
-            rest = do.Rest(self.scheduler.time(), "asleep")
-        self.now = (
-            rest.time if self._several else max(self.now, rest.time)
-        )  # what comes from outside comes now, not when something last happened
-        self._effects.append(rest)
-        return False
-
-    def _next_timer(self) -> int:
-        return min(self.bus.deadline(), self.heartbeats.next_time(), self.alarms.next_time())
-
-    def _next_kill(self, after: int = -1) -> int:
-        if not self._killing:
-            return NEVER
-        vcpus = [cell.vcpu for cell in self.cells if cell.vcpu.state is not RUNNING]
-        return min((vcpu.kill_at for vcpu in vcpus if vcpu.kill_at > after), default=NEVER)
-
-    def _fire_timers(self, now: int) -> None:
-        self.now = now if self._several else max(self.now, now)
-        self.bus.advance()
-        for due in self.heartbeats.pop_due(now):
-            fail(self, due.what, "heartbeat missed")
-        for alarm in self.alarms.pop_due(now):
-            alarm.what()
-        for cell in self.cells:
-            if self._must_die(cell, now):
-                fail(self, cell, cell.vcpu.kill_why)
-
-    def _must_die(self, cell: Cell, now: int) -> bool:
-        """Whether a planned death is due that will not strike the vCPU where it gets a core, now or in this round."""
-        vcpu = cell.vcpu
-        if vcpu.kill_at > now or vcpu.state is RUNNING:
-            return False
-        return vcpu.kill_at < now or self._asleep(cell, now)
-
-    @staticmethod
-    def _asleep(cell: Cell, now: int) -> bool:
-        return cell.vcpu.state is BLOCKED and (cell.paused or cell.vcpu.wake > now)
-
-    def time_of_death(self, index: int, found: int) -> int:
-        """When a cell died that did not run when its process was found gone; `found`: the `round_began` of that moment.
-
-        The time is such that a death planned for it leaves the same trace. NEVER: ask again after the next round; it may
-        still be given a core, and dies there.
-        Requires: `between_rounds`.
-        """
-        cell, reached = self.cells[index], self.reached
-        if not self._several:
-            return max(reached, cell.vcpu.time)
-        if self._asleep(cell, reached):
-            return reached
-        return self.round_began if self.round_began > found else NEVER  # it has waited a whole round in vain
-
-    @property
-    def reached(self) -> int:
-        """The time that the whole board has reached. Requires: `between_rounds`."""
-        return self.scheduler.round_end if self._several else self.scheduler.time()
-
-    def _resume(self, dispatch: Dispatch) -> None:
-        cell, core, start, until, horizon, before = dispatch
-        vcpu = cell.vcpu
-        if before != cell.index:
-            cell.account.switches += 1
-            came_from = "" if before is None else self.cells[before].name
-            fields: dict[str, int | str] = {"core": core, "from": came_from, "cause": self.scheduler.cores[core].left}
-            self._effects.append(_record(do.TraceRecord, (start, "switch", cell.name, fields)))
-            self.ledger.charge(cell.name, "world_switch", self.costs.world_switch)
-        if vcpu.pending is not None:
-            expire, vcpu.pending = vcpu.pending.expire, None
-            vcpu.value = to_word(expire())
-        vcpu.seq += 1
-        if self._killing:
-            until = min(until, max(vcpu.kill_at, start + 1))
-            if not self._several and self._next_kill() <= start:  # of one that hoped for this core
-                until = start + 1
-                self.scheduler.round_end = min(self.scheduler.round_end, until)
-        if self.faults is not None and vcpu.slowness > 1:  # so that others come to their turn in time
-            until = start + max((until - start) // vcpu.slowness, 1)
-        events = take_events(vcpu.events) if vcpu.events else ()
-        vcpu.inflight = _record(Resume, (vcpu.seq, start, until, min(horizon, until), vcpu.value, events))
-        if vcpu.kill_at <= start:
-            self._effects.append(do.StrikeVcpu(cell.index, core, vcpu.inflight))
-            return
-        if vcpu.due is not None:
-            cell.account.latencies[start - vcpu.due] += 1
-            vcpu.due = None
-        self._effects.append(_record(do.ResumeVcpu, (cell.index, core, vcpu.inflight)))
 
     # ---- what lives, exits and calls use
 
@@ -507,16 +358,6 @@ class Monitor:
         orders = [effect for effect in self._effects if isinstance(effect, MEMORY_ORDERS)]
         self._effects = [effect for effect in self._effects if not isinstance(effect, MEMORY_ORDERS)]
         return orders
-
-    def idle_until(self, besides: object) -> int:
-        """Before when this board does nothing by itself, one of its devices aside. Requires: no vCPU runs."""
-        devices = (entry.device.deadline() for entry in self.bus.devices if entry.device is not besides)
-        return min(self._next_work(), self.heartbeats.next_time(), self.alarms.next_time(), min(devices, default=NEVER))
-
-    def heed_timers(self) -> None:
-        """A timer may be due before the round ends. On several cores it waits for that: they cannot be called back."""
-        if not self._several:
-            self.scheduler.round_end = min(self.scheduler.round_end, max(self._next_timer(), self.scheduler.time()))
 
     def show_faults(self, injector: Injector) -> None:
         """Let the parts that have points of their own ask it."""

@@ -6,6 +6,11 @@ again. Cores touch each other only between rounds. A board with one core has one
 several cores a round is the board's quantum, which is no longer than the latency with which one core can reach another, so
 nothing that happens inside a round could have been seen by another core anyway.
 
+What the monitor does for a vCPU takes its core as well, and is not interrupted; but between the pieces of a long step (pages,
+requests to a store) it looks whether a more urgent vCPU is due, as real hypervisors do, and lets that go first. What is left
+is *owed*: the vCPU that called pays it when it is next given a core, before its guest goes on. What the call did to others
+stands at its beginning, as ever.
+
 A policy (policies/) says who is next; this file knows time, blocking, affinity and latency, and no policy.
 """
 
@@ -24,7 +29,10 @@ _NOBODY: frozenset[int] = frozenset()
 
 
 class Dispatch(NamedTuple):
-    """A decision: `cell` gets `core` from `start` until `until`; `before`: the index of the core's last cell, None at first."""
+    """A decision: `cell` gets `core` from `start` until `until`; `before`: the index of the core's last cell, None at first.
+
+    With `until == start` it only paid what it owed, all or some of it: its guest does not run, and the core is free again.
+    """
 
     cell: Cell
     core: int
@@ -93,7 +101,7 @@ class Scheduler:
         for core in self.cores:
             if core.last == vcpu.index:
                 core.left = "dead"
-        vcpu.state, vcpu.wake, vcpu.due, vcpu.inflight = ABSENT, NEVER, None, None
+        vcpu.state, vcpu.wake, vcpu.due, vcpu.inflight, vcpu.owed = ABSENT, NEVER, None, None, 0
         self._policy.block(vcpu.index, now)
 
     def stopped(self, vcpu: Vcpu, start: int, now: int, why: str) -> None:
@@ -112,9 +120,23 @@ class Scheduler:
         core.busy -= cycles
         core.idle += cycles
 
-    def delay(self, vcpu: Vcpu, cycles: int) -> None:
-        """What was done for the vCPU took its core so long; it counts as its own time."""
+    def delay(self, vcpu: Vcpu, cycles: int, piece: int = 0) -> None:
+        """What was done for the vCPU took its core so long; it counts as its own time.
+
+        `piece`: after each so many cycles a more urgent vCPU that is due goes first, and the rest is owed; 0: after none.
+        """
         core = self.cores[vcpu.core]
+        if vcpu.owed:
+            vcpu.owed, vcpu.piece = vcpu.owed + cycles, max(vcpu.piece, piece or cycles)
+            return
+        if 0 < piece < cycles:
+            end = core.time + cycles
+            until = self._preempted_by(core, self._cells[vcpu.index], end, self._sleepers(core))
+            done = min(_whole(until - core.time, piece), cycles)
+            vcpu.owed, vcpu.piece, cycles = cycles - done, piece, done
+        self._spend(core, vcpu, cycles)
+
+    def _spend(self, core: Core, vcpu: Vcpu, cycles: int) -> None:
         end = core.time + cycles
         self._policy.charge(vcpu.index, core.index, core.time, end)
         core.time = vcpu.time = end
@@ -151,24 +173,28 @@ class Scheduler:
 
     def fill(self) -> list[Dispatch]:
         """A vCPU for every core that is free and still inside the round."""
-        free = [self._fill_core(core) for core in self.cores if core.running is None]
-        return [dispatch for dispatch in free if dispatch is not None]
+        given: list[Dispatch] = []
+        for core in self.cores:
+            if core.running is None:
+                self._fill_core(core, given)
+        return given
 
-    def _fill_core(self, core: Core) -> Dispatch | None:
+    def _fill_core(self, core: Core, given: list[Dispatch]) -> None:
         while core.time < self.round_end:
             self._wake_due(core)
             choice = self._policy.pick(core.index, core.time, self._busy(core))
             if isinstance(choice, Run):
                 dispatch = self._dispatch(core, self._cells[choice.vcpu], choice.until)
                 if dispatch is not None:
-                    return dispatch
+                    given.append(dispatch)
+                    if core.running is not None:
+                        return
                 continue
             until = min(choice.until, self._next_wake_on(core), self.round_end)
             if until >= NEVER:
-                return None
+                return
             core.idle += until - core.time
             core.time = until
-        return None
 
     def _busy(self, core: Core) -> frozenset[int]:
         """Those that a core cannot have now: they run elsewhere, or come from a core that is ahead."""
@@ -231,11 +257,21 @@ class Scheduler:
         core.switches += before != cell.index
         sleepers = self._sleepers(core)
         until = self._preempted_by(core, cell, min(until, self.round_end), sleepers)
-        vcpu.state, vcpu.core = RUNNING, core.index
-        core.running, core.last, core.time = cell.index, cell.index, start
+        core.last, core.time, vcpu.core = cell.index, start, core.index
+        if vcpu.owed:
+            self._pay(core, vcpu, until)
+            return tuple.__new__(Dispatch, (cell, core.index, start, start, start, before))
+        vcpu.state, core.running = RUNNING, cell.index
         until = max(until, start + 1)  # at least one block, so that every dispatch makes progress
         horizon = self._horizon(core, start, until, sleepers)
         return tuple.__new__(Dispatch, (cell, core.index, start, until, horizon, before))  # as in monitor.py
+
+    def _pay(self, core: Core, vcpu: Vcpu, until: int) -> None:
+        """Of what the vCPU owes so many pieces as begin before `until`."""
+        done = min(_whole(until - core.time, vcpu.piece), vcpu.owed)
+        vcpu.owed -= done
+        core.left = "owes"
+        self._spend(core, vcpu, done)
 
     def _preempted_by(self, core: Core, running: Cell, until: int, sleepers: list[Cell]) -> int:
         """The first time before `until` at which a more urgent vCPU wakes on this core."""
@@ -272,3 +308,8 @@ class Scheduler:
         claimed = [cell.index for cell in self._cells if cell.vcpu.state is RUNNING]
         if sorted(running) != claimed:
             raise InvariantBroken(f"cores run {running}, but cells {claimed} believe to run")
+
+
+def _whole(cycles: int, piece: int) -> int:
+    """The time of the pieces that begin within so many cycles."""
+    return -(-cycles // piece) * piece if cycles > 0 else 0

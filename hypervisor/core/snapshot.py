@@ -78,16 +78,16 @@ def put(monitor: Monitor, state: Mapping[str, Any], known_by: str) -> None:
     cell = monitor.cells[0]
     vcpu, core, policy = cell.vcpu, monitor.scheduler.cores[0], monitor.scheduler._policy
     assert isinstance(policy, RankedPolicy)
-    monitor.now = state["now"]
+    monitor.now = int(state["now"])
     for name in COUNTERS:
         setattr(vcpu, name, int(state["vcpu"][name]))
-    vcpu.due = state["due"]
-    vcpu.translations = Translations(*state["translations"])
-    vcpu.events[:] = [Event(*event) for event in state["events"]]
+    vcpu.due = None if state["due"] is None else int(state["due"])
+    vcpu.translations = Translations(*map(int, state["translations"]))
+    vcpu.events[:] = [Event(int(time), int(kind), b"" + payload) for time, kind, payload in state["events"]]
     for name in CORE:
         setattr(core, name, type(getattr(core, name))(state["core"][name]))
     core.last = 0
-    serial, left, following = state["turn"]
+    serial, left, following = map(int, state["turn"])
     policy._turns[0], policy._serial = Turn(serial, left), following
     for entry in monitor.bus.owned_by(0):
         _state(entry).put_back(state["devices"][entry.name])

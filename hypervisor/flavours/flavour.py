@@ -64,7 +64,13 @@ class Flavour:
         own = {name.partition(".")[2]: cycles for name, cycles in changes.items() if "." in name}
         followed = {name: cycles for name, cycles in plain.items() if name in self.costs.operations}
         return replace(
-            self, costs=replace(self.costs, **plain, operations={**self.costs.operations, **followed, **own})
+            self,
+            costs=replace(
+                self.costs,
+                **plain,
+                operations={**self.costs.operations, **followed, **own},
+                pieces=self.costs.pieces,
+            ),
         )
 
     def make_mechanism(self, monitor: Monitor, wiring: Wiring) -> Mechanism:

@@ -14,7 +14,8 @@ Sources of the costs (NUMBERS.md; Xen on ARM on an ARM926 at 266 MHz):
 - tlb_refill 24: a data TLB miss of a Cortex-A8 whose walk hits the second-level cache (NUMBERS.md 3); an ARM926 without such a
   cache takes longer. Assumed, a lower bound.
 - cache_flush: a guest's change of its address space with virtual caches costs what a world switch does; the same source.
-- store 40000: a request goes to Dom0 and back, two world switches, and is parsed there; the parsing assumed.
+- store 40000: a request goes to Dom0 and back, two world switches, and is parsed there; the parsing assumed. Whoever is due
+  meanwhile waits for the switch that is under way, not for all of it.
 - notify 150, grant 200, copy 3 a word, policy 100: the monitor's own work, some tens of instructions and cache misses each.
   Assumed.
 
@@ -24,7 +25,7 @@ the entry of the page table. A handler is entered by the return that comes anywa
 
 from __future__ import annotations
 
-from hypervisor.core.costs import Costs
+from hypervisor.core.costs import PAGEWISE, Costs
 from hypervisor.flavours.flavour import Flavour, KernelDoor
 
 TRANSITION = 226
@@ -60,6 +61,7 @@ XEN = Flavour(
             "tlb_refill": 24,
             "cache_flush": WORLD_SWITCH,
         },
+        pieces={**PAGEWISE, "store": WORLD_SWITCH},
     ),
     has_pv=True,
     kernel_door=KernelDoor("v7", "earlycon=xenboot console=hvc0", frozenset({"uart"})),

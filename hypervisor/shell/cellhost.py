@@ -27,7 +27,7 @@ from hypervisor.shell.flood import FLOODS
 from hypervisor.shell.links import Link, PeerDied
 from hypervisor.shell.links.shm import ShmLink
 from hypervisor.shell.links.zmq import ZmqHub, ZmqLink
-from hypervisor.shell.loop import HostTrouble, NoRoom
+from hypervisor.shell.loop_ports import HostTrouble, NoRoom
 from hypervisor.shell.post import PostedLink
 from hypervisor.shell.processes import CellProcess, ExitStatus, Zygote, ZygoteError
 

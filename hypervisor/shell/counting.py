@@ -64,7 +64,8 @@ def _caches(board: Board, *, charge: bool) -> dict[str, Any]:
 
 
 def _shape(cache: Cache) -> dict[str, int]:
-    return {"size": cache.size, "line": cache.line, "ways": cache.ways}
+    random = int(cache.replacement == "random")
+    return {"size": cache.size, "line": cache.line, "ways": cache.ways, "random": random}
 
 
 def _tlb(board: Board) -> dict[str, int]:

@@ -11,20 +11,20 @@ import contextlib
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from devices.touch import TOUCH
 from hypervisor.abi.faults import Armed
-from hypervisor.abi.records import Exit, ExitKind, Resume
+from hypervisor.abi.records import Exit, ExitKind
 from hypervisor.abi.streams import StreamCall
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.cell import Cell
-from hypervisor.core.handover import ORDERS, GuestMemory, MemoryOrder
+from hypervisor.core.handover import ORDERS, MemoryOrder
 from hypervisor.core.lives import KILLED
 from hypervisor.core.monitor import Monitor
-from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs, Touch, stream_news, window
+from hypervisor.shell.input_events import event_of
+from hypervisor.shell.inputs import Input, InputKind, InputLog, ReplayInputs
+from hypervisor.shell.loop_ports import Host, HostMemory, HostTrouble, NoRoom, Streams
 from hypervisor.shell.trace import Trace
 
 RUNNING = b"running"
@@ -47,73 +47,6 @@ PLANNED = (InputKind.UNTIL, InputKind.KILL_AT, InputKind.DIED, InputKind.INJECT)
 
 def _no_harm(_fault: Armed) -> None:
     """There is nothing of the host that an injected fault could break."""
-
-
-class HostTrouble(Exception):  # noqa: N818  becomes an event, and the cell's policy decides
-    """The host side of a cell failed: it died, hung, or broke the protocol. The text is what the trace says."""
-
-
-class NoRoom(HostTrouble):
-    """The host refuses what a cell needs to start. At the launch that ends the run: there is something for the user to do."""
-
-
-class Host(Protocol):
-    """A cell's host side (hypervisor/shell/cellhost.py), local or remote. `starved`: its next start finds no descriptors."""
-
-    starved: bool
-
-    def start(self) -> None:
-        """Make the process."""
-        ...
-
-    def await_hello(self) -> None:
-        """Wait until it is ready."""
-        ...
-
-    def end(self, *, keep: bool) -> None:
-        """End it."""
-        ...
-
-    def resume(self, record: Resume) -> None:
-        """Let it run."""
-        ...
-
-    def wait(self) -> Exit:
-        """Its exit."""
-        ...
-
-    def ended(self) -> bool:
-        """True once it has ended by itself."""
-        ...
-
-    def how_it_ended(self) -> str:
-        """Why, in the words of the trace."""
-        ...
-
-
-class HostMemory(GuestMemory, Protocol):
-    """Where shared pages are on the host (hypervisor/shell/memory.py).
-
-    `trouble`: cells that could not be given theirs, and why.
-    """
-
-    trouble: dict[int, str]
-
-    def forget(self, cell: int, *, keep: bool) -> None:
-        """The cell's process is gone."""
-        ...
-
-
-class Streams(Protocol):
-    """The host's side of streams (hypervisor/shell/streams.py)."""
-
-    def use(self, cell: str, effect: do.UseStream) -> None:
-        """Do something with one."""
-        ...
-
-    def wait(self) -> list[Input]:
-        """What comes of any of them, which may take a while, or not come."""
-        ...
 
 
 class Loop:
@@ -227,31 +160,7 @@ class Loop:
         self._log.append(taken)
         if taken.kind not in PLANNED:
             self._trace.input(taken.time, str(taken.kind), taken.cell, taken.data)
-        cell = self._index.get(taken.cell, -1)
-        if taken.kind is InputKind.UNTIL:
-            self._handle(on.StopSet(int(taken.data)))
-        elif taken.kind is InputKind.KILL_AT:
-            self._handle(on.KillPlanned(cell, int(taken.data), KILLED))
-        elif taken.kind is InputKind.INJECT:
-            self._handle(on.FaultOrdered(cell, Armed.from_text(taken.data)))
-        elif taken.kind is InputKind.CONSOLE:
-            self._handle(on.Typed(cell, taken.data))
-        elif taken.kind is InputKind.RESIZE:
-            self._handle(on.WindowChanged(cell, *window(taken.data)))
-        elif taken.kind is InputKind.END:
-            self._handle(on.InputEnded(cell))
-        elif taken.kind is InputKind.STREAM:
-            self._handle(on.StreamTold(cell, *stream_news(taken.data)))
-        elif taken.kind is InputKind.TOUCH:
-            device, *place = Touch.parse(taken.data)
-            self._handle(on.DeviceTouched(cell, device, TOUCH.pack(*place)))
-        elif taken.kind is InputKind.STORE:
-            path, _, value = taken.data.partition(b"\0")
-            self._handle(on.StoreWritten(path.decode("latin-1"), value))
-        elif taken.kind is InputKind.DIED:
-            self._handle(on.KillPlanned(cell, taken.time, taken.data.decode()))  # which is due at once
-        else:
-            self._handle(on.OperatorAsked(str(taken.kind), cell))
+        self._handle(event_of(taken, self._index.get(taken.cell, -1)))
 
     def _take_inputs(self) -> None:
         if self.replay is not None:
@@ -264,20 +173,20 @@ class Loop:
             self.feed(self.streams.wait())
         while came := self._poll():
             self.feed(came)
-        if self._dead and self.monitor.between_rounds:
+        if self._dead and self.monitor.rounds.between:
             self._bury()
 
     def feed(self, inputs: Sequence[Input]) -> None:
         """Take what came from outside just now. A death is kept until it is known when it happened."""
         for taken in inputs:
             if taken.kind is InputKind.DIED:
-                self._dead.setdefault(self._index[taken.cell], (taken.data, self.monitor.round_began))
+                self._dead.setdefault(self._index[taken.cell], (taken.data, self.monitor.rounds.began))
             else:
                 self.take(taken._replace(step=self.step, time=self.monitor.now))
 
     def _bury(self) -> None:
         for cell, (why, found) in list(self._dead.items()):
-            time = self.monitor.time_of_death(cell, found)
+            time = self.monitor.rounds.time_of_death(cell, found)
             if time < NEVER:
                 del self._dead[cell]
                 self.take(Input(self.step, time, InputKind.DIED, self.monitor.cells[cell].name, why))

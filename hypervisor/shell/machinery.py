@@ -70,6 +70,7 @@ class Options:
     snapshot: Path | None = None
     at_mark: int = 0
     resume: Path | None = None
+    timeline: bool = True
 
 
 class Machinery(ABC):
@@ -286,7 +287,7 @@ class Machinery(ABC):
         ends += [self.inputs.close] + ([self.directory.close] if self.directory else [])
         _each(ends)
         if self.directory and summary is not None:
-            self.directory.finish(summary)
+            self.directory.finish(summary, timeline=self._options.timeline)
 
     def _end_hosts(self) -> None:
         self.snapshots.close()

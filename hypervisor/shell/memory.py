@@ -27,7 +27,7 @@ from hypervisor.abi.memory import HANDOVER, PAGE, READ, WRITE
 from hypervisor.core import effects as do
 from hypervisor.core.handover import MemoryOrder
 from hypervisor.core.segments import OWN
-from hypervisor.shell.loop import HostTrouble
+from hypervisor.shell.loop_ports import HostTrouble
 
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _PUNCH = 1 | 2

@@ -250,7 +250,7 @@ class NetLink:
             self._arriving.arrive(0, cycle, frame)
 
     def _idle_until(self) -> int:
-        return min(self._monitor.idle_until(self), self._arriving.deadline())
+        return min(self._monitor.rounds.idle_until(self), self._arriving.deadline())
 
     def _tell(self, bulletin: Bulletin, *, wait: bool = True) -> None:
         if not self._met:

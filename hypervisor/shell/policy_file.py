@@ -28,8 +28,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from boards import toml
 from hypervisor.core.xen.policy import Policy
+from hypervisor.shell.topology.forms import Text
+from hypervisor.shell.topology.parse import explain, place
 from hypervisor.shell.topology.problems import Report, nearest
-from hypervisor.shell.topology.schema import Text, explain, place
 
 
 def _once(value: tuple[str, ...]) -> tuple[str, ...]:

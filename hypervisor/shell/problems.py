@@ -33,7 +33,7 @@ def _family() -> tuple[type[Exception], ...]:
     from hypervisor.shell.files import RunDirError
     from hypervisor.shell.guests import GuestError as FetchError
     from hypervisor.shell.inputs import ReplayError
-    from hypervisor.shell.loop import NoRoom
+    from hypervisor.shell.loop_ports import NoRoom
     from hypervisor.shell.netlink import LinkError
     from hypervisor.shell.processes import ZygoteError
     from hypervisor.shell.runtime_dir import RuntimeDirError

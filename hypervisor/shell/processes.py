@@ -26,7 +26,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import msgpack
 
@@ -119,10 +119,24 @@ class CellProcess:
             self.pidfd = -1
 
 
+class ServerProcess(Protocol):
+    """The process of a zygote, as subprocess.Popen has it."""
+
+    pid: int
+
+    def wait(self, timeout: float | None = None) -> object:
+        """Until it has ended, or raise subprocess.TimeoutExpired."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
 class Zygote:
     """The warm server process, and the cells that it has forked."""
 
-    def __init__(self, link: socket.socket, process: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(self, link: socket.socket, process: ServerProcess | None = None) -> None:
         self.missing: tuple[str, ...] = ()
         """Modules that it could not import, with the reasons; known once the first cell runs."""
         self.cells: dict[int, CellProcess] = {}
@@ -155,7 +169,7 @@ class Zygote:
                 # Out of reach of the terminal's Ctrl-C. Not a session: Linux schedules those against each other (autogroup),
                 # and the world switch from one to another takes an eighth longer.
                 process_group=0,
-                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(_import_path())},
+                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(import_path())},
             )
         return cls(here, process)
 
@@ -186,7 +200,7 @@ class Zygote:
             raise ZygoteError(f"cell {order.name} is given {len(names)} descriptors; {DESCRIPTORS - 1} can be")
         self._serial += 1
         serial, self._names[self._serial] = self._serial, order.name
-        plan = _sealed(pickle.dumps((order, tuple(names), entry, _import_path())))
+        plan = _sealed(pickle.dumps((order, tuple(names), entry, import_path())))
         try:
             self._send("spawn", serial, descriptors=[plan, *names.values()])
             self.wait_until(lambda: serial in self.cells or serial in self._refused, _SPAWN_SECONDS)
@@ -286,11 +300,20 @@ class Zygote:
             self._settle(serial, ExitStatus(None, signal.SIGKILL))
 
 
-def _import_path() -> list[str]:
+def import_path() -> list[str]:
     """Where a cell looks for modules: where this process does, and where this package lies."""
     root = str(Path(__file__).resolve().parents[2])
     found = [str(Path(entry).absolute()) for entry in sys.path]
     return list(dict.fromkeys([*found, root]))
+
+
+forked: Callable[[], Zygote] | None = None
+"""Where there is a warm process: what has it fork a server (nursery.py)."""
+
+
+def new_server() -> Zygote:
+    """The server for a run."""
+    return forked() if forked is not None else Zygote.start()
 
 
 def _sealed(data: bytes) -> int:

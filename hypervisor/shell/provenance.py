@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from hypervisor.version import VERSION
+
 if TYPE_CHECKING:
     from hypervisor.shell.topology import Topology
 
@@ -47,7 +49,7 @@ class Binary:
 
 def versions() -> dict[str, str]:
     """The software that computed the run: another version of it may give another trace."""
-    return {"cellvisor": _version("cellvisor"), "python": platform.python_version(), "unicorn": _version("unicorn")}
+    return {"cellvisor": VERSION, "python": platform.python_version(), "unicorn": _version("unicorn")}
 
 
 def _version(package: str) -> str:

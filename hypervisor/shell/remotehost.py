@@ -14,7 +14,7 @@ from hypervisor.abi.ticket import JOIN, Ticket, pieces
 from hypervisor.shell.cellhost import PATIENCE, WAIT_NS, CellPlan, HostFigures, greeting
 from hypervisor.shell.links import Link, PeerDied
 from hypervisor.shell.links.zmq import ZmqHub, ZmqLink
-from hypervisor.shell.loop import HostTrouble, NoRoom
+from hypervisor.shell.loop_ports import HostTrouble, NoRoom
 from hypervisor.shell.post import PostedLink
 from hypervisor.shell.processes import CellProcess
 

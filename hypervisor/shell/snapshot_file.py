@@ -118,7 +118,7 @@ def _opened(body: memoryview) -> tuple[Head, list[tuple[int, bytes]]]:
         raise ValueError(f"a head of {length} bytes")
     start = len(line) + 1
     told = unpack(bytes(body[start : start + length]))
-    head = Head(**{field.name: told[field.name] for field in fields(Head)})
+    head = _head_of(told)
     if not 0 < head.ram <= RAM_LIMIT:
         raise ValueError(f"RAM of {head.ram} bytes")
     blocks, at, last = [], start + length, -1
@@ -129,6 +129,16 @@ def _opened(body: memoryview) -> tuple[Head, list[tuple[int, bytes]]]:
         blocks.append((offset, _unpacked(body[at : at + size], offset, head.ram)))
         at += size
     return head, blocks
+
+
+_KINDS = {"str": str, "int": int, "bytes": bytes, "dict[str, str]": dict, "dict[str, Any]": dict}
+
+
+def _head_of(told: dict[str, Any]) -> Head:
+    for field in fields(Head):
+        if not isinstance(told[field.name], _KINDS[str(field.type)]):
+            raise TypeError(f"{field.name} is no {field.type}")
+    return Head(**{field.name: told[field.name] for field in fields(Head)})
 
 
 def _unpacked(content: memoryview, offset: int, ram: int) -> bytes:

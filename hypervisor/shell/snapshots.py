@@ -104,7 +104,7 @@ class Snapshots:
         problems = [Problem(self._topology.name, key, f"{why} ({option})") for key, why in refusals(self._topology)]
         if taking and not problems and self._topology.cells[0].counting is None:
             key = f"cells.{self._topology.cells[0].group}.counting"
-            why = f"missing: no mark is seen (write counting = {{}} there, or --set {key}.caches=false)"
+            why = f"missing: no mark is seen (write counting = {{}} there, or --set '{key}={{}}')"
             problems.append(Problem(self._topology.name, key, why))
         if problems:
             raise TopologyError(problems)

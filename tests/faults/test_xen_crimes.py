@@ -322,7 +322,7 @@ def test_a_storm_of_changes_costs_who_watches_no_more_memory_than_the_store_allo
     watching.ask(StoreOp.WATCH, f"{home}/data\0w\0".encode())
     for n in range(EVENTS_LIMIT + 300):
         thief.ask(StoreOp.WRITE, f"data/n{n % 700}\0".encode())
-    ring = lab.xen._rings[watching.domid]
+    ring = lab.xen.daemon._rings[watching.domid]
     assert len(ring._events) <= EVENTS_LIMIT + 1
     told = [body for kind, _, body in watching.messages() if kind == StoreOp.WATCH_EVENT]
     assert f"{home}/data\0w\0".encode() in told

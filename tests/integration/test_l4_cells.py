@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from cells.flavours import threads
@@ -11,14 +9,13 @@ from cells.flavours.ipc import Kernel
 from cells.programs import paging
 from hypervisor.abi.l4 import Label, Message
 from hypervisor.abi.status import Status
-from hypervisor.api import Run
 from hypervisor.core.cell import CellState
 from tests.support.live import Live, advance
+from tests.support.two_cells import Pair, adds, fills, pairs, reads, writes
 
 pytestmark = pytest.mark.slow
 
 LINKS = pytest.mark.parametrize("link", ["shm", "zmq"])
-ROUNDS = 40
 SIZES = (0, 1, 3, 4, 17, 251, 252, 253, 1000, 1023, 1024)
 
 
@@ -67,32 +64,6 @@ def mails(port):
         port.connections.channels["server"].send(text)
 
 
-def fills(port):
-    """A front end that writes its number into shared pages and rings; the back end adds one."""
-    link = port.connections.links["server"]
-    for number in range(0, 2 * ROUNDS, 2):
-        while not link.connected:
-            port.connections.wait()
-        link.rung = False
-        link.memory[8192:8196] = number.to_bytes(4, "little")
-        link.notify()
-        while not link.rung:
-            port.connections.wait()
-        assert link.memory[8192:8196] == (number + 1).to_bytes(4, "little")
-    port.print("generation", link.generation)
-
-
-def adds(port):
-    link = port.connections.links["client"]
-    while True:
-        while not (link.connected and link.rung):
-            port.connections.wait()
-        link.rung = False
-        number = int.from_bytes(link.memory[8192:8196], "little")
-        link.memory[8192:8196] = (number + 1).to_bytes(4, "little")
-        link.notify()
-
-
 def watches(port):
     """A front end that keeps its pages while back ends come and go."""
     link = port.connections.links["server"]
@@ -122,17 +93,6 @@ def typed(port):
     port.print("heard", text.strip().decode())
 
 
-def writes(port):
-    port.connections.shared["board"][0:5] = b"hello"
-    port.connections.channels["server"].send(b"look")
-
-
-def reads(port):
-    port.connections.channels["client"].receive()
-    board = port.connections.shared["board"]
-    port.print(bytes(board[0:5]).decode(), board.readonly)
-
-
 def locks(port):
     """Both send first."""
     from cells.port import RefusedError
@@ -148,26 +108,9 @@ def locks(port):
 
 
 @pytest.fixture
-def pair(live: Live):
+def pair(live: Live) -> Pair:
     """Runs a client and a server under the microkernel, with a message channel and what else is asked for."""
-
-    def start(
-        client: Any, server: Any, kind: str = "message", *, more: dict[str, Any] | None = None, **options: Any
-    ) -> Run:
-        topology = {
-            "name": "pair",
-            "board": "arm926",
-            "for": "500ms",
-            "cells": {"client": {"priority": 5}, "server": {"priority": 5, **options.pop("server_table", {})}},
-            "channels": [{"between": ["client", "server"], "class": kind}],
-            **(more or {}),
-        }
-        run = live(topology, flavour="l4", guests={"client": client, "server": server}, **options)
-        run.run()
-        run.monitor.check_invariants()
-        return run
-
-    return start
+    return pairs(live, "l4")
 
 
 @LINKS

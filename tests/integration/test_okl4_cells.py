@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from hypervisor.api import Run
 from hypervisor.core.cell import CellState
 from tests.support.live import Live
+from tests.support.two_cells import ROUNDS, Pair, adds, asks, fills, pairs, pours, reads, writes
 
 pytestmark = pytest.mark.slow
 
 LINKS = pytest.mark.parametrize("link", ["shm", "zmq"])
-ROUNDS = 40
-
-
-def asks(port):
-    channel = port.connections.channels["server"]
-    for number in range(ROUNDS):
-        channel.send(b"question %d" % number)
-        assert channel.receive() == b"QUESTION %d" % number
-    port.print("all answered")
 
 
 def answers(port):
     channel = port.connections.channels["client"]
     for _ in range(ROUNDS):
         channel.send(channel.receive().upper())
-
-
-def pours(port):
-    """Sends faster than the other reads."""
-    channel = port.connections.channels["server"]
-    for number in range(100):
-        channel.send(number.to_bytes(2, "little") * 512)
-    port.print("poured")
 
 
 def sips(port):
@@ -81,43 +62,6 @@ def naps(port):
     port.print("got", channel.try_receive())
 
 
-def fills(port):
-    """A front end that writes its number into shared pages and rings; the back end adds one."""
-    link = port.connections.links["server"]
-    for number in range(0, 2 * ROUNDS, 2):
-        while not link.connected:
-            port.connections.wait()
-        link.rung = False
-        link.memory[8192:8196] = number.to_bytes(4, "little")
-        link.notify()
-        while not link.rung:
-            port.connections.wait()
-        assert link.memory[8192:8196] == (number + 1).to_bytes(4, "little")
-    port.print("generation", link.generation)
-
-
-def adds(port):
-    link = port.connections.links["client"]
-    while True:
-        while not link.rung:
-            port.connections.wait()
-        link.rung = False
-        number = int.from_bytes(link.memory[8192:8196], "little")
-        link.memory[8192:8196] = (number + 1).to_bytes(4, "little")
-        link.notify()
-
-
-def writes(port):
-    port.connections.shared["board"][0:5] = b"hello"
-    port.connections.channels["server"].send(b"look")
-
-
-def reads(port):
-    port.connections.channels["client"].receive()
-    board = port.connections.shared["board"]
-    port.print(bytes(board[0:5]).decode(), board.readonly)
-
-
 def pounds(port):
     """Writes where it may only read, as native code would: past the view of its own runtime."""
     from cells.engines.native._native import ffi
@@ -131,27 +75,9 @@ def pounds(port):
 
 
 @pytest.fixture
-def pair(live: Live):
+def pair(live: Live) -> Pair:
     """Runs a client and a server under the microvisor, with a message channel and what else is asked for."""
-
-    def start(
-        client: Any, server: Any, kind: str = "message", *, more: dict[str, Any] | None = None, **options: Any
-    ) -> Run:
-        cells = {"client": {"priority": 5}, "server": {"priority": 5, **options.pop("server_table", {})}}
-        topology = {
-            "name": "pair",
-            "board": "arm926",
-            "for": "500ms",
-            "cells": cells,
-            "channels": [{"between": ["client", "server"], "class": kind}],
-            **(more or {}),
-        }
-        run = live(topology, flavour="okl4", guests={"client": client, "server": server}, **options)
-        run.run()
-        run.monitor.check_invariants()
-        return run
-
-    return start
+    return pairs(live, "okl4")
 
 
 @LINKS

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,7 @@ from hypervisor.shell.screen import command
 from tests.support.files import read_png
 from tests.support.live import Live, until
 from tests.support.looker import LEFT, Looker
-from tests.support.session import COMMAND, cellvisor, environment
+from tests.support.session import COMMAND, SECONDS, cellvisor, displaying, environment
 from tests.support.terminal import Blocks, read_kitty, read_sixels
 
 pytestmark = pytest.mark.slow
@@ -34,18 +33,8 @@ KITTY = b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;c"
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[Path]:
-    """A directory in which the topology `display` runs; it must end well, with nothing left."""
-    with tempfile.TemporaryDirectory(prefix="cv") as name:
-        place = Path(name)
-        words = [*COMMAND, "run", "display", "--pace", "1", "--for", "1000s"]
-        process = subprocess.Popen(words, cwd=place, env=environment(place), stdout=subprocess.DEVNULL)
-        try:
-            assert until(lambda: bool(list(place.glob("cellvisor-*/address.json"))))
-            yield place
-        finally:
-            process.terminate()
-            assert process.wait(10) == 128 + signal.SIGTERM
-        assert list(place.glob("cellvisor-*")) == []
+    with displaying() as place:
+        yield place
 
 
 @pytest.fixture
@@ -253,7 +242,7 @@ def test_a_watcher_notices_that_the_door_is_closed_though_the_process_goes_on(
 
 def watch_hard(process: subprocess.Popen[bytes], touches: int) -> int:
     """Look again and again until the run ends, and touch now and then; how many pictures were looked at."""
-    assert until(lambda: bool(runtime_dir.running()))
+    assert until(lambda: bool(runtime_dir.running()), SECONDS)
     looks = 0
     with Client(runtime_dir.running()[0]) as client:
         for number in range(touches):

@@ -181,5 +181,5 @@ def test_the_command_says_that_the_mark_did_not_come(tmp_path: Path, capsys: pyt
 def test_no_mark_is_seen_where_nothing_is_counted(tmp_path: Path) -> None:
     described = topology(tmp_path)
     del described["cells"]["a"]["counting"]
-    with pytest.raises(TopologyError, match=r"cells\.a\.counting: missing: no mark is seen"):
+    with pytest.raises(TopologyError, match=r"counting: missing: no mark is seen .*--set 'cells\.a\.counting=\{\}'"):
         launch(described, snapshot=tmp_path / "x")

@@ -15,8 +15,8 @@ import pytest
 
 from hypervisor.api import Run
 from hypervisor.core.cell import CellState
-from hypervisor.shell.guests import GuestMissing, resolve
 from hypervisor.shell.topology.sources import topologies
+from tests.support.debians import need_guests
 from tests.support.live import Live
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.guests]
@@ -43,11 +43,7 @@ class Page(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
-    try:
-        for name in ("debian:armmp", "debian:drivers", "debian:armhf"):
-            resolve(name)
-    except GuestMissing as missing:
-        pytest.skip(str(missing))
+    need_guests("debian:armmp", "debian:drivers", "debian:armhf")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()

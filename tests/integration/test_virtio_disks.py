@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,12 @@ import pytest
 
 from hypervisor.api import Run
 from hypervisor.core.cell import CellState
-from hypervisor.shell.guests import GuestMissing, resolve
 from hypervisor.shell.inputs import InputKind
+from tests.support.debians import MKE2FS, is_clean, need_disk_tools, need_guests
 from tests.support.live import Live
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.guests]
 
-MKE2FS, E2FSCK = (shutil.which(name, path="/usr/bin:/sbin:/usr/sbin") or "" for name in ("mke2fs", "e2fsck"))
 MODULES = "virtio_mmio,virtio_blk,virtio_net,virtio_input,evdev,ext4"
 DOMAIN = {"priority": 6, "on_crash": "restart", "max_restarts": 99}
 MIB = 1 << 20
@@ -27,13 +25,8 @@ MIB = 1 << 20
 
 @pytest.fixture(autouse=True)
 def guests() -> None:
-    if not MKE2FS or not E2FSCK:
-        pytest.skip("e2fsprogs is not on this host")
-    try:
-        for name in ("debian:armmp", "debian:drivers", "debian:armhf"):
-            resolve(name)
-    except GuestMissing as missing:
-        pytest.skip(str(missing))
+    need_disk_tools()
+    need_guests("debian:armmp", "debian:drivers", "debian:armhf")
 
 
 def kernel(command: str, words: str = f"cellvisor.modules={MODULES}") -> dict[str, Any]:
@@ -74,12 +67,6 @@ def ext4(path: Path, size: str = "8M", tree: Path | None = None) -> Path:
     }
     subprocess.run([MKE2FS, *options, str(path), size], check=True, env=times)
     return path
-
-
-def is_clean(image: Path) -> bool:
-    """Nothing is wrong with it, and nothing waits in its journal."""
-    done = subprocess.run([E2FSCK, "-fn", str(image)], capture_output=True, text=True, check=False)
-    return not done.returncode and "recovery" not in done.stdout
 
 
 def until(run: Run, cell: str, words: bytes, limit: str = "60s", step: str = "20ms") -> None:

@@ -8,7 +8,6 @@ import select
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from hypervisor.shell.web.http import CLIENTS
 from hypervisor.shell.web.server import BURST, POINTS
 from tests.support.files import read_png
 from tests.support.live import until
-from tests.support.session import COMMAND, SECONDS, cellvisor, environment
+from tests.support.session import COMMAND, SECONDS, cellvisor, displaying, environment
 from tests.support.web import Answer, ask, events, raw
 
 pytestmark = pytest.mark.slow
@@ -56,18 +55,8 @@ class Page(NamedTuple):
 
 @pytest.fixture(scope="module")
 def house() -> Iterator[Path]:
-    """A directory in which the topology `display` runs."""
-    with tempfile.TemporaryDirectory(prefix="cv") as name:
-        place = Path(name)
-        command = [*COMMAND, "run", "display", "--pace", "1", "--for", "1000s"]
-        process = subprocess.Popen(command, cwd=place, env=environment(place), stdout=subprocess.DEVNULL)
-        try:
-            assert until(lambda: bool(list(place.glob("cellvisor-*/address.json"))))
-            yield place
-        finally:
-            process.terminate()
-            assert process.wait(10) == 128 + signal.SIGTERM
-        assert list(place.glob("cellvisor-*")) == []
+    with displaying() as place:
+        yield place
 
 
 def serve(place: Path, *options: str) -> Page:

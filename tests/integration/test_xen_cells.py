@@ -10,33 +10,17 @@ from hypervisor.api import Run
 from hypervisor.core.cell import CellState
 from hypervisor.core.xen import XenHypervisor
 from tests.support.live import Live
+from tests.support.two_cells import asks, pours  # noqa: F401  the topologies name them
 
 pytestmark = pytest.mark.slow
 
 LINKS = pytest.mark.parametrize("link", ["shm", "zmq"])
-ROUNDS = 40
-
-
-def asks(port):
-    channel = port.connections.channels["server"]
-    for number in range(ROUNDS):
-        channel.send(b"question %d" % number)
-        assert channel.receive() == b"QUESTION %d" % number
-    port.print("all answered")
 
 
 def answers(port):
     channel = port.connections.channels["client"]
     while True:
         channel.send(channel.receive().upper())
-
-
-def pours(port):
-    """Sends faster than the other reads, and is gone when the last is sent."""
-    channel = port.connections.channels["server"]
-    for number in range(100):
-        channel.send(number.to_bytes(2, "little") * 512)
-    port.print("poured")
 
 
 def sips(port):

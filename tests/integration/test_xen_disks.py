@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,37 +11,25 @@ import pytest
 
 from hypervisor.api import Run
 from hypervisor.core.cell import CellState
-from hypervisor.shell.guests import GuestMissing, resolve
+from tests.support.debians import MKE2FS, is_clean, need_disk_tools, need_guests
 from tests.support.live import Live
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
-MKE2FS, E2FSCK = (shutil.which(name, path="/usr/bin:/sbin:/usr/sbin") or "" for name in ("mke2fs", "e2fsck"))
 CHANNEL = {"between": ["linux", "storage"], "class": "block"}
 STORAGE = {"domain": "block", "devices": ["disk0"], "priority": 5, "on_crash": "restart", "max_restarts": 99}
 
 
 @pytest.fixture(autouse=True)
 def guests() -> None:
-    if not MKE2FS or not E2FSCK:
-        pytest.skip("e2fsprogs is not on this host")
-    try:
-        for name in ("debian:armmp", "debian:drivers", "debian:armhf"):
-            resolve(name)
-    except GuestMissing as missing:
-        pytest.skip(str(missing))
+    need_disk_tools()
+    need_guests("debian:armmp", "debian:drivers", "debian:armhf")
 
 
 def kernel(command: str, *, ram: str = "128MiB") -> dict[str, Any]:
     """A cell with Debian's kernel that runs a command and goes off."""
     words = f'quiet cellvisor.modules=xen_blkfront,xen_netfront,ext4 cellvisor.run="{command}"'
     return {"kernel": "debian:armmp", "initrd": "debian:drivers", "append": words, "ram": ram}
-
-
-def is_clean(image: Path) -> bool:
-    """What e2fsck says of it; that its journal is still to be played back is no error to it."""
-    done = subprocess.run([E2FSCK, "-fn", str(image)], capture_output=True, check=False)
-    return done.returncode == 0 and b"recovery" not in done.stdout
 
 
 def until_off(run: Run, cell: str, limit: str) -> bytes:

@@ -25,7 +25,8 @@ def cases(draw: st.DrawFn) -> tuple[str, list[Op], Shape]:
     script = draw(st.lists(st.tuples(st.sampled_from(names), st.integers(0, 11)), min_size=1, max_size=50))
     small = st.integers(0, 2)
     sizes = [draw(st.sampled_from(choice)) for choice in ((128, 256, 512), (16, 32, 64), (1, 2))]
-    return model, script, Shape(*sizes, draw(st.integers(0, 1)), draw(small), draw(small))
+    flags = [draw(st.integers(0, 1)) for _ in ("random", "write_allocate")]
+    return model, script, Shape(*sizes, *flags, draw(small), draw(small))
 
 
 def cut(bench: Bench, chance: random.Random) -> None:

@@ -9,7 +9,6 @@ from deadline to deadline: its lines must change exactly there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -32,6 +31,7 @@ from devices import (
     assemble,
 )
 from devices.bench import Bench
+from tests.support.device_spec import Spec
 
 HZ = 1000
 OUTPUTS = 4
@@ -223,20 +223,6 @@ def test_lines_change_at_the_deadline_and_at_no_other_time(name: str) -> None:
         assert first.state == second.state
 
     check()
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A device as data."""
-
-    name: str
-    model: str
-    base: int
-    size: int = 0x100
-    irq: int | None = None
-    more_irqs: tuple[int, ...] = ()
-    parent: str | None = None
-    params: dict[str, int | str] = field(default_factory=dict)
 
 
 SYSTEMS = {

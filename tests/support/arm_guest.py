@@ -13,10 +13,16 @@ from typing import Any
 from hypervisor.abi.hypercalls import XEN_CALLS
 from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import Exit, ExitKind
+from hypervisor.abi.xen import Call
 from hypervisor.abi.xen_arm import CALL, TRAP_HVC
 from hypervisor.core.wiring import ChannelParams
 from tests.support.xen import BASE, RawGuest, XenLab
 
+EVENTS, GRANTS, MEMORY, HVM = (
+    call - XEN_CALLS for call in (Call.EVENT_CHANNEL, Call.GRANT_TABLE, Call.MEMORY, Call.HVM)
+)
+VERSION, VCPU, SCHED = (call - XEN_CALLS for call in (Call.VERSION, Call.VCPU, Call.SCHED))
+"""Families of calls, as an HVC numbers them."""
 KERNEL_VA = 0xC000_0000
 """A section over all of its memory, writable."""
 SMALL_VA = 0xD000_0000

@@ -91,13 +91,14 @@ class Shape:
     size: int = 256
     line: int = 32
     ways: int = 2
+    random: int = 0
     write_allocate: int = 0
     fill_cycles: int = 0
     store_cycles: int = 0
 
     def given(self) -> dict[str, int]:
         """One cache."""
-        return {"size": self.size, "line": self.line, "ways": self.ways}
+        return {name: getattr(self, name) for name in ("size", "line", "ways", "random")}
 
     def more(self) -> dict[str, int]:
         """What both have."""
@@ -144,11 +145,12 @@ def counted(bench: Bench) -> dict[str, int]:
 
 @dataclass
 class Cache:
-    """Sets that replace in turn; a line that is in the cache maps to whether it is dirty."""
+    """Sets that replace in turn, or by chance; a line that is in the cache maps to whether it is dirty."""
 
     shape: Shape
     sets: list[list[list[int] | None]] = field(default_factory=list)
     turn: list[int] = field(default_factory=list)
+    chance: int = 0x926
 
     def __post_init__(self) -> None:
         self.empty()
@@ -168,11 +170,18 @@ class Cache:
         if None in ways:
             ways[ways.index(None)] = [line, dirty]
             return 0
-        gone = ways[self.turn[at]]
-        ways[self.turn[at]] = [line, dirty]
+        way = self._drawn() % len(ways) if self.shape.random else self.turn[at]
+        gone = ways[way]
+        ways[way] = [line, dirty]
         self.turn[at] = (self.turn[at] + 1) % len(ways)
         assert gone is not None
         return gone[1]
+
+    def _drawn(self) -> int:
+        for shift in (13, -17, 5):
+            self.chance ^= self.chance << shift if shift > 0 else self.chance >> -shift
+            self.chance &= 0xFFFFFFFF
+        return self.chance
 
     def written(self) -> int:
         """Dirty lines are written."""

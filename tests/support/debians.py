@@ -10,7 +10,6 @@ The kernel is Debian's, byte for byte, as its own decompressor would leave it in
 
 from __future__ import annotations
 
-import lzma
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,42 +17,38 @@ from typing import Any
 
 import pytest
 
+from benchmarks.packed_kernel import TEXT_OFFSET, unpacked
 from hypervisor.api import Run
 from hypervisor.core.cell import CellState
 from hypervisor.shell.guests import GuestMissing, resolve
 from tests.support.live import ROOT
 
 PROMPT = b"# "
-XZ = b"\xfd7zXZ\0"
-TEXT_OFFSET = 0x20_8000
-"""Where it is linked to lie in RAM, with the platforms that Debian's configuration has (arch/arm/Makefile, textofs)."""
 MKE2FS, E2FSCK = (shutil.which(name, path="/usr/bin:/sbin:/usr/sbin") or "" for name in ("mke2fs", "e2fsck"))
 LIMIT = "120s"
 
 
-def unpacked(zimage: bytes) -> bytes:
-    """The kernel in a zImage that is packed with xz.
+def need_guests(*names: str) -> None:
+    """Skip the test where scripts/fetch_guests has not fetched them."""
+    try:
+        for name in names:
+            resolve(name)
+    except GuestMissing as missing:
+        pytest.skip(str(missing))
 
-    Raises:
-        ValueError: there is none.
-    """
-    at = zimage.find(XZ)
-    while at >= 0:
-        try:
-            return lzma.LZMADecompressor().decompress(zimage[at:])
-        except lzma.LZMAError:  # the decompressor knows the mark, too
-            at = zimage.find(XZ, at + 1)
-    raise ValueError("there is no xz stream in it")
+
+def need_disk_tools() -> None:
+    """Skip the test where no file system can be made and checked."""
+    if not MKE2FS or not E2FSCK:
+        pytest.skip("e2fsprogs is not on this host")
 
 
 class Debians:
     """Kernels, boards and disks of one test, in its directory."""
 
     def __init__(self, directory: Path) -> None:
-        try:
-            zimage, *_ = (resolve(name, None) for name in ("debian:armmp", "debian:drivers"))
-        except GuestMissing as missing:
-            pytest.skip(str(missing))
+        need_guests("debian:armmp", "debian:drivers")
+        zimage = resolve("debian:armmp", None)
         self.directory = directory
         self._kernel, self._board = directory / "Image", directory / "board.toml"
         self._kernel.write_bytes(unpacked(zimage.path.read_bytes()))
@@ -78,8 +73,7 @@ class Debians:
 
     def ext4(self, name: str, files: dict[str, bytes], size: str = "32M") -> Path:
         """A disk with a file system that has these files."""
-        if not MKE2FS or not E2FSCK:
-            pytest.skip("e2fsprogs is not on this host")
+        need_disk_tools()
         tree, image = self.directory / f"{name}.tree", self.directory / name
         tree.mkdir()
         for file, content in files.items():

@@ -114,14 +114,11 @@ class Live:
         """As `hypervisor.launch`."""
         own = options.get("out") is None and self._place is not None
         if own and self._place is not None:
-            options["out"] = self._place / f"run{len(self._left)}"
+            options |= {"out": self._place / f"run{len(self._left)}", "timeline": False}
         run = launch(topology, **options)
         self._runs.append(run)
         if run.directory is not None:
             self._left.append((run.directory.path, bool(options.get("guests"))))
-            if own:
-                finish = run.directory.finish
-                run.directory.finish = lambda summary: finish(summary, timeline=False)  # type: ignore[method-assign]
         return run
 
     def replays(self) -> list[str]:

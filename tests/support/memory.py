@@ -13,12 +13,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import pytest
+
 from hypervisor.abi.memory import PAGE
+from hypervisor.abi.status import Status
 from hypervisor.abi.time import NEVER
 from hypervisor.core import effects as do
 from hypervisor.core import events as on
 from hypervisor.core.cell import Cell, CellParams
 from hypervisor.core.costs import Costs
+from hypervisor.core.errors import Refused
 from hypervisor.core.frames import FrameTable
 from hypervisor.core.handover import ORDERS, MemoryOrder
 from hypervisor.core.monitor import Monitor
@@ -222,3 +226,16 @@ class MemoryBench:
         self.settle()
         self.monitor.check_invariants()
         assert set(self.host.segments) == {b.host for found in self.memory.backings().values() for b in found}
+
+
+def refusal(status: Status, call: Callable[[], object]) -> str:
+    """Why something is refused with this status."""
+    with pytest.raises(Refused) as found:
+        call()
+    assert found.value.status is status
+    return found.value.why
+
+
+def shared(bench: MemoryBench, pages: int = 2) -> int:
+    """A segment of the first cell's first pages."""
+    return bench.memory.share(bench.cells[0], bench.base, pages, "test")

@@ -19,7 +19,8 @@ from hypervisor.core.monitor import Monitor
 from hypervisor.core.policies import Policy, make_policy
 from hypervisor.core.wiring import Wiring
 from hypervisor.shell.inputs import Input, InputLog, ReplayInputs
-from hypervisor.shell.loop import HostTrouble, Loop
+from hypervisor.shell.loop import Loop
+from hypervisor.shell.loop_ports import HostTrouble
 from hypervisor.shell.trace import Trace
 from tests.support.memory import BytesMemory
 

@@ -16,13 +16,15 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.live import ROOT
+from tests.support.live import ROOT, until
 from tests.support.warm_command import WarmCommand
 
 SECONDS = 30.0
@@ -44,6 +46,22 @@ def cellvisor(*arguments: str, place: Path, **options: Any) -> subprocess.Comple
         return warm.run(arguments, cwd, env, options.get("timeout", SECONDS))
     options = {"cwd": place, "env": environment(place), "timeout": SECONDS, "stdin": subprocess.DEVNULL, **options}
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, **options)
+
+
+@contextmanager
+def displaying() -> Iterator[Path]:
+    """A directory in which the topology `display` runs; it must end well, with nothing left."""
+    with tempfile.TemporaryDirectory(prefix="cv") as name:
+        place = Path(name)
+        words = [*COMMAND, "run", "display", "--pace", "1", "--for", "1000s"]
+        process = subprocess.Popen(words, cwd=place, env=environment(place), stdout=subprocess.DEVNULL)
+        try:
+            assert until(lambda: bool(list(place.glob("cellvisor-*/address.json"))), SECONDS)
+            yield place
+        finally:
+            process.terminate()
+            assert process.wait(SECONDS) == 128 + signal.SIGTERM
+        assert list(place.glob("cellvisor-*")) == []
 
 
 class Session:

@@ -1,13 +1,24 @@
 /* Files, memory and text of kit.h, over what kit_arm.c or kit_host.c has. */
 #include "kit.h"
 
+/* By words, as C libraries do, however the two lie to each other: words of `from` are put together of two. Little-endian. */
 void copy(void *to, const void *from, u32 size)
 {
     u8 *out = to;
     const u8 *in = from;
-    if (!(((u32)(__UINTPTR_TYPE__)to | (u32)(__UINTPTR_TYPE__)from) & 3))
+    for (; size && (__UINTPTR_TYPE__)out & 3; size--)
+        *out++ = *in++;
+    u32 shift = ((u32)(__UINTPTR_TYPE__)in & 3) * 8;
+    if (!shift)
         for (; size >= 4; size -= 4, out += 4, in += 4)
             *(u32 *)out = *(const u32 *)in;
+    else if (size >= 8) {
+        const u32 *word = (const u32 *)(in - shift / 8);
+        for (u32 low = *word++; size >= 8; size -= 4, out += 4, in += 4) {
+            *(u32 *)out = low >> shift | *word << (32 - shift);
+            low = *word++;
+        }
+    }
     while (size--)
         *out++ = *in++;
 }

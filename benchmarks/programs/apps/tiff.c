@@ -68,12 +68,13 @@ static u32 gray_of(const u8 *pixel) { return planes == 1 ? pixel[0] : (pixel[0] 
 
 static void to_gray(const char *path)
 {
-    u8 *row = room(width * planes);
+    u8 *row = room(width * planes), *gray = room(width);
     header(path, 8, width, 1);
     for (u32 y = 0; y < height; y++) {
         read_row(row);
         for (u32 x = 0; x < width; x++)
-            byte_out(out, (int)gray_of(row + x * planes));
+            gray[x] = (u8)gray_of(row + x * planes);
+        bytes_out(out, gray, width);
     }
 }
 

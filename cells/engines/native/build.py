@@ -67,7 +67,7 @@ def builder(folder: Path) -> FFI:
         sources=[str(path) for path in sorted(folder.glob("*.c")) if path.name != "_native.c"],
         include_dirs=[str(folder)],
         depends=[str(path) for path in sorted(folder.glob("*.h"))],
-        libraries=["dl"],
+        libraries=["dl", "pthread"],
         # Counters that are added side by side as one vector wait for each other in the store buffer: a tenth of a loop's speed.
         extra_compile_args=["-O2", "-fno-tree-slp-vectorize", "-Wall", "-Wextra"],
     )

@@ -1,6 +1,6 @@
 /* The model of the first-level caches: what is in, what comes in and goes out, and lines that a kernel finds cold.
  *
- * A set replaces its lines in turn, so a hit changes nothing but "dirty". Lines are known by their physical numbers. Everything that
+ * A set replaces its lines in turn or by chance, so a hit changes nothing but "dirty". Lines are known by their physical numbers. Everything that
  * comes here comes in the order of the guest's instructions, the lines of a block when it begins.
  */
 #include <stdlib.h>
@@ -12,7 +12,8 @@
 
 static int open_cache(struct cache *cache, const struct cache_shape *shape, struct seen *seen) {
     uint32_t lines = shape->size / shape->line, shift = (uint32_t)__builtin_ctz(shape->line);
-    *cache = (struct cache){lines / shape->ways, shape->ways, shift, shift < COLD_SHIFT ? shift : COLD_SHIFT, seen, NULL, NULL, NULL};
+    *cache = (struct cache){lines / shape->ways, shape->ways, shift, shift < COLD_SHIFT ? shift : COLD_SHIFT, seen, NULL, NULL, NULL,
+                            shape->random ? CHANCE : 0};
     cache->tag = malloc(lines * sizeof *cache->tag);
     cache->dirty = malloc(lines);
     cache->next = malloc(cache->sets);
@@ -50,6 +51,20 @@ static void unsee(const struct cache *cache, uint32_t line) {
             cache->seen[grain % SEEN].when = cache->seen[grain % SEEN].dirty = 0;
 }
 
+/* The way of a full set that goes: of one counter of a whole cache with chance [DDI 0301H 7.2.1], in which order is ours (xorshift); or
+ * the next of the set [Intel XScale core manual 6.2.4]. */
+static uint32_t victim(struct cache *cache, uint32_t set) {
+    uint32_t way = cache->next[set];
+    if (cache->chance == 0) {
+        cache->next[set] = (uint8_t)((way + 1) % cache->ways);
+        return way;
+    }
+    cache->chance ^= cache->chance << 13;
+    cache->chance ^= cache->chance >> 17;
+    cache->chance ^= cache->chance << 5;
+    return cache->chance % cache->ways;
+}
+
 /* A line comes in. 1 if a dirty one had to go out for it. */
 static int enter(struct cache *cache, uint32_t line, uint8_t dirty) {
     uint32_t set = line & (cache->sets - 1), first = set * cache->ways, at = first;
@@ -57,8 +72,7 @@ static int enter(struct cache *cache, uint32_t line, uint8_t dirty) {
     while (at < first + cache->ways && cache->tag[at] != NO_LINE)
         at++;
     if (at == first + cache->ways) {
-        at = first + cache->next[set];
-        cache->next[set] = (uint8_t)((cache->next[set] + 1) % cache->ways);
+        at = first + victim(cache, set);
         unsee(cache, cache->tag[at]);
     }
     out = cache->dirty[at];

@@ -6,6 +6,7 @@
 
 struct cache_shape {
     uint32_t size, line, ways;       /* bytes, bytes, and size / line / ways is a power of two */
+    uint32_t random;                 /* 1: a full set gives up a line by chance, the same in every run; 0: in turn */
 };
 
 struct caches_shape {

@@ -7,6 +7,7 @@
 
 #define NO_LINE 0xffffffffu
 #define NO_PAGE 1
+#define CHANCE 0x926u                /* what chance begins with */
 #define COLD_SHIFT 5                 /* lines of 32 bytes, whatever the cache has: what is compared between boards */
 
 /* Memory of which no access can change anything but a count: its line is in the cache (and in the kept one), and it is not cold. Grains
@@ -21,6 +22,7 @@ struct cache {
     struct seen *seen;               /* SEEN of them, by grain */
     uint32_t *tag;                   /* by set and way: number of the line, NO_LINE */
     uint8_t *dirty, *next;           /* by set and way; by set: the way to go next */
+    uint32_t chance;                 /* never 0: decides which way goes; 0: `next` does */
 };
 
 /* Where a block's code lies: of its first byte, and of the page in which it ends. */

@@ -2,7 +2,6 @@
  * the guest's lies, for its operations on lines.
  */
 #include <malloc.h>
-#include <string.h>
 
 #include "cachesim_internal.h"
 
@@ -31,9 +30,10 @@ static _Bool failed_hook(void *uc, int kind, uint64_t address, int size, int64_t
  * not if a byte of its own says that PC is right already. That is said when a block begins, and taken back wherever the CPU stops in its
  * middle. Where another Unicorn keeps that byte is not known: then it is as it was. */
 static void find_synced(struct engine *e) {
-    uint8_t *byte = (uint8_t *)e->uc + SYNCED_AT, before = *byte;
+    uint8_t *byte = (uint8_t *)e->uc + SYNCED_AT, before;
     if (unicorn.version(NULL, NULL) >> 8 != VERSION >> 8 || malloc_usable_size(e->uc) <= SYNCED_AT)
         return;
+    before = *byte;
     *byte = 0;
     reg_write(e, REG_R0, reg_read(e, REG_R0));
     if (*byte == 0) {
@@ -45,11 +45,14 @@ static void find_synced(struct engine *e) {
 }
 
 int caches_tap(struct caches *m) {
-    size_t hook;
+    size_t failed, data;
     find_synced(m->e);
-    if (unicorn.hook_add(m->e->uc, &hook, UC_HOOK_MEM_FAILED, (void *)failed_hook, m, 1, 0) != UC_OK)
+    if (unicorn.hook_add(m->e->uc, &failed, UC_HOOK_MEM_FAILED, (void *)failed_hook, m, 1, 0) != UC_OK)
         return 0;
-    return unicorn.hook_add(m->e->uc, &hook, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)data_hook, m, 1, 0) == UC_OK;
+    if (unicorn.hook_add(m->e->uc, &data, UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)data_hook, m, 1, 0) == UC_OK)
+        return 1;
+    unicorn.hook_del(m->e->uc, failed); /* the model goes */
+    return 0;
 }
 
 /* ---- The guest's tables */
@@ -57,42 +60,28 @@ int caches_tap(struct caches *m) {
 enum { SCTLR_M = 1, SCTLR_XP = 1 << 23 };
 #define TTBCR_EAE 0x80000000u
 
-static int word_at(const struct engine *e, uint32_t address, uint32_t *word) {
-    for (int i = 0; i < e->rams; i++)
-        if (address - e->ram[i].base < e->ram[i].size) {
-            memcpy(word, e->ram[i].host + ((address & ~3u) - e->ram[i].base), sizeof *word);
-            return 1;
-        }
-    return 0;
-}
-
-static uint32_t register_of(struct engine *e, int crn, int crm, int opc2) {
-    uint32_t value = 0;
-    return cp15_read(e, crn, 0, crm, opc2, &value) ? 0 : value;
-}
-
 static uint32_t first_level(struct engine *e, uint32_t address, uint32_t control) {
     uint32_t n = e->v.features & FEATURE_V6 ? control & 7 : 0;
     if (n && address >> (32 - n))
-        return register_of(e, 2, 0, 1) & 0xffffc000u;
-    return register_of(e, 2, 0, 0) & ~((1u << (14 - n)) - 1);
+        return cp15_or_0(e, 2, 0, 1) & 0xffffc000u;
+    return cp15_or_0(e, 2, 0, 0) & ~((1u << (14 - n)) - 1);
 }
 
 /* Short descriptors [DDI 0100I B4.7, DDI 0406C B3.5.1]: sections, large and small pages. 0: nothing there, or of another form. */
 int guest_translate(struct engine *e, uint32_t address, uint32_t *physical) {
-    uint32_t control = e->v.features & FEATURE_V6 ? register_of(e, 2, 0, 2) : 0, first, second;
+    uint32_t control = e->v.features & FEATURE_V6 ? cp15_or_0(e, 2, 0, 2) : 0, first, second;
     *physical = address;
-    if (!(register_of(e, 1, 0, 0) & SCTLR_M))
+    if (!(cp15_or_0(e, 1, 0, 0) & SCTLR_M))
         return 1;
     if (address < 0x02000000)
-        address += register_of(e, 13, 0, 0) & 0xfe000000u;
-    if ((e->v.features & FEATURE_V7 && control & TTBCR_EAE) || !word_at(e, first_level(e, address, control) | (address >> 20 << 2), &first))
+        address += cp15_or_0(e, 13, 0, 0) & 0xfe000000u;
+    if ((e->v.features & FEATURE_V7 && control & TTBCR_EAE) || !ram_word(e, first_level(e, address, control) | (address >> 20 << 2), &first))
         return 0;
     if ((first & 3) == 2) {
         *physical = (first & 0xfff00000u) | (address & 0xfffffu);
         return 1;
     }
-    if ((first & 3) != 1 || !word_at(e, (first & ~0x3ffu) | (address >> 10 & 0x3fc), &second) || (second & 3) == 0)
+    if ((first & 3) != 1 || !ram_word(e, (first & ~0x3ffu) | (address >> 10 & 0x3fc), &second) || (second & 3) == 0)
         return 0;
     *physical = (second & 3) == 1 ? (second & 0xffff0000u) | (address & 0xffffu) : (second & 0xfffff000u) | (address & 0xfffu);
     return 1;

@@ -206,6 +206,17 @@ uint32_t thumb_length(const struct engine *e, uint32_t address, uint32_t first) 
     return first >> 11 == 0x1e && (address & (e->page_size - 1)) < e->page_size - 3 ? 4 : 2;
 }
 
+uint32_t coprocessor_word(const struct engine *e, const uint8_t *bytes, uint32_t address, uint32_t thumb, uint32_t *length) {
+    uint16_t half[2];
+    uint32_t word;
+    memcpy(half, bytes, sizeof half);
+    memcpy(&word, bytes, sizeof word);
+    *length = thumb ? thumb_length(e, address, half[0]) : 4;
+    if (!thumb)
+        return word;
+    return *length == 4 && half[0] >> 12 == 14 ? (uint32_t)half[0] << 16 | half[1] : 0;
+}
+
 /* Counters that Unicorn drives by the host's clock, as they are read: PMCCNTR and PMXEVCNTR [B4.1.113, B4.1.122], the
  * generic timer's count and its two timer values [B8.1]. */
 static int follows_host_clock(uint32_t word) {

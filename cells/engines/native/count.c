@@ -63,16 +63,11 @@ void vcpu_count_begin(struct vcpu *v) {
 
 /* ---- Events */
 
-static uint32_t cp15(struct engine *e, int crn, int crm, int opc2) {
-    uint32_t value = 0;
-    return cp15_read(e, crn, 0, crm, opc2, &value) ? 0 : value;
-}
-
 void count_refresh(struct engine *e) {
     struct count *c = e->count;
-    c->table = cp15(e, 2, 0, 0);
-    c->space = cp15(e, 13, 0, 1) & 0xff;
-    c->process = cp15(e, 13, 0, 0);
+    c->table = cp15_or_0(e, 2, 0, 0);
+    c->space = cp15_or_0(e, 13, 0, 1) & 0xff;
+    c->process = cp15_or_0(e, 13, 0, 0);
 }
 
 /* Another table base. Kernels with ASIDs go by way of the table of what is common to all (TTBR1's), which is no switch. */
@@ -81,8 +76,8 @@ void count_table(struct engine *e) {
     uint32_t table, common;
     if (c == NULL)
         return;
-    table = cp15(e, 2, 0, 0);
-    common = e->v.features & FEATURE_V6 ? cp15(e, 2, 0, 1) : 0;
+    table = cp15_or_0(e, 2, 0, 0);
+    common = e->v.features & FEATURE_V6 ? cp15_or_0(e, 2, 0, 1) : 0;
     if (table == c->table || (table == common && common))
         return;
     c->table = table;
@@ -99,7 +94,7 @@ void count_translation(struct engine *e, int fetch) {
 /* Another number of the address space: ASID, or FCSE. */
 static void count_space(struct engine *e) {
     struct count *c = e->count;
-    uint32_t space = cp15(e, 13, 0, 1) & 0xff, process = cp15(e, 13, 0, 0);
+    uint32_t space = cp15_or_0(e, 13, 0, 1) & 0xff, process = cp15_or_0(e, 13, 0, 0);
     c->n[E_asid_changes] += space != c->space || process != c->process;
     c->space = space;
     c->process = process;
@@ -128,7 +123,7 @@ void count_note(struct count *c, const struct note *note, int sign) {
 
 uint32_t count_operand(struct engine *e, uint32_t word) {
     uint32_t number = word >> 12 & 15;
-    return number == 15 ? 0 : reg_read(e, number < 13 ? REG_R0 + (int)number : number == 13 ? REG_SP : REG_LR);
+    return number == 15 ? 0 : general(e, number);
 }
 
 /* An operation on one line of a cache, whose operand is known. */

@@ -122,20 +122,13 @@ static uint16_t groups_at(const struct count *c, uint32_t address) {
 
 void scan(struct count *c, struct note *note, uint32_t address, uint32_t size, uint32_t thumb) {
     uint8_t bytes[BLOCK_BYTES + 4];
-    uint32_t length = 4;
+    uint32_t length;
     memset(note, 0, sizeof *note);
     note->groups = groups_at(c, address);
     if (size < 4 || size > BLOCK_BYTES || read_code(c->e, address, bytes, size))
         return;
     for (uint32_t done = 0; done + 4 <= size; done += length) {
-        uint16_t half[2];
-        uint32_t word;
-        memcpy(half, bytes + done, sizeof half);
-        memcpy(&word, bytes + done, sizeof word);
-        if (thumb) {
-            length = thumb_length(c->e, address + done, half[0]);
-            word = length == 4 && half[0] >> 12 == 14 ? (uint32_t)half[0] << 16 | half[1] : 0;
-        }
+        uint32_t word = coprocessor_word(c->e, bytes + done, address + done, thumb, &length);
         note_word(note, word, address, bytes, size, done, thumb);
     }
 }

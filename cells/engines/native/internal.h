@@ -143,6 +143,17 @@ static inline int cp15_write(struct engine *e, int crn, int opc1, int crm, int o
     return unicorn.reg_write(e->uc, REG_CP, &r);
 }
 
+/* The same with opc1 0; 0 if this CPU lacks it. */
+static inline uint32_t cp15_or_0(struct engine *e, int crn, int crm, int opc2) {
+    uint32_t value = 0;
+    return cp15_read(e, crn, 0, crm, opc2, &value) ? 0 : value;
+}
+
+/* r0 to r15, as instructions number them. */
+static inline uint32_t general(struct engine *e, uint32_t number) {
+    return reg_read(e, number < 13 ? REG_R0 + (int)number : number == 13 ? REG_SP : number == 14 ? REG_LR : REG_PC);
+}
+
 /* CPSR [B1.3.3] */
 #define CPSR_MODE 0x1fu
 #define CPSR_T 0x20u
@@ -162,6 +173,8 @@ struct sum {
 /* cost.c: add up the instructions of `bytes[0..size)` at `address`; `clocks` counts reads of host-driven counters. */
 struct sum cost_of(const struct engine *e, const uint8_t *bytes, uint32_t size, uint32_t address, int thumb, uint64_t *clocks);
 uint32_t thumb_length(const struct engine *e, uint32_t address, uint32_t first);
+/* The instruction whose four bytes are `bytes`, and its length. In Thumb state as in ARM's if it is one for a coprocessor, else 0. */
+uint32_t coprocessor_word(const struct engine *e, const uint8_t *bytes, uint32_t address, uint32_t thumb, uint32_t *length);
 
 /* Two blocks are never closer than this: the translator puts its record of a block, over 128 bytes, before its code. */
 #define SITE_SHIFT 7
@@ -217,6 +230,7 @@ int external_abort(struct engine *e, int error);
 
 /* memory.c */
 int read_code(struct engine *e, uint32_t address, uint8_t *bytes, uint32_t size);
+int ram_word(const struct engine *e, uint32_t address, uint32_t *word); /* the word around a physical address: 1, or 0 if there is no RAM */
 int lay_holes(struct engine *e);
 void forget_code_pages(struct engine *e);
 

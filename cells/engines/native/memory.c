@@ -115,11 +115,18 @@ int vcpu_warm_up(struct vcpu *v) {
     return e->sealed ? UC_OK : lay_holes(e);
 }
 
-static struct ram *ram_at(struct engine *e, uint64_t address) {
+static struct ram *ram_at(const struct engine *e, uint64_t address) {
     for (int i = 0; i < e->rams; i++)
         if (address - e->ram[i].base < e->ram[i].size)
-            return &e->ram[i];
+            return (struct ram *)&e->ram[i];
     return NULL;
+}
+
+int ram_word(const struct engine *e, uint32_t address, uint32_t *word) {
+    const struct ram *ram = ram_at(e, address);
+    if (ram)
+        memcpy(word, ram->host + ((address & ~3u) - ram->base), sizeof *word);
+    return ram != NULL;
 }
 
 /* Copy guest code as the CPU fetches it, and remember that these pages hold code. 0, or 1 if it is not in RAM. */

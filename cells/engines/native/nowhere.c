@@ -32,8 +32,8 @@ static uint32_t probe_address(struct engine *e, uint32_t pc, uint32_t cpsr) {
 
 /* The virtual address that translates to it: with one register near it in nearly every addressing mode, look around each. */
 static uint32_t virtual_address(struct engine *e, uint32_t physical) {
-    for (int number = 0; number < 16; number++) {
-        uint32_t value = reg_read(e, number < 13 ? REG_R0 + number : number == 13 ? REG_SP : number == 14 ? REG_LR : REG_PC);
+    for (uint32_t number = 0; number < 16; number++) {
+        uint32_t value = general(e, number);
         for (uint32_t page = 0; page < 3; page++) {
             uint32_t candidate = ((value + (page - 1) * 0x1000) & ~0xfffu) | (physical & 0xfff);
             uint64_t found;

@@ -20,13 +20,16 @@ static const struct {
     ENTRY(context_alloc), ENTRY(context_save), ENTRY(context_restore), ENTRY(context_free), ENTRY(version),
 };
 
+/* Once for the process: vCPUs of other threads may run already. */
 const char *native_load(const char *path) {
     static char missing[64];
-    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
+    void *opened = library ? NULL : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (library)
+        return NULL;
+    if (opened == NULL)
         return dlerror();
     for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
-        void *function = dlsym(library, entries[i].name);
+        void *function = dlsym(opened, entries[i].name);
         if (function == NULL) {
             snprintf(missing, sizeof missing, "%s is not in the library", entries[i].name);
             return missing;
@@ -35,6 +38,7 @@ const char *native_load(const char *path) {
     }
     /* With this, asking for a register that the CPU model lacks is an error code; without it, a line on stderr. */
     setenv("UC_IGNORE_REG_BREAK", "1", 0);
+    library = opened;
     return NULL;
 }
 

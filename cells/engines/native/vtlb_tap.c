@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,12 +25,17 @@ enum { RIGHT_EXECUTE = 4, TABLE_A_PROFILE = 0x10 };
 #define LOWEST 0x10000 /* nothing lies below */
 #define MARK_REGISTERS 4
 
+/* The vTLBs of this process. Python lets go of its lock while the emulator runs, and its garbage collector may close one vCPU in one
+ * thread while another runs in a second one. */
 static struct vtlb *tapped;
+static pthread_mutex_t tapping = PTHREAD_MUTEX_INITIALIZER;
 
 static struct vtlb *tapped_by(const void *cs) {
-    struct vtlb *t = tapped;
-    while (t->tap.cs != cs)
-        t = t->other;
+    struct vtlb *t;
+    pthread_mutex_lock(&tapping);
+    for (t = tapped; t->tap.cs != cs; t = t->other)
+        ;
+    pthread_mutex_unlock(&tapping);
     return t;
 }
 
@@ -109,7 +115,7 @@ static int find_slot(struct vtlb *t, int memory, void **copy) {
     return t->tap.slot && *t->tap.slot == (void *)t->tap.fill;
 }
 
-static void *learned;
+static _Thread_local void *learned;
 
 static _Bool learn(void *cs, uint64_t address, int bytes, int access, int table, _Bool probe, uintptr_t back) {
     (void)address, (void)bytes, (void)access, (void)table, (void)back;
@@ -167,18 +173,24 @@ const char *vtlb_tap(struct vtlb *t) {
         return "translations are counted with Unicorn 2.1.4 only";
     if (!tap->fill || !tap->translate || !tap->set_page || !tap->drop_page || !find(t))
         return "this build of Unicorn does not let its TLB be watched";
+    pthread_mutex_lock(&tapping);
     t->other = tapped;
     tapped = t;
+    pthread_mutex_unlock(&tapping);
     *tap->slot = (void *)fill;
     return NULL;
 }
 
 void vtlb_untap(struct vtlb *t) {
     struct vtlb **link = &tapped;
+    int found;
+    pthread_mutex_lock(&tapping);
     while (*link && *link != t)
         link = &(*link)->other;
-    if (*link == NULL)
-        return;
-    *link = t->other;
-    *t->tap.slot = (void *)t->tap.fill;
+    found = *link != NULL;
+    if (found)
+        *link = t->other;
+    pthread_mutex_unlock(&tapping);
+    if (found)
+        *t->tap.slot = (void *)t->tap.fill;
 }

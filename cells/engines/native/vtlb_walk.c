@@ -3,23 +3,12 @@
  * Only for counting. What an access reaches, and whether it may, is decided by Unicorn's own walk (vtlb_tap.c). Short descriptors
  * of ARMv4/v5 (DDI 0100I B4.7) and, with SCTLR.XP or from ARMv7 on, of ARMv6 (DDI 0406C B3.5.1).
  */
-#include <string.h>
-
 #include "vtlb_internal.h"
 
 enum { SCTLR_XP = 1u << 23, TTBCR_EAE = 1u << 31 };
 enum { TINY = 10, SMALL = 12, LARGE = 16, SUPERSECTION = 24 };
 
 const uint8_t vtlb_shifts[SIZES] = {TINY, SMALL, LARGE, SECTION_SHIFT, SUPERSECTION};
-
-static int word_at(struct engine *e, uint32_t address, uint32_t *word) {
-    for (int i = 0; i < e->rams; i++)
-        if (address - e->ram[i].base < e->ram[i].size) {
-            memcpy(word, e->ram[i].host + ((address & ~3u) - e->ram[i].base), sizeof *word);
-            return 1;
-        }
-    return 0;
-}
 
 static int found(struct span *span, uint32_t address, uint32_t shift, uint32_t asid) {
     *span = (struct span){address >> shift << shift, shift, asid};
@@ -46,7 +35,7 @@ int vtlb_walk(struct vtlb *t, uint32_t address, struct span *span) {
     int modern = features & FEATURE_V7 || (features & FEATURE_V6 && t->control & SCTLR_XP), coarse;
     if (features & FEATURE_V7 && t->split_at & TTBCR_EAE)
         return found(span, address, SMALL, GLOBAL); /* long descriptors are not looked into */
-    if (!word_at(t->e, first_table(t, address) | (address >> SECTION_SHIFT << 2), &first))
+    if (!ram_word(t->e, first_table(t, address) | (address >> SECTION_SHIFT << 2), &first))
         return 0;
     kind = first & 3;
     if (kind == 2 || (kind == 3 && features & FEATURE_V7)) {
@@ -58,7 +47,7 @@ int vtlb_walk(struct vtlb *t, uint32_t address, struct span *span) {
         return 0;
     coarse = kind == 1;
     at = coarse ? (first & ~0x3ffu) | (address >> 10 & 0x3fc) : (first & ~0xfffu) | (address >> 8 & 0xffc);
-    if (!word_at(t->e, at, &second) || (second & 3) == 0)
+    if (!ram_word(t->e, at, &second) || (second & 3) == 0)
         return 0;
     if (modern && second & 1u << 11)
         asid = t->space;

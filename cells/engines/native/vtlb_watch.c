@@ -4,8 +4,6 @@
  * the usual path. Coprocessor writes that matter end their block, so what they did is taken over when the next one begins, before
  * which nothing else is executed.
  */
-#include <string.h>
-
 #include "vtlb_internal.h"
 
 enum { SCTLR_M = 1 };
@@ -37,19 +35,12 @@ static int is_control(uint32_t word) {
 /* The upkeep instruction of a block, if it has one. It ends the block, but for a write of c1,c0,0 on XScale. */
 static struct op find_upkeep(struct engine *e, uint64_t key, uint32_t address, uint32_t size, uint32_t thumb) {
     uint8_t bytes[BLOCK_BYTES + 4];
-    uint32_t length = 4;
+    uint32_t length;
     struct op found = {key, 0, 0, 0};
     if (size < 4 || size > BLOCK_BYTES || read_code(e, address, bytes, size))
         return found;
     for (uint32_t done = 0; done + 4 <= size; done += length) {
-        uint16_t half[2];
-        uint32_t word;
-        memcpy(half, bytes + done, sizeof half);
-        memcpy(&word, bytes + done, sizeof word);
-        if (thumb) {
-            length = thumb_length(e, address + done, half[0]);
-            word = length == 4 && half[0] >> 12 == 14 ? (uint32_t)half[0] << 16 | half[1] : 0;
-        }
+        uint32_t word = coprocessor_word(e, bytes + done, address + done, thumb, &length);
         found.drops += (uint32_t)is_drop(word);
         if (is_upkeep(word)) {
             found.word = word;
@@ -66,25 +57,16 @@ int condition_holds(uint32_t condition, uint32_t cpsr) {
     return condition >= 14 || table[condition >> 1] != (int)(condition & 1);
 }
 
-static uint32_t operand(struct engine *e, uint32_t number) {
-    return reg_read(e, number < 13 ? REG_R0 + (int)number : number == 13 ? REG_SP : REG_LR);
-}
-
-static uint32_t cp15(struct engine *e, int crn, int crm, int opc2) {
-    uint32_t value = 0;
-    return cp15_read(e, crn, 0, crm, opc2, &value) ? 0 : value;
-}
-
 /* Look at the registers again; 1 if addresses mean something else than before. */
 uint32_t vtlb_refresh(struct vtlb *t) {
     struct engine *e = t->e;
     uint32_t control = t->control, process = t->process, space = t->space;
-    t->control = cp15(e, 1, 0, 0);
-    t->table0 = cp15(e, 2, 0, 0);
-    t->table1 = e->v.features & FEATURE_V6 ? cp15(e, 2, 0, 1) : 0;
-    t->split_at = e->v.features & FEATURE_V6 ? cp15(e, 2, 0, 2) : 0;
-    t->process = cp15(e, 13, 0, 0) & 0xfe000000u;
-    t->space = t->shape.asid ? cp15(e, 13, 0, 1) & 0xff : GLOBAL;
+    t->control = cp15_or_0(e, 1, 0, 0);
+    t->table0 = cp15_or_0(e, 2, 0, 0);
+    t->table1 = e->v.features & FEATURE_V6 ? cp15_or_0(e, 2, 0, 1) : 0;
+    t->split_at = e->v.features & FEATURE_V6 ? cp15_or_0(e, 2, 0, 2) : 0;
+    t->process = cp15_or_0(e, 13, 0, 0) & 0xfe000000u;
+    t->space = t->shape.asid ? cp15_or_0(e, 13, 0, 1) & 0xff : GLOBAL;
     return ((control ^ t->control) & SCTLR_M) || process != t->process || space != t->space;
 }
 
@@ -101,7 +83,7 @@ static void switch_space(struct vtlb *t) {
 static void carry_out(struct vtlb *t, uint32_t word) {
     enum { INSTRUCTIONS_ONLY = 5, DATA_ONLY = 6 };
     uint32_t crn = word >> 16 & 15, crm = word & 15, opc2 = word >> 5 & 7, before = t->control;
-    uint32_t base = t->table0, value = operand(t->e, word >> 12 & 15), changed = vtlb_refresh(t);
+    uint32_t base = t->table0, value = general(t->e, word >> 12 & 15), changed = vtlb_refresh(t);
     if (base != t->table0)
         switch_space(t);
     if (crn == 8) {

@@ -8,6 +8,7 @@ Theory: the kernel uses no address that the program could not use itself: each p
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -55,15 +56,15 @@ class Memory:
         self.entries += count
 
 
-class Reach:
+class Reach(ABC):
     """What `Space` is for the kernel. Requires: `memory`, `pages`, and `page` as there."""
 
     memory: Memory
     pages: dict[int, int]
 
+    @abstractmethod
     def page(self, address: int, access: int) -> int:
         """The physical page of an address, ready for this access; raises `Fault`."""
-        raise NotImplementedError
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of the program.

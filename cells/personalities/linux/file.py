@@ -10,6 +10,7 @@ its offset and its flags; the last that is closed ends it. Nothing here sleeps: 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from cells.personalities.arm.errno import EINVAL, EISDIR, ENOMEM, ENOTTY, ENXIO, ESPIPE, Errno
@@ -45,7 +46,7 @@ class WouldBlock(Exception):  # noqa: N818  it is no error
         self.queues, self.until = queues, until
 
 
-class Opening(WouldBlock):
+class Opening(WouldBlock, ABC):
     """The file is there, and open goes on when it is `ready`."""
 
     def __init__(self, file: File, *queues: Queue) -> None:
@@ -53,13 +54,13 @@ class Opening(WouldBlock):
         self.file = file
 
     @property
+    @abstractmethod
     def ready(self) -> bool:
         """The descriptor can be given out.
 
         Raises:
             Errno: it never can.
         """
-        raise NotImplementedError
 
 
 class File:

@@ -3,22 +3,20 @@
    that of cells/split/block/protocol.py. */
 #include "front.h"
 
-enum { IDENTIFY = 1, READ = 2, WRITE = 3, READ_ONLY_DISK = 1, SLOT_COUNT = 16, SMALLEST_SECTOR = 64 };
+enum { IDENTIFY = 1, READ = 2, WRITE = 3, SLOT_COUNT = 16, SMALLEST_SECTOR = 64 };
 #define NONE (~0u)
 #define LARGEST 0x7fffffffu /* as far as offsets reach */
 
 static u8 data[PAGE];
 static struct front front = {.class = CONNECTION_BLOCK, .slots = SLOT_COUNT, .buffers = PAGE, .buffer_size = PAGE, .data = data};
 static struct {
-    u32 sector, size, flags; /* bytes of a sector, 0: not known yet; bytes of the disk */
-    u32 page;                /* which one is in `data`; NONE */
-    u32 operation, wanted;   /* of the request that is on its way, or 0; its page */
+    u32 sector, size;      /* bytes of a sector, 0: not known yet; bytes of the disk */
+    u32 page;              /* which one is in `data`; NONE */
+    u32 operation, wanted; /* of the request that is on its way, or 0; its page */
 } disk = {.page = NONE};
 
 void block_interrupt(void)
 {
-    if (!front_present(&front))
-        return;
     front_progress(&front);
     if (front.answered || front.broken)
         wake(&disk);
@@ -27,15 +25,14 @@ void block_interrupt(void)
 /* What of a page is on the disk. */
 static u32 bytes_of(u32 page) { return smaller(PAGE, disk.size - page * PAGE); }
 
-/* What the disk says of itself: sectors, bytes of one, flags. */
+/* What the disk says of itself: sectors, bytes of one. */
 static int identified(void)
 {
     u32 sector = front.body[2];
-    if (sector < SMALLEST_SECTOR || sector > PAGE || sector & (sector - 1))
+    u64 size = (u64)front.body[0] * sector;
+    if (sector < SMALLEST_SECTOR || sector > PAGE || sector & (sector - 1) || front.body[1] || size > LARGEST)
         return -EIO;
-    u64 size = front.body[1] ? LARGEST : (u64)front.body[0] * sector;
-    disk.size = size < LARGEST ? (u32)size : LARGEST & ~(PAGE - 1);
-    disk.flags = front.body[3];
+    disk.size = (u32)size;
     disk.sector = sector;
     return 0;
 }
@@ -44,12 +41,12 @@ static u32 sectors(u32 bytes) { return (u32)divide(bytes, disk.sector, 0); }
 
 static void ask(u32 operation, u32 page, u32 size)
 {
-    u32 count = operation == IDENTIFY ? 0 : sectors(bytes_of(page));
+    u32 body[BODY / 4] = {sectors(page * PAGE), 0, sectors(bytes_of(page)), 0}; /* all 0 until the disk is known */
     disk.operation = operation;
     disk.wanted = page;
     if (operation == READ)
         disk.page = NONE;
-    front_submit(&front, operation, (u32[BODY / 4]){count ? sectors(page * PAGE) : 0, 0, count, 0}, size);
+    front_submit(&front, operation, body, size);
 }
 
 /* 0: nothing is on its way. What went wrong is told to whoever looks first: the one who asked for it, if he still lives. */
@@ -99,8 +96,6 @@ static int read_block(struct file *file, u32 to, u32 size) { return transfer(fil
 
 static int write_block(struct file *file, u32 from, u32 size)
 {
-    if (disk.flags & READ_ONLY_DISK)
-        return -EROFS;
     return size && file->offset >= disk.size ? -ENOSPC : transfer(file, from, size, 1);
 }
 

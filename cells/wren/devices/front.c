@@ -14,8 +14,6 @@ static void put(struct link *link, u32 at, u32 value) { *(volatile u32 *)(void *
 
 static u32 after(u32 number) { return number + 1 ? number + 1 : 1; } /* never 0, which means none */
 
-int front_present(const struct front *front) { return machine_link(front->class) != 0; }
-
 /* ---- Requests and responses */
 
 static u32 slot(const struct front *front) { return SLOTS + (front->taken & (front->slots - 1)) * SLOT; }
@@ -63,13 +61,13 @@ static void collect(struct front *front, struct link *link)
 /* Empty the ring and name a new session; the echo makes it valid. What a dead back end answered last is answered. */
 static void begin_session(struct front *front, struct link *link, u32 nonce)
 {
-    if (front->attached && front->sent && !front->answered)
+    if (front->live && front->sent && !front->answered)
         collect(front, link);
     u32 there = get(link, SESSION);
     front->session = after(there > front->session ? there : front->session);
     if (!front->life)
         front->life = after(get(link, LIFE));
-    front->live = front->attached = front->broken = front->sent = 0;
+    front->live = front->broken = front->sent = 0;
     front->requests = front->taken = 0;
     front->generation = link->generation, front->echo = nonce;
     put(link, SESSION, front->session);
@@ -82,15 +80,13 @@ static void begin_session(struct front *front, struct link *link, u32 nonce)
 void front_progress(struct front *front)
 {
     struct link *link = machine_link(front->class);
-    if (!link || !link->connected || !link->memory || link->size < front->buffers + front->slots * front->buffer_size) {
-        front->live = 0;
+    if (!link || !link->connected || !link->memory || link->size < front->buffers + front->slots * front->buffer_size)
         return;
-    }
     u32 nonce = get(link, NONCE);
     if (link->generation != front->generation || nonce != front->echo)
         begin_session(front, link, nonce);
     else if (!front->live && get(link, ATTACHED) == front->session)
-        front->live = front->attached = 1;
+        front->live = 1;
     if (!front->live || !front->busy || front->broken || front->answered)
         return;
     if (front->sent)

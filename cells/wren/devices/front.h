@@ -13,7 +13,7 @@ struct front {
     u32 class, slots, buffers, buffer_size; /* CONNECTION_*; the layout of protocol.py, slots a power of two */
     u8 *data;                               /* the request's bytes, then the response's: buffer_size of them */
     /* the talk */
-    u32 generation, live, attached, broken; /* attached: since the session began; a lost link only ends `live` */
+    u32 generation, live, broken; /* live: attached since the session began */
     u32 session, echo, life, requests, taken;
     /* the request */
     u32 busy, sent, answered;
@@ -24,7 +24,6 @@ struct front {
     u32 body[BODY / 4];
 };
 
-int front_present(const struct front *front); /* whether the machine has such a link at all */
 void front_progress(struct front *front);     /* carry handshakes on, take the response: at each interrupt, and by itself */
 void front_submit(struct front *front, u32 operation, const u32 body[BODY / 4], u32 size); /* not while it is busy */
 int front_take(struct front *front);          /* 1: the response is in `status`, `body`, `data`; 0: not yet; -EIO: never */

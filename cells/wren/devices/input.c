@@ -13,19 +13,16 @@ static struct {
 void input_interrupt(void)
 {
     static const u32 nothing[BODY / 4];
-    u32 before = input.tail;
-    if (!front_present(&front))
-        return;
-    while (front.busy && front_take(&front) > 0) {
-        if (!front.status)
-            copy(input.events[input.tail++ % EVENTS], front.body, BODY);
-        if (input.tail - input.head < EVENTS)
+    int outcome;
+    do {
+        if (!front.busy && input.tail - input.head < EVENTS)
             front_submit(&front, NEXT, nothing, 0);
-    }
-    if (!front.busy && input.tail - input.head < EVENTS)
-        front_submit(&front, NEXT, nothing, 0);
-    if (input.tail != before)
-        wake(&input);
+        outcome = front.busy ? front_take(&front) : 0;
+        if (outcome > 0 && !front.status) {
+            copy(input.events[input.tail++ % EVENTS], front.body, BODY);
+            wake(&input);
+        }
+    } while (outcome > 0);
 }
 
 static int read_input(struct file *file, u32 to, u32 size)
@@ -38,9 +35,7 @@ static int read_input(struct file *file, u32 to, u32 size)
     for (; input.head != input.tail && size - done >= BODY; done += BODY, input.head++)
         if (copy_out(to + done, input.events[input.head % EVENTS], BODY))
             return done ? (int)done : -EFAULT;
-    if (done)
-        return (int)done;
-    return wait_on(&input, NEVER);
+    return done ? (int)done : wait_on(&input, NEVER);
 }
 
 static u32 poll_input(struct file *file)

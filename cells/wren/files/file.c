@@ -1,54 +1,55 @@
 /* Descriptors, and the system calls on what they stand for. */
 #include "files.h"
 
-static void end(struct file *file)
+static struct file files[OPEN_FILES];
+
+struct file *file_new(const struct file_operations *operations, struct inode *inode, u32 flags)
 {
+    struct file *file = files;
+    while (file < files + OPEN_FILES && file->users)
+        file++;
+    if (file == files + OPEN_FILES)
+        return 0;
+    if (inode)
+        inode_hold(inode);
+    *file = (struct file){.operations = operations, .inode = inode, .flags = flags, .users = 1};
+    return file;
+}
+
+void file_release(struct file *file)
+{
+    if (--file->users)
+        return;
     if (file->operations->close)
         file->operations->close(file);
     if (file->inode)
         inode_release(file->inode);
 }
 
-int file_new(const struct file_operations *operations, struct inode *inode, u32 flags, void *data)
+int file_describe(struct file *file)
 {
-    struct file *file = 0, like = {operations, inode, flags, 0, 1, data};
     u32 descriptor = 0;
-    if (inode)
-        inode_hold(inode);
+    if (!file)
+        return -ENFILE;
     while (descriptor < FILES && current->files[descriptor])
         descriptor++;
-    if (descriptor < FILES)
-        file = current->files[descriptor] = take(sizeof *file);
-    if (file)
-        *file = like;
-    else
-        end(&like);
-    return file ? (int)descriptor : descriptor < FILES ? -ENFILE : -EMFILE;
-}
-
-static void file_release(struct file *file)
-{
-    if (--file->users)
-        return;
-    end(file);
-    give_back(file, sizeof *file);
+    if (descriptor < FILES) {
+        current->files[descriptor] = file;
+        return (int)descriptor;
+    }
+    file_release(file);
+    return -EMFILE;
 }
 
 struct file *file_of(u32 descriptor) { return descriptor < FILES ? current->files[descriptor] : 0; }
 
-static void close_of(struct process *process, u32 descriptor)
-{
-    struct file *file = process->files[descriptor];
-    process->files[descriptor] = 0;
-    if (file)
-        file_release(file);
-}
-
 int file_close(u32 descriptor)
 {
-    if (!file_of(descriptor))
+    struct file *file = file_of(descriptor);
+    if (!file)
         return -EBADF;
-    close_of(current, descriptor);
+    current->files[descriptor] = 0;
+    file_release(file);
     return 0;
 }
 
@@ -61,34 +62,40 @@ void files_fork(struct process *child)
     }
 }
 
-void files_exit(struct process *process)
+void files_exit(void)
 {
     for (u32 i = 0; i < FILES; i++)
-        close_of(process, i);
+        file_close(i); /* if it is one */
 }
 
-void files_start(void)
+void files_first(void)
 {
-    struct inode *console;
-    if (path_find("/dev/console", &console) || file_new(&console_operations, console, READ_WRITE, 0) < 0)
-        give_up("no console");
-    current->files[1] = current->files[2] = current->files[0];
-    current->files[0]->users = 3;
+    struct file *console = file_new(&console_operations, 0, READ_WRITE);
+    console->users = 3;
+    for (u32 i = 0; i < 3; i++)
+        current->files[i] = console;
 }
 
 /* ---- system calls */
 
 int sys_close(ARGS1(descriptor)) { return file_close(descriptor); }
 
+int sys_dup(ARGS1(descriptor))
+{
+    struct file *file = file_of(descriptor);
+    if (!file)
+        return -EBADF;
+    file->users++;
+    return file_describe(file);
+}
+
 int sys_dup2(ARGS2(descriptor, to))
 {
     struct file *file = file_of(descriptor);
     if (!file || to >= FILES)
         return -EBADF;
-    if (descriptor == to)
-        return (int)to;
-    file->users++; /* before the close: `to` may be its only other descriptor */
-    close_of(current, to);
+    file->users++; /* before the close: `to` may be its only other descriptor, or itself */
+    file_close(to);
     current->files[to] = file;
     return (int)to;
 }
@@ -111,7 +118,7 @@ int sys_write(ARGS3(descriptor, from, size))
     return file->operations->write ? file->operations->write(file, from, size) : -EINVAL;
 }
 
-/* Only what has an inode has places; none is beyond 2 GiB, so that it fits into an answer. */
+/* Only what has a size has places; none is beyond 2 GiB, so that it fits into an answer. */
 int sys_lseek(ARGS3(descriptor, offset, whence))
 {
     struct file *file = file_of(descriptor);

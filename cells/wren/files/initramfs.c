@@ -1,10 +1,11 @@
 /* The first tree of files comes as a cpio archive of the "newc" kind in RAM: for each file 110 bytes of hexadecimal text, its
    name, its content, both filled up to four bytes; the name TRAILER!!! ends it. What the archive says of itself is checked
-   against its size: a bad one gives fewer files, not a broken kernel. */
+   against its size: a bad one gives fewer files, not a broken kernel. A symbolic link becomes another name of what it leads to,
+   which has to come before it. */
 #include "files.h"
 
 enum { HEADER = 110, DIGITS = 8, MAGIC = 6 };
-enum field { MODE = 1, SIZE = 6, DEVICE_MAJOR = 9, DEVICE_MINOR, NAME_SIZE };
+enum field { MODE = 1, SIZE = 6, NAME_SIZE = 11 };
 
 static u32 field(const u8 *header, enum field which)
 {
@@ -18,62 +19,64 @@ static u32 field(const u8 *header, enum field which)
 
 static int fill(struct inode *inode, const u8 *content, u32 size)
 {
-    for (u32 part, page; inode->size < size; inode->size += part) {
-        page = inode_page(inode, inode->size, 1), part = smaller(size - inode->size, PAGE);
-        if (!page)
+    for (u32 part; inode->size < size; inode->size += part) {
+        u8 *at = inode_bytes(inode, inode->size);
+        part = smaller(size - inode->size, PAGE);
+        if (!at)
             return -ENOSPC;
-        copy(at_physical(page), content + inode->size, part);
+        copy(at, content + inode->size, part);
     }
     return 0;
 }
 
-static int set_target(struct inode *inode, const u8 *content, u32 size)
+/* A target that does not begin at the root begins where the link is. */
+static int add_link(const char *path, const u8 *target, u32 size)
 {
-    inode->target = size && size < PATH ? take(PATH) : 0;
-    if (!inode->target)
+    char text[2 * NAME] = {0};
+    struct name found;
+    u32 start = *target == '/' ? 0 : length(path);
+    if (!size || size >= NAME)
         return -ENAMETOOLONG;
-    copy(inode->target, content, size);
-    inode->size = size;
-    return 0;
+    while (start && path[start - 1] != '/')
+        start--;
+    copy(text, path, start);
+    copy(text + start, target, size);
+    int error = name_find(text, &found);
+    if (error || !found.inode)
+        return error ? error : -ENOENT;
+    inode_hold(found.inode);
+    return name_add(path, found.inode);
 }
 
 /* What is there already stays: "." and the devices that the kernel made itself. */
-static int add(const u8 *header, const char *name, const u8 *content, u32 size)
+static int add(const u8 *header, const char *path, const u8 *content, u32 size)
 {
-    struct walk at;
-    struct inode *inode;
-    int error = walk(name, KEEP_LINK, &at);
-    if (error || at.inode)
+    struct name found;
+    u32 mode = field(header, MODE) & 0177777;
+    int error = name_find(path, &found);
+    if (error || found.inode)
         return error;
-    error = entry_make(at.directory, at.name, field(header, MODE) & 0177777, &inode);
-    if (error)
-        return error;
-    inode->device = field(header, DEVICE_MAJOR) << 8 | (field(header, DEVICE_MINOR) & 0xff);
-    if (kind_of(inode) == REGULAR)
-        error = fill(inode, content, size);
-    else if (kind_of(inode) == LINK)
-        error = set_target(inode, content, size);
-    if (error)
-        entry_remove(inode);
-    return error;
+    if ((mode & 0170000) == LINK)
+        return add_link(found.path, content, size);
+    struct inode *inode = inode_new(mode);
+    error = name_add(found.path, inode);
+    return !error && kind_of(inode) == REGULAR ? fill(inode, content, size) : error;
 }
 
 static u32 filled(u32 size) { return (size + 3) & ~3u; }
 
 void initramfs_unpack(const void *archive, u32 left)
 {
-    char magic[MAGIC + 1] = {0};
-    for (const u8 *at = archive; left >= HEADER;) {
+    for (const u8 *at = archive; left >= HEADER && equal(at, "070701", MAGIC);) {
         const char *name = (const char *)at + HEADER;
         u32 name_size = field(at, NAME_SIZE), start = filled(HEADER + name_size), size = field(at, SIZE);
-        copy(magic, at, MAGIC);
-        if (!same(magic, "070701") || !name_size || name_size > PATH || start > left || size > left - start)
+        if (!name_size || name_size > PATH || start > left || size > left - start || name[name_size - 1])
             return;
-        if (name[name_size - 1] || same(name, "TRAILER!!!"))
+        if (equal(name, "TRAILER!!!", 11))
             return;
         int error = add(at, name, at + start, size);
         if (error)
-            print("initramfs: %s: error %d\n", name, -error);
+            complain("initramfs:", name, (u32)-error);
         u32 whole = smaller(start + filled(size), left);
         at += whole, left -= whole;
     }

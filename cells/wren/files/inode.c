@@ -1,21 +1,21 @@
-/* Files in memory. An inode is a file, a directory, a link, a device, under a name in a directory. It lives as long as somebody
-   uses it, and its name is a user too: an open file whose name is gone is still a file. A regular file is pages. */
+/* Files in memory: pages, which come with the first use, also of a hole. An inode lives as long as somebody uses it, and its name
+   is a user too: an open file whose name is gone is still a file. */
 #include "files.h"
 
 enum { PAGES = FILE_LIMIT / PAGE };
 
-struct inode *root;
+static struct inode inodes[INODES];
+static const struct file_operations regular_operations, directory_operations; /* a directory can only be listed */
 
-/* Numbers begin behind the places of "." and ".." in a directory (tree_calls.c). */
-struct inode *inode_make(u32 mode)
+struct inode *inode_new(u32 mode)
 {
-    static u32 last_number = 2;
-    struct inode *inode = take(sizeof *inode);
-    if (!inode)
+    struct inode *inode = inodes;
+    while (inode < inodes + INODES && inode->users)
+        inode++;
+    if (inode == inodes + INODES)
         return 0;
-    inode->number = ++last_number;
-    inode->mode = mode;
-    inode->users = 1;
+    *inode = (struct inode){.number = (u32)(inode - inodes) + 1, .mode = mode, .users = 1};
+    inode->operations = kind_of(inode) == REGULAR ? &regular_operations : kind_of(inode) == DIRECTORY ? &directory_operations : 0;
     return inode;
 }
 
@@ -35,98 +35,55 @@ void inode_empty(struct inode *inode)
 
 void inode_release(struct inode *inode)
 {
-    if (--inode->users)
-        return;
-    inode_empty(inode);
-    give_back(inode->target, PATH);
-    give_back(inode, sizeof *inode);
+    if (!--inode->users)
+        inode_empty(inode);
 }
 
-/* ---- content */
-
-u32 inode_page(struct inode *inode, u32 offset, int make)
+u32 inode_page(struct inode *inode, u32 offset)
 {
-    u32 page = inode->pages || !make ? 0 : page_take();
+    u32 page = inode->pages ? 0 : page_take();
     if (page)
         inode->pages = at_physical(page);
     if (!inode->pages || offset >= FILE_LIMIT)
         return 0;
     u32 *entry = &inode->pages[offset / PAGE];
-    if (!*entry && make)
+    if (!*entry)
         *entry = page_take();
     return *entry;
 }
 
-void *inode_bytes(struct inode *inode, u32 offset, u32 *size)
+u8 *inode_bytes(struct inode *inode, u32 offset)
 {
-    u32 rest = offset < inode->size ? inode->size - offset : 0;
-    *size = smaller(smaller(*size, rest), PAGE - offset % PAGE);
-    return *size ? (u8 *)at_physical(inode_page(inode, offset, 0)) + offset % PAGE : 0;
+    u32 page = inode_page(inode, offset);
+    return page ? (u8 *)at_physical(page) + offset % PAGE : 0;
 }
 
-/* A place behind the end makes the file longer first: there are no holes in it. */
-int inode_write(struct inode *inode, u32 offset, u32 from, u32 size)
+/* ---- as files */
+
+static int transfer(struct file *file, u32 user, u32 size, int writes)
 {
-    u32 done = 0;
-    int error = offset + size > FILE_LIMIT || offset + size < offset ? -EFBIG : 0;
-    for (u32 at = inode->size; at < offset && !error; at = rounded(at + 1))
-        error = inode_page(inode, at, 1) ? 0 : -ENOSPC;
-    while (done < size && !error) {
-        u32 at = offset + done, part = smaller(size - done, PAGE - at % PAGE), page = inode_page(inode, at, 1);
-        error = page ? copy_in((u8 *)at_physical(page) + at % PAGE, from + done, part) : -ENOSPC;
-        if (!error)
-            done += part;
+    struct inode *inode = file->inode;
+    u32 done = 0, limit = writes ? FILE_LIMIT : inode->size;
+    for (u32 part; done < size && file->offset < limit; done += part, file->offset += part) {
+        part = smaller(smaller(size - done, limit - file->offset), PAGE - file->offset % PAGE);
+        u8 *at = inode_bytes(inode, file->offset);
+        if (!at)
+            return done ? (int)done : -ENOSPC;
+        if (writes ? copy_in(at, user + done, part) : copy_out(user + done, at, part))
+            return done ? (int)done : -EFAULT;
+        if (inode->size < file->offset + part)
+            inode->size = file->offset + part;
     }
-    if (done && inode->size < offset + done)
-        inode->size = offset + done;
-    return done ? (int)done : error;
+    return (int)done;
 }
 
-/* ---- names: few to a directory, so that a list is enough */
+static int read_regular(struct file *file, u32 to, u32 size) { return transfer(file, to, size, 0); }
 
-struct inode *entry_find(struct inode *directory, const char *name)
+static int write_regular(struct file *file, u32 from, u32 size)
 {
-    struct inode *inode = directory->entries;
-    while (inode && !same(inode->name, name))
-        inode = inode->next;
-    return inode;
+    if (file->flags & APPEND)
+        file->offset = file->inode->size;
+    return size && file->offset >= FILE_LIMIT ? -EFBIG : transfer(file, from, size, 1);
 }
 
-/* At the end of the list, so that the numbers in it go up. A directory is used by those in it: it is their "..". */
-int entry_make(struct inode *directory, const char *name, u32 mode, struct inode **made)
-{
-    struct inode *inode = directory->parent ? inode_make(mode) : 0, **last = &directory->entries;
-    if (!inode)
-        return directory->parent ? -ENOSPC : -ENOENT; /* it was removed while somebody was in it */
-    while (*last)
-        last = &(*last)->next;
-    copy(inode->name, name, length(name) + 1);
-    inode->parent = directory;
-    inode_hold(directory);
-    *last = *made = inode;
-    return 0;
-}
-
-void entry_remove(struct inode *inode)
-{
-    struct inode *directory = inode->parent, **at = &directory->entries;
-    while (*at != inode)
-        at = &(*at)->next;
-    *at = inode->next;
-    inode->parent = 0;
-    inode_release(inode);
-    inode_release(directory);
-}
-
-/* The tree as it is before the initramfs is unpacked: "/" and "/dev". What exists is not replaced by the archive's. */
-void inode_start(void)
-{
-    struct inode *devices;
-    root = inode_make(DIRECTORY | 0755);
-    if (root)
-        root->parent = root;
-    if (!root || entry_make(root, "dev", DIRECTORY | 0755, &devices))
-        give_up("no memory for files");
-    current->directory = root; /* where the names of the archive begin */
-    devices_start(devices);
-}
+static const struct file_operations regular_operations = {.read = read_regular, .write = write_regular};

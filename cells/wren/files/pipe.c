@@ -1,41 +1,41 @@
-/* Pipes: a page of bytes with two ends. Reading from a pipe that nobody can write to any more gives its end; writing to one that
-   nobody can read from gives SIGPIPE and EPIPE. */
+/* Pipes: a page of bytes between who writes and who reads. Reading from a pipe that nobody can write to any more gives its end;
+   writing to one that nobody can read from gives SIGPIPE and EPIPE. A connection of sockets is two of them (socket.c). */
 #include "files.h"
 
-struct pipe *pipe_make(void)
+struct pipe {
+    u8 *bytes;          /* a page */
+    u32 head, tail;     /* counts of bytes that were read and written */
+    int reader, writer; /* each end has one file; 0: it is closed. Both 0: this place in the table is free */
+};
+static struct pipe pipes[PIPES];
+
+int pipe_between(struct file *writer, struct file *reader)
 {
-    struct pipe *pipe = take(sizeof *pipe);
-    u32 page = pipe ? page_take() : 0;
-    if (!page) {
-        give_back(pipe, sizeof *pipe);
-        return 0;
-    }
-    pipe->bytes = at_physical(page);
-    pipe->readers = pipe->writers = 1;
-    return pipe;
+    struct pipe *pipe = pipes;
+    while (pipe < pipes + PIPES && (pipe->reader || pipe->writer))
+        pipe++;
+    u32 page = pipe < pipes + PIPES ? page_take() : 0;
+    if (!page)
+        return -ENFILE;
+    *pipe = (struct pipe){.bytes = at_physical(page), .reader = 1, .writer = 1};
+    writer->out = reader->in = pipe;
+    return 0;
 }
 
 static u32 used(const struct pipe *pipe) { return pipe->tail - pipe->head; }
 
-/* Bytes from `position` on, as far as they lie side by side. */
-static u8 *bytes_at(struct pipe *pipe, u32 position, u32 *size)
+int read_pipe(struct file *file, u32 to, u32 size)
 {
-    *size = smaller(*size, PAGE - position % PAGE);
-    return pipe->bytes + position % PAGE;
-}
-
-int pipe_read(struct pipe *pipe, u32 to, u32 size)
-{
+    struct pipe *pipe = file->in;
     u32 done = 0;
-    if (!size)
-        return 0;
+    if (!pipe || !size)
+        return pipe ? 0 : -EINVAL;
     if (!used(pipe))
-        return pipe->writers ? wait_on(pipe, NEVER) : 0;
-    for (u32 part; (part = smaller(size - done, used(pipe))); done += part) {
-        const u8 *at = bytes_at(pipe, pipe->head, &part);
-        if (copy_out(to + done, at, part))
+        return pipe->writer ? wait_on(pipe, NEVER) : 0;
+    for (u32 part; (part = smaller(size - done, used(pipe))); done += part, pipe->head += part) {
+        part = smaller(part, PAGE - pipe->head % PAGE); /* as far as they lie side by side */
+        if (copy_out(to + done, pipe->bytes + pipe->head % PAGE, part))
             return -EFAULT;
-        pipe->head += part;
     }
     wake(pipe);
     return (int)done;
@@ -43,12 +43,15 @@ int pipe_read(struct pipe *pipe, u32 to, u32 size)
 
 /* Up to a page is written whole or not at all, so that writers do not mix. A write that waits for room is made again as often
    as it takes; what was written of it before stands in the process. */
-int pipe_write(struct pipe *pipe, u32 from, u32 size)
+int write_pipe(struct file *file, u32 from, u32 size)
 {
+    struct pipe *pipe = file->out;
     u32 *done = &current->call.done;
+    if (!pipe)
+        return -ENOTCONN;
     while (*done < size) {
         u32 room = PAGE - used(pipe), left = size - *done, part = smaller(left, room);
-        if (!pipe->readers) {
+        if (!pipe->reader) {
             signal_send(current, SIGPIPE);
             return *done ? (int)*done : -EPIPE;
         }
@@ -56,8 +59,8 @@ int pipe_write(struct pipe *pipe, u32 from, u32 size)
             int outcome = wait_on(pipe, NEVER);
             return outcome == AGAIN_LATER || !*done ? outcome : (int)*done;
         }
-        u8 *at = bytes_at(pipe, pipe->tail, &part);
-        if (copy_in(at, from + *done, part))
+        part = smaller(part, PAGE - pipe->tail % PAGE);
+        if (copy_in(pipe->bytes + pipe->tail % PAGE, from + *done, part))
             return *done ? (int)*done : -EFAULT;
         pipe->tail += part, *done += part;
         wake(pipe);
@@ -65,51 +68,40 @@ int pipe_write(struct pipe *pipe, u32 from, u32 size)
     return (int)size;
 }
 
-void pipe_free(struct pipe *pipe)
+u32 poll_pipe(struct file *file)
 {
-    if (pipe)
-        page_release(physical(pipe->bytes));
-    give_back(pipe, sizeof *pipe);
+    const struct pipe *in = file->in, *out = file->out;
+    u32 readable = in && (used(in) || !in->writer), writable = out && (!used(out) || !out->reader);
+    return (readable ? POLL_IN : 0) | (writable ? POLL_OUT : 0);
 }
 
-u32 pipe_poll(const struct pipe *pipe, u32 side)
+static void leave(struct pipe *pipe, int *end)
 {
-    if (side == POLL_IN)
-        return used(pipe) || !pipe->writers ? POLL_IN : 0;
-    return !used(pipe) || !pipe->readers ? POLL_OUT : 0;
-}
-
-void pipe_leave(struct pipe *pipe, u32 side)
-{
-    --*(side == POLL_IN ? &pipe->readers : &pipe->writers);
+    *end = 0;
     wake(pipe);
-    if (!pipe->readers && !pipe->writers)
-        pipe_free(pipe);
+    if (!pipe->reader && !pipe->writer)
+        page_release(physical(pipe->bytes));
 }
 
-/* ---- as files */
-
-static u32 side_of(const struct file *file) { return may_read(file) ? POLL_IN : POLL_OUT; }
-
-static int read_end(struct file *file, u32 to, u32 size) { return pipe_read(file->data, to, size); }
-
-static int write_end(struct file *file, u32 from, u32 size) { return pipe_write(file->data, from, size); }
-
-static u32 poll_end(struct file *file) { return pipe_poll(file->data, side_of(file)); }
-
-static void close_end(struct file *file) { pipe_leave(file->data, side_of(file)); }
-
-static const struct file_operations pipe_operations = {
-    .kind = FIFO, .read = read_end, .write = write_end, .poll = poll_end, .close = close_end};
+void close_pipe(struct file *file)
+{
+    if (file->in)
+        leave(file->in, &file->in->reader);
+    if (file->out)
+        leave(file->out, &file->out->writer);
+    file->in = file->out = 0;
+}
 
 /* Both ends, or neither. */
 int sys_pipe(ARGS1(to))
 {
-    struct pipe *pipe = pipe_make();
-    if (!pipe)
-        return -ENFILE;
-    int in = file_new(&pipe_operations, 0, READ_ONLY, pipe), out = file_new(&pipe_operations, 0, WRITE_ONLY, pipe);
-    int ends[2] = {in, out}, error = in < 0 ? in : out < 0 ? out : copy_out(to, ends, sizeof ends);
+    static const struct file_operations operations = {
+        .kind = FIFO, .read = read_pipe, .write = write_pipe, .poll = poll_pipe, .close = close_pipe};
+    struct file *in = file_new(&operations, 0, READ_ONLY), *out = file_new(&operations, 0, WRITE_ONLY);
+    int error = in && out ? pipe_between(out, in) : -ENFILE;
+    int ends[2] = {file_describe(in), file_describe(out)};
+    if (!error)
+        error = ends[0] < 0 ? ends[0] : ends[1] < 0 ? ends[1] : copy_out(to, ends, sizeof ends);
     for (u32 i = 0; error && i < 2; i++)
         file_close((u32)ends[i]); /* if it is one */
     return error;

@@ -2,81 +2,91 @@
 
    Nothing in the file is believed: every field of its headers that is used is checked first. The new memory is complete,
    arguments included, before the old one is given up: a call that fails leaves the process as it was. Segments are only noted
-   as regions; their pages come with the first use (region.c). The stack is laid out as Linux does: argc, argv, envp, the
-   auxiliary vector, then the texts. */
+   in its tables, and their pages come with the first use (paging.c). The stack is laid out as Linux does: argc, argv, envp, the
+   auxiliary vector, and the texts at its end. */
 #include "kernel.h"
 
 #include "../files/files.h"
 
 /* ELF, after the System V ABI, chapters 4 and 5, and its ARM supplement (IHI 0044, 4.1). */
 struct header {
-    u8 magic[4], class, data, version, rest[9];
+    u8 magic[16];
     u16 type, machine;
-    u32 version_again, entry, segments, sections, flags;
+    u32 version, entry, segments, sections, flags;
     u16 size, segment_size, segment_count, section_size, section_count, names;
 };
 struct segment {
     u32 type, offset, start, physical, file_size, size, rights, alignment;
 };
-enum { EXECUTABLE_FILE = 2, ARM = 40, CLASS_32 = 1, LITTLE_ENDIAN_DATA = 1, SEGMENTS = 16 };
-enum { LOAD = 1, DYNAMIC = 2, INTERPRETER = 3, EXECUTE = 1, WRITE = 2, READ = 4 };
-enum { PSR_THUMB = 0x20, PSR_USER = 0x10, MAY_EXECUTE = 0111 };
+enum { EXECUTABLE_FILE = 2, ARM = 40, SEGMENTS = 16 };
+enum { LOAD = 1, DYNAMIC = 2, INTERPRETER = 3, EXECUTE = 1, WRITE = 2, READ = 4, MAY_EXECUTE = 0111 };
 #define ABI_5 0x05000000u
 
-struct program {
-    struct inode *inode;
-    const struct header *header; /* in the file's first page, with all of its segments */
-    const struct segment *segments;
-};
+/* ---- the new stack is gathered here before anything changes. Its texts have a place of their own at the end of all stacks, so
+   that pointers to them are known at once */
 
-/* ---- arguments: copied here before anything changes, one text after the other; the environment behind them */
-
+enum { TEXTS = 16 * 1024, WORDS = 512 };
+#define TEXTS_AT (USER_END - TEXTS)
 static struct {
-    char text[ARGUMENTS];
-    u32 used, arguments, environment;
-} words;
+    char texts[TEXTS];
+    u32 words[WORDS]; /* argc, argv, 0, envp, 0, auxiliary vector */
+    u32 used, count;  /* of both */
+} stack;
 
-/* Words between spaces. */
-static void add_words(const char *text, u32 *count)
+/* Words of the kernel's own, with spaces between. */
+static void add_texts(const char *text)
 {
-    for (const char *end = text; *text; text = *end ? end + 1 : end) {
-        for (end = text; *end && *end != ' ';)
-            end++;
-        if (end == text)
+    while (*text && stack.count < WORDS - 16) {
+        if (*text == ' ') {
+            text++;
             continue;
-        copy(words.text + words.used, text, (u32)(end - text));
-        words.used += (u32)(end - text) + 1;
-        words.text[words.used - 1] = 0;
-        ++*count;
+        }
+        stack.words[stack.count++] = TEXTS_AT + stack.used;
+        while (*text && *text != ' ')
+            stack.texts[stack.used++] = *text++;
+        stack.texts[stack.used++] = 0;
     }
 }
 
-/* A vector of the process. Each text is paid for with its pointer too, so that the stack stays as small as promised. */
-static int gather(u32 vector, u32 *count)
+/* A vector of the process; without one, it is empty. */
+static int gather(u32 vector)
 {
-    for (u32 pointer; vector; vector += 4, ++*count) {
-        int size = copy_in(&pointer, vector, 4);
-        if (size || !pointer)
+    for (u32 pointer = 0;; vector += 4) {
+        int size = vector ? copy_in(&pointer, vector, 4) : 0;
+        if (size)
             return size;
-        if (words.used + (words.arguments + words.environment) * 4 > ARGUMENTS - 64)
+        if (stack.count > WORDS - 16)
             return -E2BIG;
-        size = copy_string(words.text + words.used, pointer, ARGUMENTS - words.used);
+        stack.words[stack.count++] = pointer ? TEXTS_AT + stack.used : 0;
+        if (!pointer)
+            return 0;
+        size = copy_string(stack.texts + stack.used, pointer, TEXTS - stack.used);
         if (size < 0)
             return size == -ENAMETOOLONG ? -E2BIG : size;
-        words.used += (u32)size + 1;
+        stack.used += (u32)size + 1;
     }
-    return 0;
+}
+
+/* It ends with the auxiliary vector, which is short: what every core of ours has (ARMv5TE), and the size of a page. */
+static int write_stack(u32 *sp)
+{
+    enum { NOTHING, PAGE_SIZE = 6, HARDWARE = 16 };
+    enum { HALF_WORDS = 2, THUMB_CODE = 4, FAST_MULTIPLY = 16, ENHANCED_DSP = 128 };
+    static const u32 auxiliary[] = {
+        HARDWARE, HALF_WORDS | THUMB_CODE | FAST_MULTIPLY | ENHANCED_DSP, PAGE_SIZE, PAGE, NOTHING, 0};
+    copy(stack.words + stack.count, auxiliary, sizeof auxiliary);
+    u32 size = stack.count * 4 + sizeof auxiliary;
+    *sp = (TEXTS_AT - size) & ~7u;
+    return copy_out(TEXTS_AT, stack.texts, stack.used) || copy_out(*sp, stack.words, size) ? -ENOMEM : 0;
 }
 
 /* ---- the file */
 
 static int is_ours(const struct header *header)
 {
-    return header->magic[0] == 0x7f && header->magic[1] == 'E' && header->magic[2] == 'L' && header->magic[3] == 'F' &&
-           header->class == CLASS_32 && header->data == LITTLE_ENDIAN_DATA && header->version == 1 &&
-           header->version_again == 1 && header->type == EXECUTABLE_FILE && header->machine == ARM &&
-           (header->flags & 0xff000000) == ABI_5 && header->segment_size == sizeof(struct segment) &&
-           header->segment_count && header->segment_count <= SEGMENTS;
+    return equal(header->magic, "\177ELF\1\1\1", 7) /* 32 bits, little-endian, version 1 */ && header->version == 1 &&
+           header->type == EXECUTABLE_FILE && header->machine == ARM && (header->flags & 0xff000000) == ABI_5 &&
+           header->segment_size == sizeof(struct segment) && header->segment_count && header->segment_count <= SEGMENTS;
 }
 
 /* Inside of the file and of a process's memory, page by page, behind the segments before it. */
@@ -88,149 +98,82 @@ static int is_loadable(const struct segment *segment, u32 file_size, u32 lowest)
     return in_file && in_memory && segment->file_size <= segment->size && segment->start % PAGE == segment->offset % PAGE;
 }
 
-static int read_headers(struct program *program)
+/* A file without the zeros of its memory is whole pages: what stands behind it in the last one is the file's, too. */
+static int load(struct inode *inode, const struct segment *segment)
 {
-    u32 size = PAGE, lowest = USER_BASE, entry_found = 0;
-    const struct header *header = program->header = inode_bytes(program->inode, 0, &size);
+    struct memory *memory = current->memory;
+    u32 lead = segment->start % PAGE, end = rounded(segment->start + segment->size), size = lead + segment->file_size;
+    u32 rights = (segment->rights & READ ? READABLE : 0) | (segment->rights & WRITE ? WRITABLE : 0) |
+                 (segment->rights & EXECUTE ? EXECUTABLE : 0);
+    if (segment->file_size == segment->size)
+        size = rounded(size);
+    memory->brk_start = memory->brk_end = end;
+    return range_add_file(memory, segment->start - lead, end, rights, inode, segment->offset - lead, size);
+}
+
+/* The headers lie in the file's first page, or it is no program. There is nobody to link one that is not linked. */
+static int load_all(struct inode *inode, u32 *entry)
+{
+    u32 size = smaller(inode->size, PAGE), page = inode_page(inode, 0), lowest = USER_BASE, entry_found = 0;
+    int error = 0;
+    if (!page)
+        return -ENOMEM;
+    const struct header *header = at_physical(page);
     if (size < sizeof *header || !is_ours(header) || header->segments > size || header->segments % 4 ||
         header->segment_count * sizeof(struct segment) > size - header->segments)
         return -ENOEXEC;
-    program->segments = (const void *)((const u8 *)header + header->segments);
-    for (u32 i = 0; i < header->segment_count; i++) {
-        const struct segment *segment = &program->segments[i];
+    const struct segment *segment = (const void *)((const u8 *)header + header->segments);
+    const struct segment *behind = segment + header->segment_count;
+    *entry = header->entry;
+    for (; segment < behind && !error; segment++) {
         if (segment->type == INTERPRETER || segment->type == DYNAMIC)
-            return -ENOEXEC; /* there is nobody to link it */
+            return -ENOEXEC;
         if (segment->type != LOAD || !segment->size)
             continue;
-        if (!is_loadable(segment, program->inode->size, lowest))
+        if (!is_loadable(segment, inode->size, lowest))
             return -ENOEXEC;
+        error = load(inode, segment);
         lowest = rounded(segment->start + segment->size);
-        entry_found |= segment->rights & EXECUTE && header->entry - segment->start < segment->size;
+        entry_found |= segment->rights & EXECUTE && *entry - segment->start < segment->size;
     }
-    return entry_found && (header->entry & 1 || !(header->entry & 3)) ? 0 : -ENOEXEC;
-}
-
-/* ---- memory: from here on `current` has the new one */
-
-/* What lies between the file's part and the end of its last page has to be empty, though the file goes on there. */
-static int clear_tail(u32 start, u32 end)
-{
-    u32 page = start < end ? region_page(current->memory, start, WRITABLE) : 0;
-    if (page)
-        clear((u8 *)at_physical(page) + start % PAGE, end - start);
-    return start < end && !page ? -ENOMEM : 0;
-}
-
-static int load(const struct program *program, const struct segment *segment)
-{
-    struct memory *memory = current->memory;
-    u32 first = segment->start & ~(u32)(PAGE - 1), file_end = segment->start + segment->file_size;
-    u32 middle = segment->file_size ? rounded(file_end) : first, end = rounded(segment->start + segment->size);
-    u32 rights = (segment->rights & READ ? READABLE : 0) | (segment->rights & WRITE ? WRITABLE : 0) |
-                 (segment->rights & EXECUTE ? EXECUTABLE : 0);
-    u32 offset = segment->offset & ~(u32)(PAGE - 1);
-    int error = 0;
-    if (middle > first)
-        error = region_add(memory, (struct region){first, middle, rights, 0, offset, program->inode, 0});
-    if (!error && end > middle)
-        error = region_add(memory, (struct region){middle, end, rights, 0, 0, 0, 0});
-    if (!error && rights & WRITABLE && segment->size > segment->file_size)
-        error = clear_tail(file_end, middle);
-    if (end > memory->brk_start)
-        memory->brk_start = memory->brk_end = end;
-    return error;
-}
-
-/* ---- the stack */
-
-enum { NULL_ENTRY, PAGESZ = 6, ENTRY = 9, HWCAP = 16 }; /* of the auxiliary vector, which is short: nobody needs more */
-enum { HALF_WORDS = 2, THUMB_CODE = 4, FAST_MULTIPLY = 16, ENHANCED_DSP = 128 }; /* what every core of ours has: ARMv5TE */
-
-struct stack {
-    u32 at;
-    int error;
-};
-
-static u32 push(struct stack *stack, const void *data, u32 size)
-{
-    stack->at -= size;
-    if (!stack->error)
-        stack->error = copy_out(stack->at, data, size);
-    return stack->at;
-}
-
-/* The addresses of the texts, and a 0 behind each of the two vectors: pushed from the last to the first. */
-static void push_vectors(struct stack *stack, u32 texts)
-{
-    static const u32 end;
-    u32 at = words.used;
-    push(stack, &end, sizeof end);
-    for (u32 i = words.arguments + words.environment;; i--) {
-        if (i == words.arguments)
-            push(stack, &end, sizeof end);
-        if (!i)
-            return;
-        for (at--; at && words.text[at - 1];)
-            at--;
-        push(stack, &(u32){texts + at}, sizeof texts);
-    }
-}
-
-static u32 build_stack(u32 entry, int *error)
-{
-    struct stack stack = {USER_END - 8, 0};
-    u32 texts = push(&stack, words.text, words.used), vectors = (1 + words.arguments + 1 + words.environment + 1) * 4;
-    u32 auxiliary[][2] = {
-        {HWCAP, HALF_WORDS | THUMB_CODE | FAST_MULTIPLY | ENHANCED_DSP}, {PAGESZ, PAGE}, {ENTRY, entry}, {NULL_ENTRY, 0}};
-    stack.at = ((stack.at - sizeof auxiliary - vectors) & ~15u) + sizeof auxiliary + vectors;
-    push(&stack, auxiliary, sizeof auxiliary);
-    push_vectors(&stack, texts);
-    push(&stack, &words.arguments, sizeof words.arguments);
-    *error = stack.error ? -ENOMEM : 0;
-    return stack.at;
+    return error ? error : entry_found && (*entry & 1 || !(*entry & 3)) ? 0 : -ENOEXEC;
 }
 
 /* ---- all of it */
 
-static int build(const struct program *program, u32 *sp)
+/* `current` has its new memory, which is empty. */
+static int build(struct inode *inode, struct registers *registers)
 {
-    int error = 0;
-    for (u32 i = 0; i < program->header->segment_count && !error; i++)
-        if (program->segments[i].type == LOAD && program->segments[i].size)
-            error = load(program, &program->segments[i]);
-    u32 rights = READABLE | WRITABLE | EXECUTABLE; /* of the stack: where a signal's return code may lie */
+    u32 entry, sp;
+    int error = load_all(inode, &entry);
     if (!error)
-        error = region_add(current->memory, (struct region){USER_END - STACK_LIMIT, USER_END, rights, 0, 0, 0, 0});
+        error = range_add(current->memory, USER_END - STACK_LIMIT, USER_END, READABLE | WRITABLE);
     if (!error)
-        *sp = build_stack(program->header->entry, &error);
+        error = write_stack(&sp);
+    if (!error)
+        *registers = (struct registers){.sp = sp, .pc = entry & ~1u, .psr = PSR_USER | (entry & 1 ? PSR_THUMB : 0)};
     return error;
 }
 
 static int replace(const char *path)
 {
-    struct program program = {.inode = 0};
-    struct memory *old = current->memory;
-    u32 sp, entry;
-    int error = path_find(path, &program.inode);
-    if (!error && (kind_of(program.inode) != REGULAR || !(program.inode->mode & MAY_EXECUTE)))
-        error = -EACCES;
+    struct name found;
+    int error = name_find(path, &found);
+    if (error || !found.inode)
+        return error ? error : -ENOENT;
+    if (kind_of(found.inode) != REGULAR || !(found.inode->mode & MAY_EXECUTE))
+        return -EACCES;
+    struct memory *old = current->memory, *new = memory_create();
+    if (!new)
+        return -ENOMEM;
+    current->memory = new;
+    error = build(found.inode, &current->registers);
+    current->memory = error ? old : new;
     if (!error)
-        error = read_headers(&program);
-    if (error)
-        return error;
-    current->memory = memory_create();
-    error = current->memory ? build(&program, &sp) : -ENOMEM;
-    struct memory *useless = error ? current->memory : old;
-    if (error)
-        current->memory = old;
-    if (useless)
-        memory_release(useless);
-    if (error)
-        return error;
-    entry = program.header->entry;
-    current->registers = (struct registers){.sp = sp, .pc = entry & ~1u, .psr = PSR_USER | (entry & 1 ? PSR_THUMB : 0)};
-    signal_exec(current);
-    return 0;
+        signal_exec();
+    if (error || old) /* the first process had none */
+        memory_release(error ? new : old);
+    return error;
 }
 
 int sys_execve(ARGS3(path, arguments, environment))
@@ -239,32 +182,26 @@ int sys_execve(ARGS3(path, arguments, environment))
     int size = copy_string(name, path, sizeof name);
     if (size < 0)
         return size;
-    words.used = words.arguments = words.environment = 0;
-    int error = gather(arguments, &words.arguments);
+    stack.used = 0, stack.count = 1;
+    int error = gather(arguments);
+    stack.words[0] = stack.count - 2;
     if (!error)
-        error = gather(environment, &words.environment);
+        error = gather(environment);
     return error ? error : replace(name);
 }
 
-/* "init=/bin/sh -c ls" is a path and its arguments; without it, /init with whatever words there are. What comes before it is not
-   meant for the program. */
+/* "init=/bin/sh -c ls" is a path and its arguments; without it, /init with whatever words there are. */
 int process_exec_first(const char *text)
 {
-    static const char option[] = "init=";
-    const char *found = 0;
-    for (const char *at = text; *at; at++) {
-        u32 i = 0;
-        while (option[i] && at[i] == option[i])
-            i++;
-        if (!option[i] && (at == text || at[-1] == ' '))
-            found = at + i;
-    }
-    if (!found)
-        add_words("/init", &words.arguments);
-    add_words(found ? found : text, &words.arguments);
-    add_words("HOME=/ PATH=/bin TERM=linux", &words.environment);
-    int error = replace(words.text);
+    int is_named = equal(text, "init=", 5);
+    stack.used = 0, stack.count = 1;
+    add_texts(is_named ? "" : "/init");
+    add_texts(is_named ? text + 5 : text);
+    stack.words[0] = stack.count++ - 1; /* and a 0 behind them */
+    add_texts("HOME=/ PATH=/bin TERM=linux");
+    stack.count++;
+    int error = replace(stack.texts);
     if (error)
-        print("wren: %s: error %d\n", words.text, -error);
+        complain("cannot run", stack.texts, (u32)-error);
     return error;
 }

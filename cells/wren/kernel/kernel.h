@@ -11,50 +11,46 @@
 
 #pragma GCC visibility push(hidden)
 
-enum { PROCESSES = 64, FILES = 32, SIGNALS = 32, PATH = 256, NAME = 64, ARGUMENTS = 32 * 1024 };
+enum { PROCESSES = 64, FILES = 32, SIGNALS = 32, PATH = 256 }; /* FILES: of one process */
 enum { AGAIN_LATER = -4096 }; /* of a system call: the process waits, and will make it again */
 #define NEVER (~0ull)
 struct info_page;
 extern struct info_page info; /* main.c: the kernel's copy, made by the start code before kernel_main */
 void give_up(const char *why) __attribute__((noreturn)); /* main.c: the kernel cannot go on */
 
-/* ---- memory.c: pages of RAM with a count of users, and small pieces of them */
+/* ---- memory.c: pages of RAM with a count of users */
 void memory_start(void);
 void memory_add(u32 start, u32 end); /* physical: pages that nobody uses any more */
 u32 page_take(void);        /* physical address of an empty page with one user; 0: none is left */
 void page_share(u32 page);  /* one user more */
 void page_release(u32 page);
 u32 page_users(u32 page);
-void *take(u32 size);       /* zeroed, at most half a page; 0: none is left */
-void give_back(void *piece, u32 size); /* or 0 */
 
-/* ---- region.c: what a process has mapped, and its pages */
-struct inode;
-struct region {
-    u32 start, end, rights, shared; /* READABLE...; shared: others see what is written */
-    u32 offset;                     /* of `start` in the file */
-    struct inode *inode;            /* 0: anonymous */
-    struct region *next;            /* by address */
-};
-struct memory {
-    struct space space;
-    struct region *regions;
-    u32 **leaves; /* the pages that are there: 1024 pointers to 1024 words each, physical page | COPY_ON_WRITE... */
-    u32 brk_start, brk_end;
-};
-enum { STACK_LIMIT = 8 << 20, MAPPINGS = 0x40000000 }; /* mmap searches from MAPPINGS upwards to the stack */
+/* ---- paging.c: the memory of a process */
+enum { RIGHTS = READABLE | WRITABLE | EXECUTABLE, SHARED = 8 }; /* of a page; shared: with children, who see what is written */
+enum { LEAF = PAGE / 4, LEAF_SPAN = LEAF * PAGE }; /* entries of a leaf; bytes that they stand for */
+enum { STACK_LIMIT = 1 << 20, MAPPINGS = 0x40000000 }; /* mmap searches from MAPPINGS upwards to the stack */
 #define USER_END 0xbf000000u /* the stack's end, and all of a process's memory */
+#define LEAVES (USER_END / LEAF_SPAN)
+struct inode;
+struct memory { /* a page */
+    struct space space;
+    u32 brk_start, brk_end;
+    u32 *leaves[LEAVES];
+};
 static inline u32 rounded(u32 size) { return (size + PAGE - 1) & ~(u32)(PAGE - 1); }
 
 struct memory *memory_create(void); /* 0: no room */
 struct memory *memory_fork(struct memory *from);
 void memory_release(struct memory *memory);
-struct region *region_at(struct memory *memory, u32 virtual); /* 0: nothing is mapped there */
-int region_add(struct memory *memory, struct region like);     /* holds its inode */
-int region_remove(struct memory *memory, u32 start, u32 end);
-u32 region_page(struct memory *memory, u32 virtual, u32 access); /* physical page, ready for this access; 0: a fault. Maps it */
-int region_fault(struct memory *memory, u32 virtual, u32 access); /* a trap: 0, or the signal that it deserves */
-extern int region_signal; /* why the last region_page said 0 */
+/* A page is made ready for an access, and mapped: 0, or the signal for who wanted it. An access of 0: nobody knows which */
+int page_reach(struct memory *memory, u32 virtual, u32 access, u32 *page);
+int page_fault(struct memory *memory, u32 virtual, u32 access);
+/* Whole pages, all of them or none: 0 or -ENOMEM. They are empty; or begin as `size` bytes of a file */
+int range_add(struct memory *memory, u32 start, u32 end, u32 flags);
+int range_add_file(struct memory *memory, u32 start, u32 end, u32 rights, struct inode *inode, u32 offset, u32 size);
+void range_remove(struct memory *memory, u32 start, u32 end);
+u32 *range_next(struct memory *memory, u32 *at, u32 end); /* entry of the next page that is its, *at its address; or 0 */
 
 /* ---- uaccess.c: the current process's memory, as it would reach it itself (pages are made and copied on the way) */
 int copy_in(void *to, u32 from, u32 size);         /* 0 or -EFAULT */
@@ -63,11 +59,11 @@ int copy_string(char *to, u32 from, u32 limit);    /* its length, -EFAULT or -EN
 
 /* ---- signal.c */
 enum {
-    SIGINT = 2, SIGILL = 4, SIGBUS = 7, SIGKILL = 9, SIGSEGV = 11, SIGPIPE = 13, SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19,
-    SIGTTOU = 22, SIGURG = 23, SIGWINCH = 28,
+    SIGINT = 2, SIGILL = 4, SIGBUS = 7, SIGKILL = 9, SIGSEGV = 11, SIGPIPE = 13, SIGCHLD = 17, SIGSTOP = 19, SIGURG = 23,
+    SIGWINCH = 28,
 };
-struct signal_action {
-    u32 handler, flags, restorer, mask;
+struct signal_action { /* as rt_sigaction has it */
+    u32 handler, flags, restorer, mask[2];
 };
 struct signals {
     u32 pending, blocked; /* bit number - 1 */
@@ -77,13 +73,15 @@ struct signals {
 static inline u32 signal_bit(u32 signal) { return 1u << (signal - 1); }
 struct process;
 void signal_send(struct process *process, u32 signal);
-void signal_force(struct process *process, u32 signal, u32 address); /* a fault: blocked or ignored, it ends the process */
-void signal_exec(struct process *process);         /* handlers are gone */
-int signal_pending(const struct process *process); /* one that is neither blocked nor ignored */
-void signal_deliver(struct process *process);      /* before it runs: a frame on its stack, or its end */
+u32 signal_pending(const struct process *process); /* the bits of those that are not blocked */
+/* For `current`: */
+void signal_force(u32 signal, u32 address); /* a fault: blocked or ignored, it ends the process */
+void signal_exec(void);                     /* handlers are gone */
+void signal_deliver(void);                  /* before it runs: a frame on its stack, or its end */
 
 /* ---- process.c */
 enum process_state { FREE, READY, WAITING, ZOMBIE };
+enum { PSR_USER = 0x10, PSR_THUMB = 0x20 };
 struct process {
     int pid, status; /* status: as wait4 tells it */
     enum process_state state;
@@ -92,7 +90,6 @@ struct process {
     struct memory *memory;
     struct signals signals;
     struct file *files[FILES];
-    struct inode *directory; /* working directory */
     const void *waits_for;   /* what `wake` has to name */
     u64 wakes;               /* when its wait ends by itself; NEVER */
     struct {
@@ -106,7 +103,7 @@ struct process {
 extern struct process processes[PROCESSES];
 extern struct process *current;
 void process_start(const char *words); /* the first one, as the cell's arguments say */
-void process_exit(struct process *process, int status);
+void process_exit(int status); /* of `current` */
 int process_exec_first(const char *words); /* exec.c */
 
 /* ---- schedule.c */
@@ -125,6 +122,8 @@ void call_begin(void); /* `current` made a system call */
 void call_again(void); /* `current` waited, and has been woken */
 int time_in(u64 *time, u32 from, u32 unit); /* a timespec (unit 1) or timeval (unit 1000) of the process. 0, -EFAULT, -EINVAL */
 int time_out(u32 to, u64 time, u32 unit);
+int wait_for_time(const void *what, u64 time); /* wait_on, for so long since the call was first made */
+u64 time_left(u64 time);                       /* of that */
 
 /* ---- system calls: the parameters of one that uses only the first are written as in int sys_close(ARGS1(descriptor)) */
 typedef int system_call(u32 a, u32 b, u32 c, u32 d, u32 e, u32 f);
@@ -137,21 +136,24 @@ typedef int system_call(u32 a, u32 b, u32 c, u32 d, u32 e, u32 f);
 #define ARGS5(a, b, c, d, e) u32 a, u32 b, u32 c, u32 d, u32 e, REST f_
 #define ARGS6(a, b, c, d, e, f) u32 a, u32 b, u32 c, u32 d, u32 e, u32 f
 
-/* ---- ../files, as the kernel proper sees it */
-void inode_start(void);
+/* ---- ../files and ../devices, as the kernel proper sees them */
+void files_start(void);                   /* the tree as it is before the initramfs: "/" and "/dev" */
 void initramfs_unpack(const void *archive, u32 size);
-void files_start(void);                   /* descriptors 0 to 2 of the first process: /dev/console */
+void files_first(void);                   /* descriptors 0 to 2 of the first process: /dev/console */
 void files_fork(struct process *child);
-void files_exit(struct process *process);
-void devices_interrupt(void);             /* console, and front ends if the machine has any */
+void files_exit(void);
+void inode_hold(struct inode *inode);
+void inode_release(struct inode *inode);
+u32 inode_page(struct inode *inode, u32 offset); /* physical page of a file, made if need be; 0: no room for it */
+void devices_interrupt(void);
 
 /* ---- text.c */
 void copy(void *to, const void *from, u32 size);
 void clear(void *at, u32 size);
-int same(const char *one, const char *other);
+int equal(const void *one, const void *other, u32 size);
 u32 length(const char *text);
-void print(const char *format, ...) __attribute__((format(printf, 1, 2))); /* %d (not negative) %x %s to the console */
 u64 divide(u64 dividend, u32 divisor, u32 *remainder);
+void complain(const char *what, const char *whom, u32 number); /* a line on the console; the number in hexadecimal */
 static inline u32 smaller(u32 one, u32 other) { return one < other ? one : other; }
 
 #pragma GCC visibility pop

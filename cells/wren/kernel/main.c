@@ -11,17 +11,8 @@ struct info_page info;
 
 void give_up(const char *why)
 {
-    print("wren: %s: the end\n", why);
+    complain("cannot go on:", why, 0);
     machine_stop(255);
-}
-
-/* The archive lies in RAM behind the image; once unpacked, its pages are as good as any. */
-static void unpack_files(void)
-{
-    if (!info.initrd_size)
-        return;
-    initramfs_unpack(at_physical(info.initrd_base), info.initrd_size);
-    memory_add(rounded(info.initrd_base), (info.initrd_base + info.initrd_size) & ~(u32)(PAGE - 1));
 }
 
 /* One turn of the loop. */
@@ -32,7 +23,7 @@ static void run_one(struct process *process)
     if (process->again)
         call_again();
     if (process->state == READY)
-        signal_deliver(process);
+        signal_deliver();
     if (process->state != READY || process->again)
         return;
     schedule_alarm(1);
@@ -44,8 +35,11 @@ void kernel_main(void)
 {
     machine_start();
     memory_start();
-    inode_start();
-    unpack_files();
+    files_start();
+    if (info.initrd_size) { /* it lies in RAM behind the image; once unpacked, its pages are as good as any */
+        initramfs_unpack(at_physical(info.initrd_base), info.initrd_size);
+        memory_add(rounded(info.initrd_base), (info.initrd_base + info.initrd_size) & ~(u32)(PAGE - 1));
+    }
     schedule_start();
     process_start(info.args);
     for (;;) {

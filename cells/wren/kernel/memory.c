@@ -1,8 +1,8 @@
-/* Memory of the kernel: pages of RAM, each with a count of its users, and small pieces of pages.
+/* Memory of the kernel: pages of RAM, each with a count of its users.
 
    A page is shared by processes (copy on write), by a file and those who map it, or belongs to one of them; it is free again
-   when its last user lets go of it. Free pages are a list through the pages themselves. So are free pieces, a list for each
-   size: a page that was cut up once stays cut up. */
+   when its last user lets go of it. Free pages are a list through the pages themselves. Whatever is smaller than a page stands
+   in a table of fixed size: who finds that full gets an error. */
 #include "kernel.h"
 
 static struct {
@@ -68,42 +68,3 @@ void page_release(u32 page)
 }
 
 u32 page_users(u32 page) { return *users_of(page); }
-
-/* ---- pieces: powers of two from 32 bytes to half a page */
-
-struct piece {
-    struct piece *next;
-};
-enum { SMALLEST = 32, KINDS = 7 };
-static struct piece *pieces[KINDS];
-
-static u32 kind_of_size(u32 size)
-{
-    u32 kind = 0;
-    while (SMALLEST << kind < (int)size)
-        kind++;
-    return kind;
-}
-
-void *take(u32 size)
-{
-    u32 kind = kind_of_size(size), page = pieces[kind] ? 0 : page_take();
-    for (u32 at = 0; page && at < PAGE; at += SMALLEST << kind)
-        give_back((u8 *)at_physical(page) + at, size);
-    struct piece *piece = pieces[kind];
-    if (!piece)
-        return 0;
-    pieces[kind] = piece->next;
-    clear(piece, size);
-    return piece;
-}
-
-void give_back(void *given, u32 size)
-{
-    struct piece *piece = given;
-    u32 kind = kind_of_size(size);
-    if (!piece)
-        return;
-    piece->next = pieces[kind];
-    pieces[kind] = piece;
-}

@@ -1,31 +1,11 @@
-/* System calls about memory: the heap's end, mappings and their rights. What they change are regions (region.c). */
+/* System calls about memory: the heap's end, and mappings. */
 #include "kernel.h"
 
 #include "../files/files.h"
 
-enum { MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, RIGHTS = 7 };
+enum { MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, LIMIT = 256 << 20, SHARED_LIMIT = 1 << 20 };
 
-static int is_free(struct memory *memory, u32 start, u32 end)
-{
-    struct region *region = memory->regions;
-    while (region && region->end <= start)
-        region = region->next;
-    return !region || region->start >= end;
-}
-
-/* The lowest free range; 0: none. */
-static u32 find_room(struct memory *memory, u32 size)
-{
-    u32 at = MAPPINGS;
-    for (struct region *region = memory->regions; region; region = region->next) {
-        if (region->end <= at)
-            continue;
-        if (region->start >= at && region->start - at >= size)
-            return at;
-        at = region->end;
-    }
-    return at < USER_END && USER_END - at >= size ? at : 0;
-}
+static int is_free(struct memory *memory, u32 start, u32 end) { return !range_next(memory, &start, end); }
 
 static int is_user_range(u32 start, u32 size)
 {
@@ -37,66 +17,51 @@ int sys_brk(ARGS1(wanted))
 {
     struct memory *memory = current->memory;
     u32 end = rounded(memory->brk_end), new_end = rounded(wanted);
-    struct region *heap = region_at(memory, memory->brk_start), more = {end, new_end, WRITABLE, 0, 0, 0, 0};
-    int error = wanted < memory->brk_start || wanted > MAPPINGS || (new_end > end && !is_free(memory, end, new_end));
-    if (!error && new_end < end)
-        error = region_remove(memory, new_end, end);
-    else if (!error && new_end > end && heap && heap->end == end)
-        heap->end = new_end;
-    else if (!error && new_end > end)
-        error = region_add(memory, more);
-    return (int)(error ? memory->brk_end : (memory->brk_end = wanted));
+    if (wanted < memory->brk_start || wanted > MAPPINGS || (new_end > end && new_end - end > LIMIT))
+        return (int)memory->brk_end;
+    if (!is_free(memory, end, new_end) || range_add(memory, end, new_end, READABLE | WRITABLE))
+        return (int)memory->brk_end;
+    range_remove(memory, new_end, end);
+    return (int)(memory->brk_end = wanted);
 }
 
-/* What a mapping shows, with a user more: a file, nothing (0), or, to share pages with one's children, a file without a
-   name. */
-static int mapped_inode(u32 descriptor, u32 size, u32 flags, struct inode **inode)
-{
-    struct file *file = flags & MAP_ANONYMOUS ? 0 : file_of(descriptor);
-    int error = 0;
-    if (flags & MAP_SHARED) {
-        *inode = flags & MAP_ANONYMOUS ? inode_make(REGULAR) : 0;
-        if (*inode)
-            (*inode)->size = size;
-        return *inode ? 0 : flags & MAP_ANONYMOUS ? -ENOMEM : -ENODEV; /* files cannot be shared so */
-    }
-    if (!(flags & MAP_ANONYMOUS))
-        error = !file ? -EBADF : !file->inode || kind_of(file->inode) != REGULAR ? -ENODEV : !may_read(file) ? -EACCES : 0;
-    *inode = file && !error ? file->inode : 0;
-    if (*inode)
-        inode_hold(*inode);
-    return error;
-}
-
+/* The lowest free range, or what the process asks for. */
 static int find_place(u32 *start, u32 size, u32 flags)
 {
     struct memory *memory = current->memory;
+    if (flags & MAP_FIXED && !is_user_range(*start, size))
+        return -EINVAL;
     if (flags & MAP_FIXED)
-        return is_user_range(*start, size) ? region_remove(memory, *start, *start + size) : -EINVAL;
-    if (!*start || !is_user_range(*start, size) || !is_free(memory, *start, *start + size))
-        *start = find_room(memory, size);
-    return *start ? 0 : -ENOMEM;
+        range_remove(memory, *start, *start + size);
+    if (*start && is_user_range(*start, size) && is_free(memory, *start, *start + size))
+        return 0;
+    *start = MAPPINGS;
+    for (u32 at = MAPPINGS; is_user_range(*start, size) && range_next(memory, &at, *start + size); at += PAGE)
+        *start = at + PAGE;
+    return is_user_range(*start, size) ? 0 : -ENOMEM;
 }
 
 int sys_mmap2(ARGS6(start, size, rights, flags, descriptor, page))
 {
-    u32 kind = flags & (MAP_SHARED | MAP_PRIVATE);
-    struct region region = {.rights = rights & RIGHTS, .shared = kind == MAP_SHARED};
+    u32 kind = flags & (MAP_SHARED | MAP_PRIVATE), shared = kind == MAP_SHARED, offset = page * PAGE;
+    struct file *file = flags & MAP_ANONYMOUS ? 0 : file_of(descriptor);
     if (!size || (kind != MAP_SHARED && kind != MAP_PRIVATE) || start % PAGE || page >= FILE_LIMIT / PAGE)
         return -EINVAL;
-    size = rounded(size);
-    if (!size || (region.shared && size > FILE_LIMIT))
+    if (!file && !(flags & MAP_ANONYMOUS))
+        return -EBADF;
+    if (file && (!file->inode || kind_of(file->inode) != REGULAR || shared)) /* files cannot be shared so */
+        return -ENODEV;
+    if (file && !may_read(file))
+        return -EACCES;
+    if (size > (shared ? SHARED_LIMIT : LIMIT))
         return -ENOMEM;
-    int error = mapped_inode(descriptor, size, flags, &region.inode);
-    if (error)
-        return error;
-    error = find_place(&start, size, flags);
-    region.start = start, region.end = start + size;
-    region.offset = flags & MAP_ANONYMOUS ? 0 : page * PAGE;
-    if (!error)
-        error = region_add(current->memory, region);
-    if (region.inode)
-        inode_release(region.inode); /* the region holds it */
+    size = rounded(size);
+    int error = find_place(&start, size, flags);
+    u32 end = start + size, file_size = file && offset < file->inode->size ? rounded(file->inode->size - offset) : 0;
+    if (!error && file)
+        error = range_add_file(current->memory, start, end, rights & RIGHTS, file->inode, offset, file_size);
+    else if (!error)
+        error = range_add(current->memory, start, end, (rights & RIGHTS) | (shared ? SHARED : 0));
     return error ? error : (int)start;
 }
 
@@ -104,5 +69,6 @@ int sys_munmap(ARGS2(start, size))
 {
     if (!size || size > USER_END || !is_user_range(start, rounded(size)))
         return -EINVAL;
-    return region_remove(current->memory, start, start + rounded(size));
+    range_remove(current->memory, start, start + rounded(size));
+    return 0;
 }

@@ -4,8 +4,6 @@
    as one. When the first process ends, the machine stops with its status. */
 #include "kernel.h"
 
-#include "../files/files.h"
-
 enum { WNOHANG = 1 };
 
 struct process processes[PROCESSES];
@@ -28,9 +26,7 @@ void process_start(const char *words)
 {
     current = process_new();
     current->state = READY;
-    current->directory = root;
-    inode_hold(root);
-    files_start();
+    files_first();
     if (process_exec_first(words))
         give_up("no first process");
 }
@@ -52,8 +48,6 @@ int sys_fork(ARGS0())
     child->registers.r[0] = 0;
     child->signals = current->signals;
     child->signals.pending = 0;
-    child->directory = current->directory;
-    inode_hold(child->directory);
     files_fork(child);
     child->state = READY;
     return child->pid;
@@ -67,30 +61,28 @@ static void tell_parent(struct process *process)
     wake(process->parent);
 }
 
-void process_exit(struct process *process, int status)
+void process_exit(int status)
 {
     u32 killed_by = (u32)status & 0x7f;
-    if (process == processes)
+    if (current == processes)
         machine_stop(killed_by ? 128 + killed_by : (u32)status >> 8 & 0xff);
-    process_wake(process);
-    files_exit(process);
-    inode_release(process->directory);
-    memory_release(process->memory);
-    process->status = status;
-    process->state = ZOMBIE;
+    files_exit();
+    memory_release(current->memory);
+    current->status = status;
+    current->state = ZOMBIE;
     for (struct process *child = processes; child < processes + PROCESSES; child++) {
-        if (child->state == FREE || child->parent != process)
+        if (child->state == FREE || child->parent != current)
             continue;
         child->parent = processes;
         if (child->state == ZOMBIE)
             tell_parent(child);
     }
-    tell_parent(process);
+    tell_parent(current);
 }
 
 int sys_exit(ARGS1(status))
 {
-    process_exit(current, (int)(status & 0xff) << 8);
+    process_exit((int)(status & 0xff) << 8);
     return 0;
 }
 
@@ -135,11 +127,6 @@ static void report_counts(void)
     machine_report("counts.interrupts", machine_counts.interrupts);
 }
 
-static int ends_with(const char *text, u32 size, const char *end)
-{
-    return size >= length(end) && same(text + size - length(end), end);
-}
-
 /* Our own: a figure for the monitor's account. A benchmark marks its loop by NAME.begin and NAME.end: our counts go with
    these, outside of the marks. */
 int sys_report(ARGS2(name, value))
@@ -148,10 +135,11 @@ int sys_report(ARGS2(name, value))
     int size = copy_string(text, name, sizeof text);
     if (size < 0)
         return size;
-    if (ends_with(text, (u32)size, ".begin"))
+    int begins = size > 6 && equal(text + size - 6, ".begin", 6), ends = size > 4 && equal(text + size - 4, ".end", 4);
+    if (begins)
         report_counts();
     machine_report(text, value);
-    if (ends_with(text, (u32)size, ".end"))
+    if (ends)
         report_counts();
     return 0;
 }

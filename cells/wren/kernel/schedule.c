@@ -24,16 +24,13 @@ void schedule_start(void)
 
 struct process *schedule(void)
 {
-    struct process *last = &processes[state.turn];
-    if (last->state == READY && !state.over)
-        return last;
-    state.over = 0;
-    for (u32 i = 1; i <= PROCESSES; i++) {
-        u32 index = (state.turn + i) % PROCESSES;
-        if (processes[index].state != READY)
+    for (u32 i = state.over ? 1 : 0; i <= PROCESSES; i++) {
+        struct process *process = &processes[(state.turn + i) % PROCESSES];
+        if (process->state != READY)
             continue;
-        state.turn = index;
-        return &processes[index];
+        state.turn = (u32)(process - processes);
+        state.over = 0;
+        return process;
     }
     return 0;
 }
@@ -70,23 +67,25 @@ void wake(const void *what)
             process_wake(process);
 }
 
+int sys_pause(ARGS0()) { return wait_on(0, NEVER); }
+
+int sys_sched_yield(ARGS0())
+{
+    state.over = 1;
+    return 0;
+}
+
 /* ---- the clock */
 
 /* When something has to happen by itself: a wait that ends, and the quantum's end while somebody runs. */
-static u64 next_event(int running)
-{
-    u64 first = running ? state.tick : NEVER;
-    for (struct process *process = processes; process < processes + PROCESSES; process++)
-        if (process->state == WAITING && process->wakes < first)
-            first = process->wakes;
-    return first;
-}
-
 void schedule_alarm(int running)
 {
     if (!state.changed && running == state.running)
         return;
-    u64 alarm = next_event(running);
+    u64 alarm = running ? state.tick : NEVER;
+    for (struct process *process = processes; process < processes + PROCESSES; process++)
+        if (process->state == WAITING && process->wakes < alarm)
+            alarm = process->wakes;
     if (alarm != state.alarm)
         machine_alarm(alarm);
     state.alarm = alarm;

@@ -1,8 +1,5 @@
-/* Small things: bytes, text, the console, the arithmetic that ARMv5 has no instruction for, and what the compiler itself may
-   call. */
+/* Small things: bytes, complaints, the arithmetic that ARMv5 has no instruction for, and what the compiler itself may call. */
 #include "kernel.h"
-
-#include <stdarg.h>
 
 struct eight {
     u32 word[8];
@@ -36,11 +33,12 @@ void clear(void *at, u32 size)
         *out++ = 0;
 }
 
-int same(const char *one, const char *other)
+int equal(const void *one, const void *other, u32 size)
 {
-    while (*one && *one == *other)
-        one++, other++;
-    return *one == *other;
+    for (const u8 *a = one, *b = other; size; size--)
+        if (*a++ != *b++)
+            return 0;
+    return 1;
 }
 
 u32 length(const char *text)
@@ -67,38 +65,18 @@ u64 divide(u64 dividend, u32 divisor, u32 *remainder)
     return quotient;
 }
 
-/* ---- print: what goes wrong, and is rare */
+static void put(const char *text) { machine_console_write(text, length(text)); }
 
-static void put_text(const char *text) { machine_console_write(text, length(text)); }
-
-static void put_number(u32 value, u32 base, u32 digits)
+void complain(const char *what, const char *whom, u32 number)
 {
-    char text[11], *at = text + 10;
-    *at = 0;
-    for (; value || digits; digits -= digits ? 1 : 0) {
-        u32 digit;
-        value = (u32)divide(value, base, &digit);
-        *--at = "0123456789abcdef"[digit];
-    }
-    put_text(at);
-}
-
-void print(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    for (; *format; format++) {
-        if (*format != '%') {
-            machine_console_write(format, 1);
-            continue;
-        }
-        switch (*++format) {
-        case 'd': put_number(va_arg(arguments, u32), 10, 1); break;
-        case 'x': put_number(va_arg(arguments, u32), 16, 8); break;
-        case 's': put_text(va_arg(arguments, const char *));
-        }
-    }
-    va_end(arguments);
+    char digits[] = ": 0x00000000\r\n";
+    for (char *at = digits + 11; number; number >>= 4)
+        *at-- = "0123456789abcdef"[number & 15];
+    put("wren: ");
+    put(what);
+    put(" ");
+    put(whom);
+    put(digits);
 }
 
 /* ---- what the compiler calls when a structure is copied or cleared (IHI 0043, 4.3.4) */

@@ -27,21 +27,30 @@ int time_out(u32 to, u64 time, u32 unit)
     return copy_out(to, &pair, sizeof pair);
 }
 
+int sys_gettimeofday(ARGS1(to)) { return time_out(to, machine_time(), 1000); }
+
 int sys_clock_gettime(ARGS2(clock, to)) { return clock > MONOTONIC ? -EINVAL : time_out(to, machine_time(), 1); }
+
+int wait_for_time(const void *what, u64 time)
+{
+    u64 *deadline = &current->call.deadline;
+    if (!*deadline)
+        *deadline = time == NEVER ? NEVER : machine_time() + time;
+    return wait_on(what, *deadline);
+}
+
+u64 time_left(u64 time)
+{
+    u64 now = machine_time(), deadline = current->call.deadline;
+    return !deadline ? time : deadline > now ? deadline - now : 0;
+}
 
 /* Who is woken by a signal is told in `rest` how much is left. */
 int sys_nanosleep(ARGS2(wanted, rest))
 {
-    u64 time, *deadline = &current->call.deadline;
-    if (!*deadline) {
-        int error = time_in(&time, wanted, 1);
-        if (error)
-            return error;
-        *deadline = machine_time() + time;
-    }
-    int result = wait_on(0, *deadline);
-    if (result != -EINTR || !rest)
-        return result;
-    time = machine_time();
-    return time_out(rest, *deadline > time ? *deadline - time : 0, 1) ? -EFAULT : -EINTR;
+    u64 time;
+    int result = time_in(&time, wanted, 1);
+    if (!result)
+        result = wait_for_time(0, time);
+    return result == -EINTR && rest && time_out(rest, time_left(time), 1) ? -EFAULT : result;
 }

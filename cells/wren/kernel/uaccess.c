@@ -7,11 +7,12 @@
    process itself had touched the page. */
 static u8 *reach(u32 address, u32 access, u32 *size)
 {
-    u32 page = region_page(current->memory, address, access), offset = address % PAGE;
-    if (!page && region_signal == SIGKILL)
+    u32 page, offset = address % PAGE;
+    int signal = page_reach(current->memory, address, access, &page);
+    if (signal == SIGKILL)
         signal_send(current, SIGKILL);
     *size = smaller(*size, PAGE - offset);
-    return page ? (u8 *)at_physical(page) + offset : 0;
+    return signal ? 0 : (u8 *)at_physical(page) + offset;
 }
 
 static int transfer(u8 *kernel, u32 user, u32 size, u32 access)
@@ -36,14 +37,11 @@ int copy_out(u32 to, const void *from, u32 size) { return transfer((u8 *)(u32)fr
 
 int copy_string(char *to, u32 from, u32 limit)
 {
-    for (u32 done = 0; done < limit;) {
-        u32 part = limit - done;
-        const u8 *at = reach(from + done, READABLE, &part);
-        if (!at)
+    for (u32 done = 0; done < limit; done++) {
+        if (copy_in(to + done, from + done, 1))
             return -EFAULT;
-        for (; part--; done++)
-            if (!(to[done] = (char)*at++))
-                return (int)done;
+        if (!to[done])
+            return (int)done;
     }
     return -ENAMETOOLONG;
 }

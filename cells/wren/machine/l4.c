@@ -46,7 +46,7 @@ u32 machine_memory_end(void) { return memory_end; }
 
 void l4_refused(int status, const char *what)
 {
-    print("wren: the microkernel refuses %s: status -%d\n", what, -status);
+    complain("the microkernel refuses", what, (u32)-status);
     machine_stop(0xfe);
 }
 

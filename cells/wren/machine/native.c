@@ -54,7 +54,8 @@ void native_panic(u32 pc, u32 psr) __attribute__((noreturn));
 /* From the vectors: the kernel itself has made an exception. */
 void native_panic(u32 pc, u32 psr)
 {
-    print("\r\nwren: exception in the kernel at %x, psr %x\r\n", pc, psr);
+    complain("exception in the kernel", "at", pc);
+    complain("exception in the kernel", "with psr", psr);
     machine_stop(HALT_STATUS);
 }
 

@@ -33,7 +33,7 @@ u32 machine_memory_end(void) { return memory_end; }
 
 void okl4_refused(int status, const char *what)
 {
-    print("wren: the microvisor refuses %s: status -%d\n", what, -status);
+    complain("the microvisor refuses", what, (u32)-status);
     machine_stop(0xfe);
 }
 

@@ -76,15 +76,18 @@ void xen_require(int status, const char *what)
 {
     if (status >= 0)
         return;
-    print("wren: xen refuses %s: error %d\n", what, (u32)-status);
+    complain("xen refuses", what, (u32)-status);
     machine_stop(0xfe);
 }
 
 /* An exception of the kernel: `frame` is the upcall's, VSPSR, pc, sp, lr. */
 void xen_crashed(u32 trap, const u32 *frame)
 {
-    print("wren: the kernel ran into exception %d at %x (from %x), address %x, status %x\n", trap, frame[1], frame[3],
-          pv_fault(PV_FAULT_VFAR), pv_fault(PV_FAULT_VFSR));
+    complain("the kernel ran into exception", "", trap);
+    complain("at", "pc", frame[1]);
+    complain("from", "lr", frame[3]);
+    complain("for", "the address", pv_fault(PV_FAULT_VFAR));
+    complain("with", "the status", pv_fault(PV_FAULT_VFSR));
     machine_stop(0xfd);
 }
 

@@ -16,7 +16,7 @@ KITS: dict[str, tuple[str, ...]] = {
 }
 """ELF -> its own sources."""
 NAMES: dict[str, tuple[str, ...]] = {
-    "box": ("init", "sh", "ls", "cat", "echo", "wc", "mkdir", "rm", "true", "false", "uname", "sleep"),
+    "box": ("init", "sh", "ls", "cat", "echo", "wc", "rm", "true", "false", "uname", "sleep"),
     "check": (
         *("files", "folders", "pipes", "processes", "memory", "signals", "restart", "waiting", "sockets", "thumb"),
     ),

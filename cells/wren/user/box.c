@@ -120,37 +120,18 @@ static int ls_main(int count, char **arguments, char **environment)
     return status;
 }
 
-static int change_each(int count, char **arguments, int (*change)(const char *path))
+static int rm_main(int count, char **arguments, char **environment)
 {
+    (void)environment;
     int status = 0;
     for (int i = 1; i < count; i++) {
-        int error = change(arguments[i]);
+        int error = unlink(arguments[i]);
         if (error < 0) {
-            dprintf(2, "%s: %s: %s\n", arguments[0], arguments[i], error_name(error));
+            dprintf(2, "rm: %s: %s\n", arguments[i], error_name(error));
             status = 1;
         }
     }
     return status;
-}
-
-static int make_folder(const char *path) { return mkdir(path, 0755); }
-
-static int remove_one(const char *path)
-{
-    int error = unlink(path);
-    return error == -EISDIR || error == -EPERM ? rmdir(path) : error;
-}
-
-static int mkdir_main(int count, char **arguments, char **environment)
-{
-    (void)environment;
-    return change_each(count, arguments, make_folder);
-}
-
-static int rm_main(int count, char **arguments, char **environment)
-{
-    (void)environment;
-    return change_each(count, arguments, remove_one);
 }
 
 static int true_main(int count, char **arguments, char **environment)
@@ -182,6 +163,6 @@ static int sleep_main(int count, char **arguments, char **environment)
 
 const struct program programs[] = {
     {"init", init_main}, {"sh", sh_main}, {"ls", ls_main}, {"cat", cat_main}, {"echo", echo_main}, {"wc", wc_main},
-    {"mkdir", mkdir_main}, {"rm", rm_main}, {"true", true_main}, {"false", false_main}, {"uname", uname_main},
+    {"rm", rm_main}, {"true", true_main}, {"false", false_main}, {"uname", uname_main},
     {"sleep", sleep_main}, {0, 0},
 };

@@ -87,6 +87,7 @@ static inline int getpid(void) { return call(CALL_GETPID); }
 static inline int getppid(void) { return call(CALL_GETPPID); }
 static inline int setpgid(int pid, int group) { return call(CALL_SETPGID, pid, group); }
 static inline int setsid(void) { return call(CALL_SETSID); }
+static inline int pause(void) { return call(CALL_PAUSE); }
 static inline int yield(void) { return call(CALL_YIELD); }
 
 /* ---- memory */
@@ -145,6 +146,7 @@ struct itimer {
     struct timeval period, first;
 };
 static inline int clock_gettime(int clock, struct timespec *to) { return call(CALL_CLOCK_GETTIME, clock, to); }
+static inline int gettimeofday(struct timeval *to) { return call(CALL_GETTIMEOFDAY, to, 0); }
 static inline int nanosleep(const struct timespec *time, struct timespec *rest) { return call(CALL_NANOSLEEP, time, rest); }
 static inline int setitimer(int which, const struct itimer *now, struct itimer *before)
 {

@@ -81,13 +81,15 @@ static void sharing(void)
     say("a duplicate shares the offset", lseek(same, 0, SEEK_CUR));
     int again = open("/tmp/a", O_RDONLY, 0);
     say("another opening has its own", lseek(again, 0, SEEK_CUR));
+    say("dup", dup(same));
+    say("dup of nothing", dup(99));
     say("dup2", dup2(again, 20));
     say("dup2 to itself", dup2(20, 20));
     say("dup2 of nothing", dup2(99, 5));
     say("unlink while it is open", unlink("/tmp/a"));
     say("it is gone", open("/tmp/a", O_RDONLY, 0));
     say("and can be read", read(20, buffer, 100));
-    static const int all[] = {3, 4, 9, 20};
+    static const int all[] = {3, 4, 5, 9, 20};
     for (u32 i = 0; i < COUNT(all); i++)
         close(all[i]);
 }

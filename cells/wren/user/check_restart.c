@@ -73,6 +73,15 @@ static void sleeps(void)
     wait_for(alarm);
 }
 
+static void pauses(void)
+{
+    on_signal(SIGALRM, counts, SA_RESTART);
+    int alarm = alarm_in(20);
+    say("pause", pause());
+    wait_for(alarm);
+    say("yield", yield());
+}
+
 static void selects(void)
 {
     int ends[2];
@@ -99,6 +108,7 @@ int restart_main(int count, char **arguments, char **environment)
     waits("wait", 0);
     waits("wait, restarted", SA_RESTART);
     sleeps();
+    pauses();
     selects();
     return failures != 0;
 }

@@ -89,6 +89,9 @@ static void clocks(void)
     u32 took = (u32)(milliseconds() - begin);
     must(took >= 49, "it slept");
     must(took < 500, "and woke");
+    struct timeval day;
+    say("gettimeofday", gettimeofday(&day));
+    must(day.microseconds < 1000000, "a part of a second");
     say("no such time", nanosleep(&odd, 0));
     say("no such clock", clock_gettime(99, &now));
     odd = (struct timespec){0, 0};

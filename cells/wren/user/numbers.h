@@ -14,6 +14,7 @@
 #define CALL_CHDIR 12
 #define CALL_LSEEK 19
 #define CALL_GETPID 20
+#define CALL_PAUSE 29
 #define CALL_ACCESS 33
 #define CALL_KILL 37
 #define CALL_RENAME 38

@@ -1,4 +1,4 @@
-/* sh: a shell for a look around. Pipes, < > >> 2>, && || ; &, quotes, NAME=value, $NAME, $?; cd, exit and wait are its own.
+/* sh: a shell for a look around. Pipes, < > >> 2>, && || ; &, quotes, NAME=value, $NAME, $?; exit and wait are its own.
 
    list     = pipeline { (&& | || | ; | &) pipeline }
    pipeline = command { | command }
@@ -69,12 +69,7 @@ static int builtin(char **arguments, u32 count)
             continue;
         return 0;
     }
-    if (strcmp(arguments[0], "cd"))
-        return -1;
-    int error = chdir(count > 1 ? arguments[1] : "/");
-    if (error < 0)
-        dprintf(2, "sh: cd: %s\n", error_name(error));
-    return error < 0;
+    return -1;
 }
 
 static int start(char **arguments, const u32 *redirections, int input, int output, int unused)

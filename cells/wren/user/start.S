@@ -20,21 +20,7 @@ _start:
     mov r7, #CALL_EXIT_GROUP
     svc #0
 
-/* int call(int number, ...): up to six arguments. C hands over the first four words in registers, the others on the stack. */
-    .section .text.call, "ax", %progbits
-    .global call
-    .type call, %function
-call:
-    push {r4, r5, r7, lr}
-    mov r7, r0
-    mov r0, r1
-    mov r1, r2
-    mov r2, r3
-    ldr r3, [sp, #16]
-    ldr r4, [sp, #20]
-    ldr r5, [sp, #24]
-    svc #0
-    pop {r4, r5, r7, pc}
+#include "call.S"
 
 /* Handlers return to one of these: the kernel left the interrupted registers on the stack. */
     .section .text.restore, "ax", %progbits

@@ -162,7 +162,7 @@ class Server:
             self._switch(world, thread.task)
         if thread is not world.root and world.root.phase is Phase.RECEIVE and world.wait.until < NEVER:
             self._alarm = self.monitor.alarms.at(world.wait.until, self._time_is_up)
-            self.monitor.heed_timers()
+            self.monitor.rounds.heed_timers()
         *registers, psr = thread.registers
         flush, world.stale = world.stale, False
         words = (thread.task.space.base, thread.access, flush, *registers, real_psr(psr))

@@ -145,7 +145,7 @@ class Guest:
         self.drop_alarm()
         if time < NEVER:
             self._alarm = self.monitor.alarms.at(time, self._time_is_up)
-            self.monitor.heed_timers()
+            self.monitor.rounds.heed_timers()
 
     def drop_alarm(self) -> None:
         """None any more."""

@@ -171,7 +171,7 @@ class Microvisor(Mechanism):
         queue.require_room(data)
         if injected.refused(monitor := self.monitor, cell, "core.quota", channel=name):
             monitor.alarms.at(monitor.now + FULL_FOR, partial(self._ring_late, connection, cell))
-            monitor.heed_timers()
+            monitor.rounds.heed_timers()
             raise Refused(Status.FULL, f"{queue.depth} messages wait already")
         fate = mishaps.of_message(self.monitor, cell, data, queue.limit, channel=name, to=peer.name)
         if fate.now:

@@ -59,8 +59,8 @@ class ArmDoor:
             made = layout(self._xen.monitor.frames.base, domain.cell.params.ram)
             domain.params[Param.CONSOLE_PFN] = made.console // PAGE
             domain.params[Param.STORE_PFN] = made.store // PAGE
-            self._xen.open_store(domain, made.store)
-            self._xen.open_console(domain, made.console)
+            self._xen.daemon.open(domain, made.store)
+            self._xen.consoles.open(domain, made.console)
 
     def exception(self, cell: Cell, record: Exit) -> int:
         """Serve one call; what goes into r0.

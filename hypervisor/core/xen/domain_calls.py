@@ -64,7 +64,7 @@ def set_param(request: Request) -> int:
     if index == Param.STORE_PFN:
         if domain.params.get(index):
             raise XenError(Errno.EEXIST, "the store's ring has its page")
-        request.xen.open_store(domain, request.xen.memory.own_page(domain.cell, value))
+        request.xen.daemon.open(domain, request.xen.memory.own_page(domain.cell, value))
     domain.params[index] = value
     return 0
 
@@ -153,7 +153,7 @@ def set_timer(request: Request) -> int:
     forget_timer(xen, domain)
     if due < NEVER:
         domain.timer = xen.monitor.alarms.at(due, lambda: _timer_due(xen, domain))
-        xen.monitor.heed_timers()
+        xen.monitor.rounds.heed_timers()
     return 0
 
 

@@ -149,3 +149,18 @@ class Arguments:
             raise XenError(Errno.EFAULT, "the answer is longer than what came with the call")
         self.inline[offset : offset + len(data)] = data
         self.changed = True
+
+
+class DomainPage:
+    """A page of a domain's own memory, to read and to write as far as the domain might."""
+
+    def __init__(self, memory: GuestMemory, cell: Cell, address: int) -> None:
+        self._memory, self._cell, self._address = memory, cell, address
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of it."""
+        return self._memory.read(self._cell, self._address + offset, length)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Change them."""
+        self._memory.write(self._cell, self._address + offset, data)

@@ -21,12 +21,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hypervisor.abi.faults import Draws
-from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import Exit
 from hypervisor.abi.status import Status
 from hypervisor.abi.xen import Call, Errno, Param, Virq
 from hypervisor.abi.xen_arm import TRAP_HVC
-from hypervisor.core import effects as do
 from hypervisor.core import trust
 from hypervisor.core.cell import Cell
 from hypervisor.core.errors import Refused, require_none
@@ -35,19 +33,20 @@ from hypervisor.core.wiring import Wiring
 from hypervisor.core.xen import crimes, domain_calls, event_calls, grant_calls, memory_calls, pv_calls
 from hypervisor.core.xen.access import AccessControl
 from hypervisor.core.xen.arm_door import ArmDoor, unknown
-from hypervisor.core.xen.console_ring import ConsoleRing
-from hypervisor.core.xen.domains import DOM0, Domain, Domains
+from hypervisor.core.xen.boot_memory import BootMemory
+from hypervisor.core.xen.consoles import Consoles
+from hypervisor.core.xen.domains import Domain, Domains
 from hypervisor.core.xen.errors import StoreError, XenError
 from hypervisor.core.xen.event_channels import EventChannels
 from hypervisor.core.xen.grant_tables import GrantTables
 from hypervisor.core.xen.guard import Guard
-from hypervisor.core.xen.guest_memory import Arguments, GuestMemory
+from hypervisor.core.xen.guest_memory import Arguments, DomainPage, GuestMemory
 from hypervisor.core.xen.policy import Policy
 from hypervisor.core.xen.pv_door import PvDoor
 from hypervisor.core.xen.requests import POINTER_IS_THIRD, Answer, Request
 from hypervisor.core.xen.ring_keeper import RingKeeper
-from hypervisor.core.xen.store import Store
-from hypervisor.core.xen.store_ring import Page, StoreRing
+from hypervisor.core.xen.store_daemon import StoreDaemon
+from hypervisor.core.xen.store_ring import Page
 from hypervisor.core.xen.toolstack import HOME, Toolstack
 
 if TYPE_CHECKING:
@@ -84,14 +83,12 @@ class XenHypervisor(Mechanism):
         self.memory = GuestMemory(monitor)
         self.channels = EventChannels(monitor, self.domains, self.memory, guard)
         self.grants = GrantTables(monitor, self.domains, self.memory, guard)
-        self.store = Store(self._watch_fired)
-        self.store.heard = self.store_listeners
+        self.daemon = StoreDaemon(self)
+        self.store = self.daemon.store
         self.toolstack = Toolstack(self.store, self.domains, wiring)
         self.keeper = RingKeeper(self)
-        self._rings: dict[int, StoreRing] = {}
-        self._store_lost = False
-        self._consoles: dict[int, ConsoleRing] = {}
-        self._shared = _Shared(monitor, wiring)
+        self.consoles = Consoles(self)
+        self._shared = BootMemory(monitor, wiring)
         self.pv = PvDoor(self, wiring.paravirtual, pv_calls.CALLS)
         self.arm = ArmDoor(self, wiring.hvc_kernels)
 
@@ -134,14 +131,13 @@ class XenHypervisor(Mechanism):
         """A domain is born: two ports are bound for it, its home is in the store, who watches learns of it."""
         domain = self.domains.born(cell)
         self.pv.born(domain)
-        domain.params[Param.STORE_EVTCHN] = self.channels.serve(domain, lambda: self._kick(domain))
-        domain.params[Param.CONSOLE_EVTCHN] = self.channels.serve(domain, lambda: self._console_rung(domain))
+        domain.params[Param.STORE_EVTCHN] = self.channels.serve(domain, lambda: self.daemon.rung(domain))
+        domain.params[Param.CONSOLE_EVTCHN] = self.channels.serve(domain, lambda: self.consoles.rung(domain))
         self.arm.born(domain)
         self.toolstack.born(domain)
         self.store.announce("@introduceDomain")
-        self._flush()
-        if domain.name == DOM0 and not self._store_lost:
-            self.find_store()
+        self.daemon.catch_up()
+        self.daemon.born(domain)
 
     def cell_ended(self, cell: Cell) -> None:
         """A domain is gone: with it all its ports, grants, mappings, watches and nodes; who watches learns of it."""
@@ -155,133 +151,38 @@ class XenHypervisor(Mechanism):
         self.keeper.ended(domain)
         self.channels.domain_ended(domain)
         self.grants.domain_ended(domain)
-        self._rings.pop(domain.domid, None)
-        self._consoles.pop(domain.domid, None)
+        self.daemon.ended(domain)
+        self.consoles.ended(domain)
         self.store.reset_watches(domain.domid)
         self.toolstack.ended(domain)
         self.store.announce("@releaseDomain")
-        self._flush()
+        self.daemon.catch_up()
         if self.domains.dom0 is not None:
             self.channels.raise_virq(self.domains.dom0, Virq.DOM_EXC)
 
-    # ---- the store
-
-    def open_store(self, domain: Domain, page: int) -> None:
-        """The domain has said where its ring is."""
-        name = domain.name
-
-        def on_request(request: str, path: str) -> None:
-            self.monitor.step(domain.cell, "store", request=request, path=path)
-
-        self._rings[domain.domid] = StoreRing(domain.domid, self.store, _RingPage(self, domain, page), on_request)
-        self.monitor.note("store_ring", domain.cell, domain=name, page=page)
-
-    @property
-    def store_is_up(self) -> bool:
-        """Whether its daemon runs: it lives in Dom0 if the topology has a cell of that name, else in the hypervisor."""
-        dom0 = self.domains.dom0
-        return not self._store_lost and (dom0 is None or dom0.name != DOM0 or dom0.alive)
-
-    def lose_store(self) -> None:
-        """The store's daemon is gone: requests wait in their rings, and nobody hears of changes."""
-        self._store_lost = True
-
-    def find_store(self) -> None:
-        """It is there again, or its Dom0 is, with what it knew: who rang meanwhile is served."""
-        self._store_lost = False
-        for domid, ring in sorted(self._rings.items()):
-            if self.store_is_up and not ring.broken:
-                self._serve(self.domains.by_number(domid), ring, requests=True)
-        self._flush()
-
-    def _kick(self, domain: Domain) -> None:
-        """The domain rang at its store port."""
-        ring = self._rings.get(domain.domid)
-        if ring is not None and not ring.broken and self.store_is_up:
-            self._serve(domain, ring, requests=True)
-            self._flush()
-
-    def _flush(self) -> None:
-        """Hand over what changes of the store mean to those who watch."""
-        if not self.store_is_up:
-            return
-        self.toolstack.catch_up()
-        self.keeper.catch_up()
-        for domid, ring in sorted(self._rings.items()):
-            self._serve(self.domains.by_number(domid), ring, requests=False)
-
-    def _serve(self, domain: Domain, ring: StoreRing, *, requests: bool) -> None:
-        if ring.broken:
-            return
-        try:
-            moved = ring.serve(requests=requests)
-        except XenError as error:  # its page is gone
-            ring.broken = str(error)
-            moved = False
-        if ring.broken:
-            self.monitor.refused(domain.cell, "store ring", ring.broken)
-        if moved:
-            self.channels.pend(domain, domain.params[Param.STORE_EVTCHN])
-
-    def _watch_fired(self, domid: int, watched: str, path: str, token: str) -> None:
-        ring = self._rings.get(domid)
-        if ring is not None:
-            ring.event(watched, path, token)
-
-    # ---- the console
-
     def page(self, domain: Domain, address: int) -> Page:
         """A page of a domain's, to read and to write as far as the domain might."""
-        return _RingPage(self, domain, address)
+        return DomainPage(self.memory, domain.cell, address)
 
-    def open_console(self, domain: Domain, page: int) -> None:
-        """The domain's console is a ring in this page."""
-        self._consoles[domain.domid] = ConsoleRing(_RingPage(self, domain, page))
+    # ---- the store and the consoles
 
-    def _console_rung(self, domain: Domain) -> None:
-        """It has written something, or has room again for what was typed."""
-        ring = self._consoles.get(domain.domid)
-        if ring is None:
-            return
-        try:
-            shown = ring.take()
-        except XenError as error:  # its page is gone
-            self.monitor.refused(domain.cell, "console ring", str(error))
-            return
-        if shown:
-            domain.cell.account.output += len(shown)
-            self.monitor.emit(do.ShowOutput(domain.cell.index, shown))
-            self.channels.pend(domain, domain.params[Param.CONSOLE_EVTCHN])
-        self._type_into(domain, ring)
+    def lose_store(self) -> None:
+        """See `StoreDaemon.lose`."""
+        self.daemon.lose()
 
-    def _type_into(self, domain: Domain, ring: ConsoleRing) -> None:
-        """What was typed moves into the ring, as far as there is room."""
-        waiting = bytes(domain.cell.typed)
-        if not waiting:
-            return
-        try:
-            rest = ring.give(waiting)
-        except XenError as error:
-            self.monitor.refused(domain.cell, "console ring", str(error))
-            return
-        del domain.cell.typed[: len(waiting) - len(rest)]
-        if len(rest) < len(waiting):
-            self.channels.pend(domain, domain.params[Param.CONSOLE_EVTCHN])
+    def find_store(self) -> None:
+        """See `StoreDaemon.find`."""
+        self.daemon.find()
 
     def takes_typed(self, cell: Cell) -> bool:
         """Whether it has no UART: its console is a ring, or it asks."""
-        return super().takes_typed(cell) or self.domains.of(cell).domid in self._consoles
+        return super().takes_typed(cell) or self.consoles.has(self.domains.of(cell))
 
     def typed(self, cell: Cell) -> None:
         """The console's port is pending."""
         domain = self.domains.of(cell)
-        ring = self._consoles.get(domain.domid)
-        if not domain.alive:
-            return
-        if ring is None:
-            self.channels.pend(domain, domain.params[Param.CONSOLE_EVTCHN])
-        else:
-            self._type_into(domain, ring)
+        if domain.alive:
+            self.consoles.typed(domain)
 
     def deaf(self, cell: Cell, verb: str) -> str:
         """A kernel says in the store what it understands (control/feature-...)."""
@@ -294,7 +195,7 @@ class XenHypervisor(Mechanism):
         if why := self.deaf(cell, verb):
             return why
         self.store.write(0, f"{HOME}/{self.domains.of(cell).domid}/control/shutdown", CONTROL[verb].encode())
-        self._flush()
+        self.daemon.catch_up()
         return ""
 
     # ---- the operator's view
@@ -314,7 +215,7 @@ class XenHypervisor(Mechanism):
         """As Dom0 would."""
         with suppress(StoreError):
             self.store.write(0, path, value)
-        self._flush()
+        self.daemon.catch_up()
 
     # ---- calls
 
@@ -395,7 +296,7 @@ class XenHypervisor(Mechanism):
             "mapped grants": sum(len(domain.handles) for domain in domains),
             "grants in use": sum(len(list(self.grants.in_use(domain))) for domain in self.domains.all()),
             "store watches and transactions": self.store.watched(),
-            "store rings": len(self._rings),
+            "store rings": self.daemon.served,
             "domain timers": sum(domain.timer is not None for domain in domains),
         }
 
@@ -409,43 +310,3 @@ class XenHypervisor(Mechanism):
         ]
         parts = (self.channels, self.grants, self.store, self.pv)
         require_none([*timers, *(problem for part in parts for problem in part.problems())])
-
-
-class _RingPage:
-    """The page of a store ring, in its domain's memory."""
-
-    def __init__(self, xen: XenHypervisor, domain: Domain, address: int) -> None:
-        self._xen, self._domain, self._address = xen, domain, address
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self._xen.memory.read(self._domain.cell, self._address + offset, length)
-
-    def write(self, offset: int, data: bytes) -> None:
-        self._xen.memory.write(self._domain.cell, self._address + offset, data)
-
-
-class _Shared:
-    """Memory of several domains from boot on, as Xen on ARM has it by its device tree ("xen,shared-mem")."""
-
-    def __init__(self, monitor: Monitor, wiring: Wiring) -> None:
-        self._monitor, self._wiring = monitor, wiring
-        self._told: dict[int, list[dict[str, Any]]] = {}
-        for memory in wiring.shared:
-            pages = -(-memory.size // PAGE)
-            segment = monitor.memory.create(f"shared {memory.name}", pages, "shared at boot")
-            for index, writable in sorted(memory.cells.items()):
-                cell = monitor.cells[index]
-                address = monitor.memory.map(segment, 0, pages, cell, writable=writable, permanent=True)
-                told = {"name": memory.name, "address": address, "size": pages * PAGE, "writable": writable}
-                self._told.setdefault(index, []).append(told)
-
-    def describe(self, cell: Cell) -> list[dict[str, Any]]:
-        return self._told.get(cell.index, [])
-
-    def reach(self) -> list[Reach]:
-        names = [cell.name for cell in self._monitor.cells]
-        return [
-            Reach(names[index], memory.name, "shared memory", "read+write" if writable else "read")
-            for memory in self._wiring.shared
-            for index, writable in sorted(memory.cells.items())
-        ]

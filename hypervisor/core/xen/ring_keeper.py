@@ -116,9 +116,12 @@ class Journal:
         self._asked, self._answered = asked, answered
         if asked == answered:
             self._nothing_is_owed()
-        elif len(self._owed) > size:  # a front end that rewrites answers would have us remember without an end
+        elif self._remembered() > size:  # a front end that rewrites answers would have us remember without an end
+            self._nothing_is_owed()
             self._sure = False
-            self._owed.clear()
+
+    def _remembered(self) -> int:
+        return len(self._owed)
 
     def settle(self) -> int:
         """The back end is gone: write again what it owes; how many requests that were.
@@ -183,6 +186,9 @@ class Frames(Journal):
     def _nothing_is_owed(self) -> None:
         super()._nothing_is_owed()
         self._extras = 0
+
+    def _remembered(self) -> int:
+        return super()._remembered() + self._extras
 
     def _note_request(self, slot: bytes) -> None:
         if self._in_extras:

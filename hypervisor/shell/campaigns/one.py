@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time as host_time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ from hypervisor.faults.actions import EFFECTS, Order
 from hypervisor.faults.plan import Step
 from hypervisor.faults.seen import CellSeen, Seen
 from hypervisor.shell.runs.group import carry
+from hypervisor.shell.runs.task import Task as RunTask
+from hypervisor.shell.runs.task import answered
 
 if TYPE_CHECKING:
     from hypervisor.api import Run
@@ -35,6 +37,7 @@ MISSES = frozenset({"lost", "missed", "misses", "late", "overruns"})
 """Words in the names of figures that count what went wrong with time."""
 SETTLE_S = 2.0
 """How long a process may take to come to the state into which a signal puts it."""
+GONE = "gone"
 
 
 class NotDoneError(Exception):
@@ -42,17 +45,9 @@ class NotDoneError(Exception):
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is to be run. `directory`: the run directory; `limit`: host seconds for all of it; `patience`: host seconds for
-    a turn of a cell; no steps: the run without a fault."""
+class Task(RunTask):
+    """What is to be run. `patience`: host seconds for a turn of a cell; no steps: the run without a fault."""
 
-    topology: str
-    flavour: str
-    seed: int
-    duration: str
-    overrides: tuple[str, ...]
-    directory: str
-    limit: float
     patience: float
     cell: str = ""
     steps: tuple[Step, ...] = ()
@@ -109,18 +104,9 @@ def _watch(task: Task) -> tuple[Seen, Monitor]:
 
 
 def _launched(task: Task) -> Run:
-    from hypervisor.api import launch
     from hypervisor.shell.cellhost import Patience
 
-    return launch(
-        task.topology,
-        flavour=task.flavour,
-        seed=task.seed,
-        duration=task.duration,
-        overrides=task.overrides,
-        out=task.directory,
-        patience=Patience(backstop=task.patience),
-    )
+    return task.launch(out=task.directory, patience=Patience(backstop=task.patience))
 
 
 @contextmanager
@@ -193,11 +179,22 @@ def _signal(run: Run, cell: str, number: int, state: str) -> None:
         raise NotDoneError(f"{cell} has no process now that could get signal {number}")
     process.kill(number)  # by its descriptor: the number may be another's by now
     end = host_time.monotonic() + SETTLE_S
-    with suppress(psutil.NoSuchProcess):  # it is gone altogether
-        while (now := psutil.Process(process.pid).status()) != state:
-            if host_time.monotonic() > end:
-                raise NotDoneError(f"the process of {cell} is {now}, not {state}, {SETTLE_S:g} s after signal {number}")
-            host_time.sleep(0.001)  # of the host: virtual time stands still
+    while (now := _host_state(process.pid)) != state:
+        if now == GONE and state == psutil.STATUS_ZOMBIE:  # and nobody remembers it
+            return
+        if now == GONE or host_time.monotonic() > end:
+            raise NotDoneError(
+                f"the process of {cell} is {now}, not {state}, at most {SETTLE_S:g} s after signal {number}"
+            )
+        host_time.sleep(0.001)  # of the host: virtual time stands still
+
+
+def _host_state(pid: int) -> str:
+    """What the host says that a process is doing, or GONE."""
+    try:
+        return str(psutil.Process(pid).status())
+    except psutil.NoSuchProcess:
+        return GONE
 
 
 def _said(run: Run, cell: str) -> str:
@@ -263,11 +260,9 @@ def visit_time(trace: Path, cell: str, kind: str, visit: int) -> int | None:
 
 
 def main(order: str, answer: str) -> None:
-    """Read the order, run, write what was seen; it appears whole or not at all."""
-    from hypervisor.shell.files import replacing
+    """Read the order, run, write what was seen."""
+    answered(order, answer, lambda told: perform(Task(**_with_steps(told))).to_dict())
 
-    data = json.loads(Path(order).read_text())
-    data |= {"overrides": tuple(data["overrides"]), "steps": tuple(Step(*step) for step in data["steps"])}
-    seen = perform(Task(**data))
-    with replacing(Path(answer)) as file:
-        file.write(json.dumps(seen.to_dict()).encode())
+
+def _with_steps(told: dict[str, Any]) -> dict[str, Any]:
+    return told | {"steps": tuple(Step(*step) for step in told["steps"])}

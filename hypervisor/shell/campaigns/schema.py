@@ -19,8 +19,10 @@ from hypervisor.faults import ACTIONS, POINTS, Key, Order, Verdict
 from hypervisor.faults.points import is_compiled_in
 from hypervisor.flavours import FLAVOURS
 from hypervisor.shell.runs.files import Shelf
-from hypervisor.shell.topology.problems import Report, TopologyError, nearest
-from hypervisor.shell.topology.schema import Section, Text, Texts, Time, explain, keys_of, place
+from hypervisor.shell.topology.forms import Text, Texts, Time
+from hypervisor.shell.topology.parse import explain, place
+from hypervisor.shell.topology.problems import Report, nearest
+from hypervisor.shell.topology.schema import Section, keys_of
 
 MOST = 10_000
 """Draws, repetitions and seeds of a line: a slip of the finger must not start a run of a week."""
@@ -223,12 +225,7 @@ def read(name: str) -> tuple[str, Path, CampaignFile]:
     Raises:
         TopologyError: with everything that is wrong.
     """
-    data, path, label = CAMPAIGNS.load(name)
-    report = Report(label)
-    file = _parse(data, report)
-    if file is None or report.problems:
-        raise TopologyError(report.problems)
-    return path.stem, path, file
+    return CAMPAIGNS.read(name, _parse)
 
 
 def _parse(data: dict[str, Any], report: Report) -> CampaignFile | None:

@@ -1,18 +1,21 @@
 """Files of sweeps and campaigns: by a built-in name or by a path, and in one clear line what is wrong with one.
 
 CAMPAIGNS = Shelf("campaign", "campaigns")       # boards/campaigns
-data, path, label = CAMPAIGNS.load("kills")
+name, path, content = CAMPAIGNS.read("kills", parse)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from boards import toml
-from hypervisor.shell.topology.problems import Problem, TopologyError, nearest
+from hypervisor.shell.topology.problems import Problem, Report, TopologyError, nearest
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,19 @@ class Shelf:
     def names(self) -> list[str]:
         """The built-in ones."""
         return sorted(path.stem for path in self.place.glob("*.toml"))
+
+    def read(self, name: str, parse: Callable[[dict[str, Any], Report], Content | None]) -> tuple[str, Path, Content]:
+        """One by built-in name or path: the name that it goes by, its file, its content. `parse` reports what is wrong.
+
+        Raises:
+            TopologyError: with everything that is wrong.
+        """
+        data, path, label = self.load(name)
+        report = Report(label)
+        content = parse(data, report)
+        if content is None or report.problems:
+            raise TopologyError(report.problems)
+        return path.stem, path, content
 
     def load(self, name: str) -> tuple[dict[str, Any], Path, str]:
         """What a file says, the file, and what messages call it.

@@ -85,7 +85,12 @@ class Claim:
     """Gives each of `jobs` threads a CPU of its own, in turn; one thread alone is left where it may be."""
 
     def __init__(self, jobs: int) -> None:
-        self._cpus = itertools.cycle(sorted(os.sched_getaffinity(0))) if jobs > 1 else None
+        self._cpus = itertools.cycle(self.cpus_of(jobs)) if jobs > 1 else None
+
+    @staticmethod
+    def cpus_of(jobs: int) -> list[int]:
+        """One for each of so many; the same one again where there are not enough."""
+        return list(itertools.islice(itertools.cycle(sorted(os.sched_getaffinity(0))), jobs))
 
     def __call__(self) -> None:
         """For the thread that calls."""

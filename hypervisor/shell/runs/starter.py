@@ -1,5 +1,7 @@
 """Starts runs quickly: a warm process has the modules already, and forks one child per run; most of a short run was imports.
 
+The server of a run's cells comes from a warm process as well (nursery.py), which imports while this one does.
+
     starter = Starter()
     status, said = starter.run(JOB, order, answer, seconds=120.0)    # subprocess.TimeoutExpired: its whole group is dead by then
 
@@ -23,6 +25,8 @@ from importlib import import_module
 from pathlib import Path
 
 from cells import kernel
+from hypervisor.shell import processes
+from hypervisor.shell.nursery import Nursery
 
 WARM = ("hypervisor.api", "psutil")
 """Imported before the first fork, beside the module of the job."""
@@ -37,6 +41,7 @@ class Starter:
             [sys.executable, "-m", "hypervisor.shell.runs.starter"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # what lay in a buffer, `_line` would wait for in vain
             start_new_session=True,
         )
         with suppress(OSError):  # a CPU that is gone: it runs on others
@@ -126,12 +131,14 @@ def errors_of(answer: Path) -> Path:
 def serve() -> None:
     """Fork a child for each line of standard input, until there are no more. Ends with who started it, however that ends."""
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    for module in WARM:
-        __import__(module)
-    gc.freeze()  # what is there now is never looked at again, so that its pages stay shared
-    out = os.dup(sys.stdout.fileno())
-    with suppress(BrokenPipeError):  # nobody waits for the answer any more
-        _serve(out)
+    with Nursery() as nursery:
+        processes.forked = nursery.zygote
+        for module in WARM:
+            __import__(module)
+        gc.freeze()  # what is there now is never looked at again, so that its pages stay shared
+        out = os.dup(sys.stdout.fileno())
+        with suppress(BrokenPipeError):  # nobody waits for the answer any more
+            _serve(out)
 
 
 def _serve(out: int) -> None:

@@ -85,9 +85,12 @@ def _run(chosen: Sweep, directory: Directory, options: SweepOptions) -> Results:
             return run_sweep(
                 chosen, directory, executor, lambda found, done, of: telling(done, of, before=found is None)
             )
-        except BaseException:
+        except BaseException as why:
             end_all()
             executor.shutdown(wait=not options.cluster, cancel_futures=True)
+            if isinstance(why, KeyboardInterrupt):
+                say = f"{chosen.name}: interrupted; what was run is kept in {directory.path.name}, the same command goes on"
+                print(say, file=sys.stderr, flush=True)
             raise
 
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Formula:
             found = _value(ast.parse(self.text, mode="eval").body, values)
         except (ZeroDivisionError, OverflowError):
             return None
-        return found
+        return found if math.isfinite(found) else None
 
 
 def _names(node: ast.AST, depth: int) -> set[str]:

@@ -27,6 +27,23 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's, which people who see few colours tell apart too."""
 MARKS = "osD^vPX*"
 SIZE, DPI = (7.2, 4.3), 150
+MANY = 1e3
+"""Of a logarithmic axis: from the least to the greatest, so much is labelled with powers of ten alone."""
+UNITS = tuple(
+    (re.compile(form), unit)
+    for form, unit in (
+        (r"(^|\.)time$", "cycles"),
+        (r"(^|\.)cycles\.", "cycles"),
+        (r"(^|\.)share\.", "of all cycles"),
+        (r"_latency\.(?!count$)\w+$", "cycles"),
+        (r"(^|\.)seconds$", "s of virtual time"),
+        (r"(^|\.)energy_uj$", "uJ"),
+        (r"(^|\.)idle$", "of all time"),
+    )
+)
+"""Of figures, by the form of their names (metrics.py)."""
+LETTER = 0.021
+"""Width of a letter below an axis, as a share of the axis."""
 LEAST_RATIO = 20
 """Of the greatest to the least step of an axis: above, it is drawn by logarithms."""
 
@@ -57,6 +74,16 @@ def scale_of(values: Sequence[Any]) -> Scale:
         with suppress(ValueError):
             return Scale({value: float(parse(str(value))) for value in values})
     return Scale({value: float(place) for place, value in enumerate(values)}, words=True)
+
+
+def with_unit(metric: str) -> str:
+    """What stands beside an axis if a file does not say it; a figure of nobody knows what unit by its name alone.
+
+    >>> with_unit("ticker.wake_latency.p99"), with_unit("share.ipc"), with_unit("ping.round_trip")
+    ('ticker.wake_latency.p99 (cycles)', 'share.ipc (of all cycles)', 'ping.round_trip')
+    """
+    found = next((unit for form, unit in UNITS if form.search(metric)), "")
+    return f"{metric} ({found})" if found else metric
 
 
 def can_draw() -> bool:
@@ -103,7 +130,7 @@ def draw(sweep: Sweep, section: PlotSection, rows: Sequence[Row], path: Path) ->
     figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
     axes: Axes = figure.add_subplot()
     {"line": _lines, "bar": _bars, "map": _map}[section.kind](axes, sweep, section, rows)
-    axes.set_title(section.title or f"{sweep.name}: {section.metric}", loc="left", fontsize=11)
+    figure.suptitle(section.title or f"{sweep.name}: {section.metric}", x=0.01, ha="left", fontsize=11)
     figure.savefig(path, metadata={"Software": "cellvisor", "Description": sweep.file.description})
 
 
@@ -155,7 +182,7 @@ def _map(axes: Axes, sweep: Sweep, section: PlotSection, rows: Sequence[Row]) ->
     axes.set_yticks(range(len(lines)), [str(value) for value in lines])
     axes.set_xlabel(section.x)
     axes.set_ylabel(section.by)
-    axes.figure.colorbar(image, ax=axes, label=section.label or section.metric)
+    axes.figure.colorbar(image, ax=axes, label=section.label or with_unit(section.metric))
 
 
 def _parts(sweep: Sweep, section: PlotSection, rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
@@ -174,23 +201,50 @@ def _values(sweep: Sweep, axis: str, rows: Sequence[Row]) -> list[Any]:
 
 def _frame(axes: Axes, section: PlotSection, scale: Scale, *, ticks: bool = True) -> None:
     """Scales, labels, and a grid behind all."""
+    from matplotlib.ticker import NullLocator
+
     axes.set_xlabel(section.x)
-    axes.set_ylabel(section.label or section.metric)
+    axes.set_ylabel(section.label or with_unit(section.metric))
     if ticks and ("x" in section.log or scale.is_long):
         axes.set_xscale("log")
     if "y" in section.log:
         axes.set_yscale("log")
+        plain_numbers(axes)
     elif section.zero and axes.dataLim.ymin >= 0:
         axes.set_ylim(0, axes.dataLim.ymax * 1.06 or 1)
     if ticks:
-        axes.set_xticks(list(scale.at.values()), [str(value) for value in scale.at])
-        axes.minorticks_off()
+        axes.set_xticks(sorted(scale.at.values()), labels(axes, scale))
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(visible=True, color="#e2e8f0", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def plain_numbers(axes: Axes) -> None:
+    """1, 2, 5, 10 beside a logarithmic y axis, where powers of ten are few; these alone where there are many."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    low, high = axes.get_ylim()
+    steps = (1.0, 2.0, 5.0) if high / low < MANY else (1.0,)
+    axes.yaxis.set_major_locator(LogLocator(10, steps))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def labels(axes: Axes, scale: Scale) -> list[str]:
+    """What stands below an axis: without words that would stand in one another."""
+    place = axes.transData.transform
+    shown: list[str] = []
+    end = float("-inf")
+    width = axes.get_window_extent().width
+    for value, at in sorted(scale.at.items(), key=lambda item: item[1]):
+        here, room = float(place((at, 1.0))[0]), width * LETTER * len(str(value)) / 2
+        shown.append(str(value) if here - room >= end else "")
+        end = here + room if shown[-1] else end
+    return shown
+
+
 def _legend(axes: Axes, section: PlotSection) -> None:
     if section.by is not None:
-        beside: dict[str, Any] = {"loc": "outside right upper", "frameon": False, "fontsize": 8, "title_fontsize": 8}
+        beside: dict[str, Any] = {"loc": "outside right center", "frameon": False, "fontsize": 8, "title_fontsize": 8}
         axes.figure.legend(title=section.by, alignment="left", **beside)

@@ -6,13 +6,14 @@ the run, there is a `Found`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hypervisor.shell.runs.group import carry
+from hypervisor.shell.runs.task import Task as RunTask
+from hypervisor.shell.runs.task import answered
 from hypervisor.shell.sweeps.metrics import Reports, flatten
 
 if TYPE_CHECKING:
@@ -26,18 +27,9 @@ STATUSES = (DONE, FAILED, CRASH, HANG, BAD)
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is to be run. `directory`: the run directory; `limit`: host seconds for all of it; `keep`: whether there is to be
-    one.
-    """
+class Task(RunTask):
+    """What is to be run. `keep`: whether there is to be a run directory."""
 
-    topology: str
-    flavour: str
-    seed: int
-    duration: str
-    overrides: tuple[str, ...]
-    directory: str
-    limit: float
     keep: bool = True
 
 
@@ -76,24 +68,17 @@ def carry_out(task: Task) -> Found:
 # ---- in the process of the run
 
 
-def perform(task: Task) -> Found:
-    """The run itself, to its end, and its account."""
-    from hypervisor.api import launch
+def perform(task: Task, watch: Callable[[Run], None] = lambda run: None) -> Found:
+    """The run itself, to its end, and its account. `watch`: is shown the run before it begins."""
     from hypervisor.shell.topology import TopologyError
 
     try:
-        run = launch(
-            task.topology,
-            flavour=task.flavour,
-            seed=task.seed,
-            duration=task.duration or None,
-            overrides=task.overrides,
-            out=task.directory if task.keep else None,
-        )
+        run = task.launch(out=task.directory if task.keep else None, timeline=False)
     except TopologyError as error:  # found only where it is run: a file that is not on that host
         return Found(BAD, "; ".join(str(problem) for problem in error.problems))
     reports = Reports()
     run.trace.on_chunk.append(reports.take)
+    watch(run)
     with run:
         run.run()
         return _found(run, reports)
@@ -116,10 +101,5 @@ def _found(run: Run, reports: Reports) -> Found:
 
 
 def main(order: str, answer: str) -> None:
-    """Read the order, run, write what was found; it appears whole or not at all."""
-    from hypervisor.shell.files import replacing
-
-    data = json.loads(Path(order).read_text())
-    found = perform(Task(**{**data, "overrides": tuple(data["overrides"])}))
-    with replacing(Path(answer)) as file:
-        file.write(json.dumps(asdict(found)).encode())
+    """Read the order, run, write what was found."""
+    answered(order, answer, lambda told: asdict(perform(Task(**told))))

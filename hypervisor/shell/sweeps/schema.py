@@ -17,8 +17,10 @@ from pydantic_core import ErrorDetails
 
 from hypervisor.shell.runs.files import Shelf
 from hypervisor.shell.sweeps.formula import Formula
-from hypervisor.shell.topology.problems import Report, TopologyError, nearest
-from hypervisor.shell.topology.schema import File, Section, Text, Texts, Time, explain, keys_of, place
+from hypervisor.shell.topology.forms import Text, Texts, Time
+from hypervisor.shell.topology.parse import explain, place
+from hypervisor.shell.topology.problems import Report, nearest
+from hypervisor.shell.topology.schema import File, Section, keys_of
 
 MOST = 100_000
 """Points of a sweep: a slip of the finger must not start a run of a year."""
@@ -31,6 +33,8 @@ OWN_AXES = ("topology",)
 """Axes that are no key of a topology."""
 RESERVED = frozenset({"seed", "for"})
 """Keys of a topology that a sweep says elsewhere."""
+COLUMNS = ("status", "why", "ended")
+"""What every row of results has beside axes and figures (tables.py)."""
 
 
 def _scalar(value: object) -> bool:
@@ -43,7 +47,10 @@ def _values(value: object) -> object:
     if not value:
         raise ValueError("has no values; give at least one, or remove the axis")
     if any(isinstance(each, Mapping) for each in value):
-        return tuple(_variant(each) for each in value)
+        variants = tuple(_variant(each) for each in value)
+        if len({each["name"] for each in variants}) < len(variants):
+            raise ValueError("has two tables of one name")
+        return variants
     if any(value.count(each) > 1 for each in value):
         raise ValueError("has a value twice")
     return tuple(tuple(each) if isinstance(each, list) else each for each in value)
@@ -140,12 +147,7 @@ def read(name: str) -> tuple[str, Path, SweepFile]:
     Raises:
         TopologyError: with everything that is wrong.
     """
-    data, path, label = SWEEPS.load(name)
-    report = Report(label)
-    file = _parse(data, report)
-    if file is None or report.problems:
-        raise TopologyError(report.problems)
-    return path.stem, path, file
+    return SWEEPS.read(name, _parse)
 
 
 def _parse(data: dict[str, Any], report: Report) -> SweepFile | None:
@@ -175,6 +177,10 @@ def _judge_topology(file: SweepFile, report: Report) -> None:
         report.add("topology", "give it here or in [grid]" if file.topology else "missing; name one")
     if not file.metrics:
         report.add("metrics", 'there is none; write for example ["switches", "time"]')
+    if not file.grid and len(file.seeds) == 1:
+        report.add(
+            "grid", 'is empty; name an axis, for example "scheduler.slice" = ["1ms", "10ms"], or give several seeds'
+        )
     points = len(file.seeds)
     for values in file.grid.values():
         points *= len(values)
@@ -190,6 +196,8 @@ def _judge_axes(file: SweepFile, report: Report) -> None:
             report.add(
                 f"grid.{key}", f"a sweep says that as {'seeds = [1, 2]' if key == 'seed' else 'for, above the grid'}"
             )
+        elif key in COLUMNS:
+            report.add(f"grid.{key}", "is a column of all results; call the axis something else")
         elif not (is_key(key) or isinstance(values[0], Mapping) or key in holes):
             known = [*keys_of(File), *OWN_AXES]
             why = f"no key of a topology, and no line of set has {{{key}}}; {nearest(key, known)}"
@@ -217,6 +225,8 @@ def _judge_formulas(file: SweepFile, report: Report) -> None:
         key = f"derived.{name}"
         if why := formula.fault():
             report.add(f"{key}.is", why)
+        if name in (*COLUMNS, *RESERVED, *file.grid, *file.metrics):
+            report.add(key, "is a column already; call it something else")
         for term, (_, where) in formula.terms.items():
             _judge_where(f"{key}.{term}", where, file, report)
 

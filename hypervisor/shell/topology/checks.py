@@ -17,8 +17,9 @@ from hypervisor.core.wiring import LINK_PAGES, Wiring
 from hypervisor.flavours import FLAVOURS
 from hypervisor.shell.topology import programs, roots
 from hypervisor.shell.topology.cells import KERNEL_RAM
+from hypervisor.shell.topology.forms import PAGE
 from hypervisor.shell.topology.problems import Report, nearest
-from hypervisor.shell.topology.schema import MESSAGE, PAGE, File
+from hypervisor.shell.topology.schema import MESSAGE, File
 from hypervisor.shell.topology.spec import CellSpec
 
 NEEDED_ROLES = {"interrupt_controller": "interrupt controller", "timer": "timer", "uart": "UART"}

@@ -23,7 +23,8 @@ from hypervisor.abi.time import parse_size
 from hypervisor.core.wiring import Wiring
 from hypervisor.shell.topology import programs, sources
 from hypervisor.shell.topology.cells import Context, found
-from hypervisor.shell.topology.schema import LARGEST_DISK, SECTOR, Disk, File
+from hypervisor.shell.topology.forms import LARGEST_DISK, SECTOR
+from hypervisor.shell.topology.schema import Disk, File
 from hypervisor.shell.topology.spec import CellSpec, DiskSpec
 
 SERVER = "block"

@@ -23,9 +23,10 @@ from hypervisor.shell.topology.cells import Context, resolve_cells
 from hypervisor.shell.topology.checks import CHECKS, DEFAULT_FLAVOUR, Checked
 from hypervisor.shell.topology.disks import resolve_disks
 from hypervisor.shell.topology.overrides import Override, apply_overrides, parse_overrides
+from hypervisor.shell.topology.parse import parse
 from hypervisor.shell.topology.prices import resolve_costs
 from hypervisor.shell.topology.problems import Problem, Report, TopologyError
-from hypervisor.shell.topology.schema import File, parse
+from hypervisor.shell.topology.schema import File
 from hypervisor.shell.topology.script import resolve_inputs
 from hypervisor.shell.topology.spec import Topology
 from hypervisor.shell.topology.wiring import resolve_wiring

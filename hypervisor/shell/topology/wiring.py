@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from hypervisor.abi.time import parse_size
 from hypervisor.core.wiring import ChannelParams, SharedParams, Wiring
+from hypervisor.shell.topology.forms import PAGE
 from hypervisor.shell.topology.problems import Report, nearest
-from hypervisor.shell.topology.schema import CHANNEL_RIGHTS, MESSAGE, PAGE, SHARED_RIGHTS, Channel, File, Shared
+from hypervisor.shell.topology.schema import CHANNEL_RIGHTS, MESSAGE, SHARED_RIGHTS, Channel, File, Shared
 from hypervisor.shell.topology.spec import CellSpec
 
 TRANSPORT = "zmq"

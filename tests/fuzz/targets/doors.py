@@ -24,7 +24,7 @@ from hypervisor.core.mechanism import Mechanism
 from hypervisor.core.okl4 import Microvisor
 from hypervisor.core.wiring import ChannelParams, SharedParams, Wiring
 from hypervisor.core.xen import XenHypervisor
-from hypervisor.shell.loop import HostTrouble
+from hypervisor.shell.loop_ports import HostTrouble
 from tests.fuzz.target import Draw, target
 from tests.support.arm_guest import KERNEL_VA, MISSING, READ_ONLY, WRITABLE, arm_lab
 from tests.support.l4_door import L4Lab

@@ -26,7 +26,7 @@ from hypervisor.abi.time import NEVER
 from hypervisor.shell.cellhost import greeting
 from hypervisor.shell.links import PeerDied
 from hypervisor.shell.links.shm import ShmLink
-from hypervisor.shell.loop import HostTrouble
+from hypervisor.shell.loop_ports import HostTrouble
 from hypervisor.shell.netlink import (
     BYTES_LIMIT,
     FRAME,
@@ -208,7 +208,7 @@ def cable(data: bytes) -> None:
     arrived: list[int] = []
     monitor: Any = SimpleNamespace(
         now=0,
-        idle_until=lambda _besides: NEVER,
+        rounds=SimpleNamespace(idle_until=lambda _besides: NEVER),
         note=lambda *_a, **_k: None,
         cells=["net"],
         bus=SimpleNamespace(kick=lambda: None, devices=[SimpleNamespace(name="nic0", owner=0)]),

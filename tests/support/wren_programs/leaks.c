@@ -20,21 +20,6 @@ static void files(void)
     }
 }
 
-static void folders(void)
-{
-    for (int i = 0; i < 20; i++) {
-        mkdir("/tmp/d", 0755);
-        chdir("/tmp/d");
-        mkdir("x", 0755);
-        mkdir("x/y", 0755);
-        chdir("x/y");
-        rmdir("/tmp/d/x/y");
-        rmdir("/tmp/d/x");
-        rmdir("/tmp/d");
-        chdir("/");
-    }
-}
-
 static void pipes(void)
 {
     int ends[2];
@@ -107,7 +92,7 @@ int main(int count, char **arguments, char **environment)
     u32 before = 0;
     (void)count, (void)arguments, (void)environment;
     for (int round = 0; round < 3; round++) {
-        files(), folders(), pipes(), connections(), the_dead();
+        files(), pipes(), connections(), the_dead();
         u32 now = room();
         if (round)
             printf("%d pages lost\n", (int)(before - now) / 4096);

@@ -45,8 +45,13 @@ def test_a_revision_that_git_does_not_know_is_one_line(
     monkeypatch.setattr(ab, "root", lambda: tmp_path)
     assert ab.main(["no-such-thing"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("ab: git rev-parse --verify no-such-thing^{commit}: ")
-    assert said.count("\n") == 1
+    assert said == "ab: no-such-thing: git knows no such revision (a commit, a tag, HEAD~1)\n"
+
+
+def test_a_figure_that_is_none_is_told_before_anything_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ab.main(["HEAD", "--figures", "startup"], ["start_up", "phone"])
+    assert 'no figure "startup"; did you mean start_up?' in capsys.readouterr().err
 
 
 def test_a_host_for_which_debian_has_no_emulator_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

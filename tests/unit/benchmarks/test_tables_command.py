@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.context_tables import Claim
-from benchmarks.operations import operations
+from benchmarks.operations import operations, streams
 from benchmarks.tables import points
 from benchmarks.tables.bench import Bench
 from benchmarks.tables.cases import Counts, Measured, recipes
@@ -17,8 +17,8 @@ from benchmarks.tables.command import GROUPS, BenchOptions, bench, figures_of
 from benchmarks.tables.figures import TITLES, figure
 from benchmarks.tables.judged import shape
 from benchmarks.tables.protocol import protocol, terms
-from benchmarks.tables.runs import Stored, store
-from benchmarks.tables.shapes import fig8, fig13, fig18
+from benchmarks.tables.runs import Machines, Stored, store
+from benchmarks.tables.shapes import Own, fig8, fig13, fig18
 from benchmarks.tables.summary import summary
 from hypervisor.shell.problems import InputError
 
@@ -85,6 +85,15 @@ def test_files_and_pictures_are_written_and_the_counts_with_them(stored: Path, t
     assert again == {"pipe": kernels()["debian:rpi"]["pipe"]}
 
 
+def test_what_is_written_says_what_its_counts_come_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store(tmp_path / "counts.json", kernels(), {"debian:armmp": "sha256 0"})
+    bench(BenchOptions(("fig19",), as_json=True, counts=tmp_path / "counts.json"))
+    assert json.loads(capsys.readouterr().out)["fig19"]["provenance"] == {"debian:armmp": "sha256 0"}
+    found = Machines().provenance([])
+    assert found.keys() == {"cellvisor", "unicorn", "python", "engine", "protocol"}
+    assert len(found["engine"]) == len(found["protocol"]) == len("sha256 ") + 64
+
+
 def test_an_operation_that_did_not_run_is_said_and_the_other_rows_stay(tmp_path: Path) -> None:
     store(tmp_path / "counts.json", kernels(without="write"), {})
     table = Bench(Stored(tmp_path / "counts.json"), ["fig17"]).table("fig17")
@@ -129,7 +138,7 @@ def test_each_kernel_is_asked_once_for_what_the_tables_need() -> None:
 
 
 def test_every_operation_of_a_recipe_is_known_or_the_row_says_so() -> None:
-    unknown = {name for recipe in recipes().values() for name in recipe} - operations().keys()
+    unknown = {name for recipe in recipes().values() for name in recipe} - operations().keys() - streams().keys()
     assert unknown == set()
     assert {
         name for table in points.RECIPES.values() for recipe in table.values() for name in recipe
@@ -165,8 +174,8 @@ def test_figure_8_asks_for_a_gain_that_shrinks_with_processes() -> None:
 
 
 def test_figure_18_asks_for_some_fifty_microseconds() -> None:
-    assert fig18(contexts(100, {2: 150, 4: 150, 8: 150}), []).claims[0].holds
-    assert not fig18(contexts(100, {2: 105, 4: 105, 8: 105}), []).claims[0].holds
+    assert fig18(contexts(100, {2: 150, 4: 150, 8: 150}), Own()).claims[0].holds
+    assert not fig18(contexts(100, {2: 105, 4: 105, 8: 105}), Own()).claims[0].holds
 
 
 def test_figure_13_asks_for_the_drop_at_the_caches_size() -> None:
@@ -182,13 +191,14 @@ def test_figure_13_asks_for_the_drop_at_the_caches_size() -> None:
 
 
 def test_figure_18_has_the_sentences_of_our_own_kernel_beside_the_first(stored: Path) -> None:
-    own = Claim("lockdown helps slightly ...", True, "0.1 us", "")
-    judged = shape("fig18", Bench(Stored(stored), ["fig18"]), lambda: [own])
+    own = Own([Claim("lockdown helps slightly ...", True, "0.1 us", "")], {"xen, TLB lockdown": [(0, 1.0)]})
+    judged = shape("fig18", Bench(Stored(stored), ["fig18"]), lambda: own)
     assert [claim.says for claim in judged.claims] == [
         "virtualization adds about 50 us to a switch",
         "lockdown helps slightly ... (own kernel)",
     ]
     assert set(judged.curves) == {"native, 2 processes", "virtualized, 2 processes"}
+    assert judged.more == {"us, own kernel": own.curves}
 
 
 # ---- bad input
@@ -204,7 +214,12 @@ BAD = [
     (BenchOptions(("fig9",)), "there is no table 'fig9': take fig8, fig10"),
     (BenchOptions(("fig17",), explain="nothing"), "--explain nothing: no such row in fig17; rows: bw_pipe"),
     (BenchOptions(("fig11", "fig17"), explain="pipe"), "several tables have it: take fig11.pipe or fig17.pipe"),
-    (BenchOptions(("fig10",), explain="pipe"), "no such row in fig10; rows: none"),
+    (BenchOptions(("fig10",), explain="pipe"), "no such row in fig10; rows: memory, execution"),
+    (BenchOptions(("fig17",), explain="fork_exlt"), "no such row in fig17 (did you mean fork_exit?)"),
+    (BenchOptions(("goals",), explain="pipe"), "no such row in what was asked for; rows: none"),
+    (BenchOptions(("fig17",), explain="pipe", out=Path("x")), "--explain prints one row and writes no files"),
+    (BenchOptions(("headline",)), "there is no table 'headline' (did you mean headlines?)"),
+    (BenchOptions(()), "say which table, or --list"),
     (BenchOptions(("fig17",), counts=Path("/nowhere/counts.json")), "--counts /nowhere/counts.json: No such file"),
 ]
 
@@ -216,8 +231,12 @@ def test_bad_input_is_one_line(options: BenchOptions, said: str) -> None:
     assert said in str(told.value) and "\n" not in str(told.value)
 
 
+FILE = '{"format": "cellvisor counts 1", "kernels": {"a": {"b": {"c": %s}}}}'
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"kernels": {}}', '{"format": "cellvisor counts 1", "kernels": {"a": {"b": {"c": "d"}}}}']
+    "text",
+    ["", "[]", '{"kernels": {}}', *(FILE % value for value in ('"d"', "NaN", "1e999", "1" * 400, "true"))],
 )
 def test_a_file_that_has_no_counts_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "counts.json").write_text(text)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.tables.applications import grown
+from benchmarks.tables.applications import grown, scaled
 from benchmarks.tables.cases import Case
 from benchmarks.tables.figures import Row
 from benchmarks.tables.model import Problem, answer, solve, unflushed
-from benchmarks.tables.protocol import Fit, Protocol
+from benchmarks.tables.protocol import Fit, Protocol, terms
 from benchmarks.tables.scores import score
 from benchmarks.tables.solve import huber, nonnegative
 
@@ -135,6 +135,19 @@ def test_without_a_short_input_or_below_it_counts_are_scaled_as_a_whole() -> Non
     below = grown(row, run(10_000_000, 100), run(20_000_000, 150), PER)
     assert only_long["svc"] / only_long["instructions"] == pytest.approx(150 / 20_000_000)
     assert below["svc"] / below["instructions"] == pytest.approx(100 / 10_000_000)
+
+
+def test_what_the_survey_says_of_an_input_is_not_scaled() -> None:
+    row = Row("fig22", "image_saving", "s", 50.0, 51.0)
+    runs = {"image_saving": run(20_000_000, 150)}
+    native = solve(problem(CASES))
+    stated = scaled(row, runs, native, stated=True)
+    assert isinstance(stated, Case) and stated.counts == runs["image_saving"]
+
+
+def test_a_line_of_data_that_native_misses_too_is_not_added() -> None:
+    counts = {"cold_i": 40.0, "cold_d": 30.0, "l1d_read_miss": 25.0, "l1d_read_miss_user": 15.0}
+    assert terms()["cold_line"].amount(counts) == 40 + 30 - (25 - 15)
 
 
 # ---- scores

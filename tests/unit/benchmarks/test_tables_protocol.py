@@ -16,9 +16,10 @@ from benchmarks import tables
 from benchmarks.tables import cases
 from benchmarks.tables.architectures import cells
 from benchmarks.tables.figures import PAPER, TITLES, figure
-from benchmarks.tables.model import Problem
+from benchmarks.tables.model import Problem, solve
 from benchmarks.tables.protocol import ProtocolError, checked, protocol, terms
 from benchmarks.tables.scores import layout_effects
+from boards import load_cpu
 
 HERE = Path(tables.__file__).parent
 TESTS = Path(__file__).parents[2]
@@ -76,7 +77,25 @@ def test_what_is_only_predicted_is_in_no_fit() -> None:
         assert not hidden & fitted, one.table
 
 
+def test_a_price_that_a_board_says_is_not_fitted_and_is_of_every_answer() -> None:
+    rules = protocol()
+    fit = rules.fits["native-arm926"]
+    line = load_cpu("arm926").memory["line_fill"].cycles / 266
+    assert fit.known_prices == pytest.approx({"data_miss": line})
+    made = [cases.Case(row, counts(place)) for place, row in enumerate(rules.rows(fit), 3)]
+    found = solve(Problem(fit, rules, made, {case.row.key: 0.0 for case in made}))
+    assert found.prices["data_miss"] == pytest.approx(line) and found.parameters == len(found.prices) - 1
+    apart = {case.row.key: case.amount("data_miss") * line for case in made}
+    without = replace(fit, known={})
+    assert Problem(without, rules, made, apart).calibrated() == pytest.approx(
+        {term: price for term, price in found.prices.items() if term != "data_miss"}
+    )
+
+
 WRONG = [
+    (("fits", "native-arm926", "known"), {"data_miss": "arm9"}, "known: .*arm9"),
+    (("fits", "native-arm926", "known"), {"magic": "arm926"}, "no such terms: magic"),
+    (("predicted", "fig22", "stated"), ["nothing"], "stated: no such rows: nothing"),
     (("fits", "xen", "terms"), ["entry", "magic"], "no such terms: magic"),
     (("fits", "xen", "calibration"), ["fig17.nothing"] * 4, "no such rows: fig17.nothing"),
     (("fits", "xen", "calibration"), ["fig17.pipe"], "4 prices from 1 rows"),
@@ -160,6 +179,19 @@ def test_a_row_is_made_of_operations_by_adding_and_taking_off_alone() -> None:
         if any(PER_BYTES.match(name) for name in recipe) or key.startswith(("fig16", "fig20", "fig22", "fig23")):
             continue
         assert {abs(times) * SEVERAL_PARTS.get(key, 1) for times in recipe.values()} == {1.0}, key
+
+
+def test_a_row_of_applications_is_a_script_whatever_its_input() -> None:
+    script = {"fork_sh_dyn", "fork_exit_dyn", "fork_execve_dyn", "fork_execve"}
+    made = {key: recipe for key, recipe in cases.recipes().items() if key.startswith("fig16") and set(recipe) & script}
+    assert {row.key for row in figure("fig16")} - made.keys() == {"fig16.mplayer"}  # of no suite
+    for key, recipe in made.items():
+        programs = recipe.keys() - script
+        assert {recipe[name] for name in programs} == {1.0}, key
+        assert (recipe["fork_sh_dyn"], recipe["fork_exit_dyn"], recipe["fork_execve"]) == (1, 1, -len(programs)), key
+        assert recipe.get("fork_execve_dyn", 0) in (len(programs) - 1, 1), key  # a program may be run twice
+        short = made[key.removesuffix(".short") + ".short"]
+        assert {name: recipe.get(name) for name in script} == {name: short.get(name) for name in script}, key
 
 
 def test_the_same_row_is_made_alike_in_every_table() -> None:

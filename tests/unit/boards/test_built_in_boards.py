@@ -119,6 +119,12 @@ def test_the_engine_has_a_model_of_the_cpu_with_that_identity(name: str) -> None
     assert engine.reg_read(arm.UC_ARM_REG_CP_REG, (15, 0, 0, 0, 0, 0, 0)) == cpu.midr
 
 
+def test_lines_go_in_turn_on_xscale_and_by_chance_on_cores_of_arm() -> None:
+    by_chance = {name for name in cpu_names() if load_cpu(name).caches.l1d.replacement == "random"}
+    assert by_chance == set(cpu_names()) - {"pxa255"}
+    assert all(load_cpu(name).caches.l1i.replacement == load_cpu(name).caches.l1d.replacement for name in cpu_names())
+
+
 def test_a_timer_tick_of_the_pxa255_is_a_whole_number_of_cycles() -> None:
     board = load_board("pxa255")
     assert board.clock_hz == 108 * int(board.device("timer0").params["frequency"])

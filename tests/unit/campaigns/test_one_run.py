@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,8 +29,17 @@ def run_with(process: Any) -> Any:
 def test_a_process_that_does_not_come_to_its_state_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(one, "SETTLE_S", 0.01)
     deaf = SimpleNamespace(pid=os.getpid(), kill=lambda _number: None)
-    with pytest.raises(NotDoneError, match=r"the process of a is \w+, not stopped, 0.01 s after signal 19"):
+    with pytest.raises(NotDoneError, match=r"the process of a is \w+, not stopped, at most 0.01 s after signal 19"):
         _signal(run_with(deaf), "a", 19, psutil.STATUS_STOPPED)
+
+
+def test_a_process_that_is_gone_was_killed_but_not_stopped() -> None:
+    with subprocess.Popen(["true"]) as short:
+        short.wait()
+    gone = SimpleNamespace(pid=short.pid, kill=lambda _number: None)
+    _signal(run_with(gone), "a", 9, psutil.STATUS_ZOMBIE)
+    with pytest.raises(NotDoneError, match="the process of a is gone, not stopped"):
+        _signal(run_with(gone), "a", 19, psutil.STATUS_STOPPED)
 
 
 def test_a_cell_without_a_process_can_get_no_signal() -> None:

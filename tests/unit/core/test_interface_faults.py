@@ -93,7 +93,7 @@ def test_a_delayed_message_comes_when_its_time_is_over_and_the_next_is_not_held_
 def test_a_message_that_waits_for_the_next_goes_with_its_sender():
     world = talkers.Direct(["a", "b"], channel("pipe", 0, 1))
     world.monitor.handle(on.FaultOrdered(0, strike("reorder_message")), 0)
-    world.monitor._fire_timers(0)
+    world.monitor.rounds._fire_timers(0)
     assert world.call("a", Hypercall.CHANNEL_SEND, 1, data=b"kept") == Status.OK
     world.kill("a")
     assert world.receive("b", 1) == Status.PEER_GONE

@@ -208,7 +208,7 @@ def test_a_process_runs_until_the_server_wants_the_cpu_back(lab: L4Lab, server: 
     task = server.new_task()
     assert server.run(task, until=5000).pc == CODE
     assert lab.monitor.alarms.next_time() == 5000
-    lab.monitor._fire_timers(5000)
+    lab.monitor.rounds._fire_timers(5000)
     server.hear()
     assert server.state.r0 == Status.EMPTY
     assert not lab.monitor.alarms

@@ -74,6 +74,16 @@ def test_more_than_there_was_time_for_is_not_believed() -> None:
     assert max(counted) <= 4 * 77
 
 
+@pytest.mark.parametrize(("said", "believed"), [(90, 90), (0, 0), (1 << 63, 707)])
+def test_an_exception_tells_of_lines_and_is_believed_as_far_as_there_was_time(said: int, believed: int) -> None:
+    def script(vcpu: ScriptedVcpu) -> Steps:
+        yield from vcpu.work(707)
+        yield vcpu.exit(ExitKind.EXCEPTION)._replace(a2=said)
+
+    ledger = _run(script).monitor.ledger
+    assert (ledger.cycles("a", "guest"), ledger.cycles("a", "cache_miss")) == (707 - believed, believed)
+
+
 def test_sums_that_fall_change_nothing() -> None:
     bench = _run(_tells((700, Translations(9, 9, 9)), (700, Translations(0, 0, 0)), (700, Translations(9, 9, 9))))
     assert _ledger(bench)[2] == (9, 9, 9)

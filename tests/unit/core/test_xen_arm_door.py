@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hypervisor.abi.hypercalls import XEN_CALLS
 from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import EventKind, Exit, ExitKind
 from hypervisor.abi.status import Status
@@ -52,22 +51,24 @@ from hypervisor.core.lives import ORDERS
 from hypervisor.core.xen.store import Permission
 from tests.support.arm_guest import (
     DATA,
+    EVENTS,
+    GRANTS,
+    HVM,
     KERNEL_VA,
     LARGE_VA,
     LAST,
+    MEMORY,
     MISSING,
     NO_ACCESS,
     READ_ONLY,
+    SCHED,
+    VCPU,
+    VERSION,
     WRITABLE,
     ArmGuest,
     arm_lab,
 )
 from tests.support.xen import BASE, FREE, PAGES, XenLab
-
-EVENTS, GRANTS, MEMORY, HVM = (
-    call - XEN_CALLS for call in (Call.EVENT_CHANNEL, Call.GRANT_TABLE, Call.MEMORY, Call.HVM)
-)
-VERSION, VCPU, SCHED = (call - XEN_CALLS for call in (Call.VERSION, Call.VCPU, Call.SCHED))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from hypervisor.abi.hypercalls import XEN_CALLS
 from hypervisor.abi.memory import PAGE
 from hypervisor.abi.records import Event, EventKind
 from hypervisor.abi.time import NEVER
@@ -34,16 +33,13 @@ from hypervisor.abi.xen import (
 from hypervisor.abi.xen_arm import layout
 from hypervisor.core.wiring import ChannelParams
 from tests.support.arm_guest import (
+    EVENTS,
+    MEMORY,
     WRITABLE,
     ArmGuest,
     arm_lab,
 )
 from tests.support.xen import BASE, FREE, PAGES, XenLab
-
-EVENTS, GRANTS, MEMORY, HVM = (
-    call - XEN_CALLS for call in (Call.EVENT_CHANNEL, Call.GRANT_TABLE, Call.MEMORY, Call.HVM)
-)
-VERSION, VCPU, SCHED = (call - XEN_CALLS for call in (Call.VERSION, Call.VCPU, Call.SCHED))
 
 
 @pytest.fixture
@@ -240,7 +236,7 @@ def test_a_new_life_waits_until_a_kernel_that_serves_has_let_go_of_the_last_one(
         "it can look for its devices"
     )
     lab.xen.store.write(back, f"/local/domain/{back}/backend/vbd/{front}/51712/state", b"6")
-    lab.xen._flush()
+    lab.xen.daemon.catch_up()
     assert states(lab, front, back) == (b"1", b"6")
     lab.die("driver")
     lab.restart("linux")

@@ -197,7 +197,7 @@ class Pair:
     def say(self, **nodes: object) -> None:
         for name, value in nodes.items():
             self.lab.xen.store.write(0, f"{self.device.front_path}/{name.replace('_', '-')}", str(value).encode())
-        self.lab.xen._flush()
+        self.lab.xen.daemon.catch_up()
 
     def connect(self) -> None:
         self.say(ring_ref=REF, event_channel=5, state=int(XenbusState.CONNECTED))
@@ -289,5 +289,19 @@ def test_a_front_end_that_rewrites_the_answers_is_not_remembered_without_an_end(
             ring.answer(struct.pack("<Q104x", 2 * number + 1))  # nobody has asked that
         journal.look()
     assert len(journal._owed) <= BLOCK.size
+    with pytest.raises(BrokenRingError, match="are known"):
+        journal.settle()
+
+
+def test_a_front_end_whose_frames_have_more_said_about_them_without_an_end_is_not_either() -> None:
+    ring = Ring(SEND)
+    ring.ask(frame(1, EXTRA))
+    journal = Frames(SEND, ring)
+    journal.look()
+    for _ in range(10 * SEND.size):
+        ring.ask(struct.pack("<BB10x", 1, MORE_EXTRA))
+        ring.answer(struct.pack("<Hh8x", 7, 0))  # as if nothing of the kind had been asked
+        journal.look()
+    assert journal._extras <= SEND.size
     with pytest.raises(BrokenRingError, match="are known"):
         journal.settle()

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import pytest
 
 from devices import NEVER, Bus, SysClock, assemble, problem
 from devices.bench import Bench
-
-
-@dataclass(frozen=True)
-class Spec:
-    """A device as data, as a board file has it."""
-
-    name: str
-    model: str
-    base: int
-    size: int = 0x100
-    irq: int | None = None
-    more_irqs: tuple[int, ...] = ()
-    parent: str | None = None
-    params: Mapping[str, int | str] = field(default_factory=dict)
-
+from tests.support.device_spec import Spec
 
 KIRKWOOD = (
     Spec("timer", "orion_timer", 0x2300, irq=1, more_irqs=(2,), parent="bridge", params={"frequency": 1_000_000}),

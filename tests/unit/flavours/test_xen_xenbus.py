@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cells.xen.store import StoreRefusedError
-from cells.xen.xenbus import BACK, FRONT, Device
+from cells.xen.xenbus import BACK, FRONT, PATIENCE, Device
 from hypervisor.abi.xen import XenbusState as State
 
 FRONT_NODE, BACK_NODE = "/front", "/back"
@@ -57,9 +57,12 @@ class PaperStore:
 
 
 class Paper(Device):
-    """A device of nothing: it remembers what it was asked to do. `life`: whose life of the other end it has taken up."""
+    """A device of nothing: it remembers what it was asked to do. `life`: whose life of the other end it has taken up. `failing`:
+    how often it cannot attach.
+    """
 
-    def __init__(self, store: PaperStore, role: str, life: int) -> None:
+    def __init__(self, store: PaperStore, role: str, life: int, failing: int = 0) -> None:
+        self.tries, self.failing = 0, failing
         node, other = (FRONT_NODE, BACK_NODE) if role == "front" else (BACK_NODE, FRONT_NODE)
         told = {"name": "d", "peer": "p", "kind": "block", "role": role, "domid": 1, "node": node, "other": other}
         store.nodes[f"{node}/state"] = "1"
@@ -74,6 +77,9 @@ class Paper(Device):
 
     def attach(self) -> bool:
         assert self.partner == 0, "attached twice"
+        self.tries += 1
+        if self.tries <= self.failing:
+            return False
         self.partner = int(self.ask("life"))
         self.store.write_all({f"{self.node}/life": self.life})
         return True
@@ -106,6 +112,33 @@ def test_two_ends_meet_whoever_is_there_first(first):
         ends[role] = Paper(store, role, life)
         settle(store)
     assert met(ends["front"], ends["back"])
+
+
+@pytest.mark.parametrize("failing", range(PATIENCE + 2))
+@pytest.mark.parametrize("first", ["front", "back"])
+def test_a_back_end_that_cannot_attach_for_a_while_is_met_all_the_same_and_tries_no_more_than_is_promised(
+    failing, first
+):
+    store = PaperStore()
+    ends = {}
+    for life, role in enumerate([first, "back" if first == "front" else "front"], 1):
+        ends[role] = Paper(store, role, life, failing)
+        settle(store)
+    assert met(ends["front"], ends["back"]) is (failing <= PATIENCE)
+    assert ends["back"].tries == min(failing, PATIENCE) + 1
+
+
+def test_a_new_front_end_is_given_all_tries_anew():
+    store = PaperStore()
+    back = Paper(store, "back", 1, failing=PATIENCE + 2)
+    Paper(store, "front", 2)
+    settle(store)
+    assert back.tries == PATIENCE + 1
+    store.forget(FRONT_NODE, f"{BACK_NODE}/state")
+    settle(store)
+    front = Paper(store, "front", 3)
+    settle(store)
+    assert met(front, back)
 
 
 @pytest.mark.parametrize("steps", range(9))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.operations import FILE, operations, rows
+from benchmarks.operations import FILE, operations, rows, streams
 from benchmarks.programs import APPLICATIONS, DYNAMIC, IMAGES, TOOLS, build, images
 from cells.programs.arm.build import TOOLCHAIN
 from cells.wren import build as wren
@@ -71,8 +71,10 @@ def few(name: str) -> list[str]:
 
 def test_every_operation_has_a_mark_of_its_own_and_a_program_that_is_there() -> None:
     listed = operations().values()
-    assert len({operation.id for operation in listed}) == len(listed)
+    sent = streams().values()
+    assert len({one.id for one in (*listed, *sent)}) == len(listed) + len(sent)
     named = {words[0] for operation in listed for words in (operation.argv, *operation.prepare)}
+    named |= {stream.argv[0] for stream in sent}
     started = {operation.argv[2].removeprefix("./") for operation in listed if operation.argv[1] == "run"}
     assert named | started <= set(images())
     assert all(operation.iterations > 0 and operation.what for operation in listed)
@@ -83,8 +85,8 @@ def test_rows_are_made_of_operations_and_named_as_the_surveys() -> None:
         lines = (FILE.parent / "paper" / f"{figure}.csv").read_text().splitlines()
         wanted = {line["row"] for line in csv.DictReader(line for line in lines if not line.startswith("#"))}
         made = {row.name for row in rows() if row.figure == figure}
-        assert {name.removesuffix(".short") for name in made} <= wanted, figure
-    assert all(set(row.terms) <= set(operations()) for row in rows())
+        assert {name.removesuffix(".short").removesuffix(".loopback") for name in made} <= wanted, figure
+    assert all(set(row.terms) <= {*operations(), *streams()} for row in rows())
 
 
 def test_the_manifest_names_every_program_with_its_sum() -> None:

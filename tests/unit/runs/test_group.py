@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from hypervisor.shell.runs import group
+from hypervisor.shell.runs import group, starter
 from hypervisor.shell.runs.group import Claim, carry, end_all
 from hypervisor.shell.sweeps import point
 from hypervisor.shell.sweeps.point import CRASH, DONE, HANG, Task, carry_out
@@ -53,6 +55,19 @@ def test_who_is_interrupted_ends_what_is_under_way_and_waits_for_nothing(tmp_pat
     end_all()
     thread.join(10.0)
     assert errors == ["the process that starts runs is gone"]
+
+
+def test_a_run_that_has_ended_before_its_beginning_was_read_is_no_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = 1 << 22  # above what Linux numbers processes by
+    both = f"import sys; sys.stdin.readline(); print('{nobody}\\n7', flush=True); sys.stdin.read()"
+    start = subprocess.Popen
+    monkeypatch.setattr(starter.subprocess, "Popen", lambda _words, **more: start([sys.executable, "-c", both], **more))
+    server, answer = starter.Starter(), tmp_path / "answer"
+    starter.errors_of(answer).write_text("it was quick")
+    assert server.run(JOB, tmp_path / "order", answer, 5.0) == (7, "it was quick")
+    server.close()
 
 
 def test_threads_get_cpus_in_turn_and_one_alone_is_left_where_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:

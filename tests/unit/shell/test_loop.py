@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 from hypervisor.abi.records import Exit
 from hypervisor.core.cell import CellState
-from hypervisor.shell.loop import HostTrouble
+from hypervisor.shell.loop_ports import HostTrouble
 from tests.support.scripted import Bench, ScriptedHost, ScriptedVcpu
 
 

@@ -66,12 +66,10 @@ class Board:
         self.notes: list[str] = []
         self.arrived: list[tuple[int, bytes]] = []
         self.cells = ["netdom"]
+        self.rounds = SimpleNamespace(idle_until=lambda _besides: self.idle)
         self.bus = SimpleNamespace(kick=lambda: None, devices=[SimpleNamespace(name="nic0", owner=0)])
         deliver: Callable[[int, bytes], None] = lambda cycle, frame: self.arrived.append((cycle, frame))  # noqa: E731
         self.link = NetLink(self, "nic0", NS, LATENCY, line, deliver, record)  # type: ignore[arg-type]
-
-    def idle_until(self, _besides: object) -> int:
-        return self.idle
 
     def note(self, _kind: str, _cell: str, *, device: str, why: str) -> None:
         self.notes.append(why)

@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,19 @@ def test_a_small_file_cannot_stand_for_more_than_its_ram(tmp_path: Path, offsets
     path = tmp_path / "a.snap"
     path.write_bytes(f"{FORMAT} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
     with pytest.raises(InputError, match=r"cannot be used: a block of [0-9]+ bytes at 0x0 behind"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [("time", "soon", "int"), ("versions", [], r"dict\[str, str\]"), ("cell", 7, "bytes"), ("topology", b"x", "str")],
+)
+def test_a_head_of_other_kinds_is_refused_by_key(tmp_path: Path, key: str, value: Any, kind: str) -> None:
+    packed = pack(asdict(Head("demo", "", {}, 1, 1, BLOCK, b"", {})) | {"blocks": [], key: value})
+    body = f"{len(packed)}\n".encode() + packed
+    path = tmp_path / "a.snap"
+    path.write_bytes(f"{FORMAT} {hashlib.sha256(body).hexdigest()}\n".encode() + body)
+    with pytest.raises(InputError, match=f"cannot be used: {key} is no {kind}"):
         read(path)
 
 

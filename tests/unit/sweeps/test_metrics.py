@@ -69,7 +69,8 @@ def test_reports_are_taken_from_the_trace_and_what_the_account_does_not_know_is_
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("a / b - 1", 0.5), ("-(a - 2 * b)", 1.0), ("a / (b - 2)", None), ("2.5", 2.5)]
+    ("text", "value"),
+    [("a / b - 1", 0.5), ("-(a - 2 * b)", 1.0), ("a / (b - 2)", None), ("2.5", 2.5), ("1e999 - 1e999", None)],
 )
 def test_a_formula_is_computed_and_a_division_by_nothing_is_no_figure(text: str, value: float | None) -> None:
     formula = Formula(text, {"a": ("x", {}), "b": ("y", {})})

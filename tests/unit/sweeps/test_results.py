@@ -11,7 +11,7 @@ import pytest
 
 from hypervisor.shell.files import RunDirError
 from hypervisor.shell.problems import InputError
-from hypervisor.shell.sweeps import plots
+from hypervisor.shell.sweeps import command, plots
 from hypervisor.shell.sweeps.point import CRASH, DONE, FAILED, HANG, Found, Task
 from hypervisor.shell.sweeps.runner import Directory, Results, run_sweep
 from hypervisor.shell.sweeps.sweep import Sweep, load_sweep
@@ -178,6 +178,38 @@ def test_without_a_word_each_figure_is_drawn_over_the_first_two_axes(tmp_path: P
         ("time", "flavour", "scheduler.slice"),
         ("factor", "flavour", "scheduler.slice"),
     ]
+
+
+def test_words_below_an_axis_that_would_stand_in_one_another_are_left_out(tmp_path: Path) -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="needs the extra sweeps").Figure(figsize=plots.SIZE)
+    axes = figure.add_subplot()
+    axes.set_xlim(0, 2400)
+    scale = plots.scale_of([0, 73, 300, 600, 2400])
+    assert plots.labels(axes, scale) == ["0", "", "300", "600", "2400"]
+
+
+@pytest.mark.parametrize(("low", "high", "there"), [(0.7, 26.8, "5"), (1.0, 90_000.0, "10,000")])
+def test_a_logarithmic_axis_has_plain_numbers(low: float, high: float, there: str) -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="needs the extra sweeps").Figure()
+    axes = figure.add_subplot()
+    axes.plot([1, 2], [low, high])
+    axes.set_yscale("log")
+    plots.plain_numbers(axes)
+    found = axes.yaxis.get_major_formatter().format_ticks(axes.yaxis.get_majorticklocs())
+    assert there in found and not any("^" in text or "times" in text for text in found)
+
+
+def test_an_interruption_says_that_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> Results:
+        raise KeyboardInterrupt
+
+    load(tmp_path)
+    monkeypatch.setattr(command, "run_sweep", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        command.sweep(command.SweepOptions(str(tmp_path / "mine.toml"), jobs=1, out=tmp_path / "out"))
+    assert "mine: interrupted; what was run is kept in out, the same command goes on\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def test_a_point_that_cannot_be_run_is_one_of_the_sweep_all_the_same(tmp_path: P
     [
         (GOOD.replace("for =", "fro ="), "mine.toml: fro: unknown key; did you mean for?"),
         (GOOD.replace('["l4", "okl4"]', "[]"), "mine.toml: grid.flavour: has no values; give at least one, or remove the axis"),
+        (GOOD.replace('flavour = ["l4", "okl4"]', ""), "mine.toml: grid: is empty; name an axis, for example"),
         (GOOD.replace('["l4", "okl4"]', '"l4"'), "mine.toml: grid.flavour: must be a list of values, not 'l4'"),
         (GOOD.replace('"okl4"]', '"l4"]'), "mine.toml: grid.flavour: has a value twice"),
         (GOOD.replace('["l4", "okl4"]', '["okl5"]'), 'mine.toml: grid.flavour: "okl5" is not known; did you mean okl4?'),
@@ -109,6 +110,12 @@ def test_a_point_that_cannot_be_run_is_one_of_the_sweep_all_the_same(tmp_path: P
         (GOOD + "flavor = [1]", "mine.toml: grid.flavor: no key of a topology, and no line of set has {flavor}; did you mean"),
         (GOOD + "seed = [1]", "mine.toml: grid.seed: a sweep says that as seeds = [1, 2]"),
         (GOOD + 'kind = [{ flavour = "l4" }]', "mine.toml: grid.kind: has tables, and each of them needs a name"),
+        (
+            GOOD + 'kind = [{ name = "a", seed = 1 }, { name = "a", seed = 2 }]',
+            "mine.toml: grid.kind: has two tables of one name",
+        ),
+        ('set = ["seed={status}"]' + GOOD + "status = [1]", "mine.toml: grid.status: is a column of all results; call the axis"),
+        (GOOD + '[derived.time]\nis = "t * 2"\nt = "time"', "mine.toml: derived.time: is a column already; call it something"),
         ('set = ["seed={sed}"]' + GOOD, "mine.toml: set: {sed} is no axis of the grid; known: flavour"),
         (GOOD.replace('["time"]', "[]"), 'mine.toml: metrics: there is none; write for example ["switches", "time"]'),
         (GOOD.replace('"ping"', '"pong"'), "pong: no built-in topology has this name, and no file (did you mean ping?)"),

@@ -41,7 +41,7 @@ def test_the_walk_that_flushes_an_xscale_is_the_boards_for_that_cpu_does_not_say
 def test_functions_caches_and_what_they_cost_are_the_boards() -> None:
     told, names = _told({"functions": {"set_pte": [0xC0001000]}, "caches": True, "charge": True})
     assert told["functions"] == {"set_pte": [0xC0001000]}
-    shape = {"size": 16384, "line": 32, "ways": 4}
+    shape = {"size": 16384, "line": 32, "ways": 4, "random": 1}
     costs = {"fill_cycles": 36, "store_cycles": 5}
     assert told["caches"] == {"l1i": shape, "l1d": shape, "write_allocate": 0, "kept": 1, **costs}
     assert (told["tlb"]["entries"], told["tlb"]["virtual_entries"], told["tlb"]["miss_cycles"]) == (64, 0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from abc import ABC, abstractmethod
 from typing import Any
 
 from cells.personalities.arm.errno import EINVAL, EIO, Errno
@@ -30,7 +31,7 @@ def device_number(major: int, minor: int) -> int:
     return (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
 
 
-class Device:
+class Device(ABC):
     """One device: its node in /dev (`path`, relative), and who sleeps for it."""
 
     kind = CHARACTER
@@ -40,15 +41,15 @@ class Device:
         self.queue = Queue()
         self.files: list[File] = []
 
+    @abstractmethod
     def open(self, process: Any, inode: Inode, flags: int) -> File:
         """An open file.
 
         Raises:
             Errno: what the device says.
         """
-        raise NotImplementedError
 
-    def progress(self) -> None:
+    def progress(self) -> None:  # noqa: B027  most are not told anything
         """Hear what the other end says."""
 
     def changed(self) -> None:

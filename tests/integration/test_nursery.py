@@ -1,0 +1,92 @@
+"""Servers of cells that are forked from a warm one: like those that are started, and gone with whoever made them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hypervisor.api import launch
+from hypervisor.shell import processes
+from hypervisor.shell.nursery import Nursery
+from hypervisor.shell.processes import Zygote, ZygoteError
+from tests.support.live import gone, until
+
+pytestmark = pytest.mark.slow
+TOPOLOGY = {"name": "forked", "board": "arm926", "cells": {"a": {"image": "hello"}}}
+SECONDS = 5.0
+"""For what takes milliseconds."""
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as made:
+        yield made
+
+
+def a_hash() -> str:
+    with launch(TOPOLOGY) as run:
+        run.until("1ms")
+    return run.trace_hash
+
+
+def test_a_run_is_the_same_with_a_server_that_was_started_and_one_that_was_forked(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "forked", nursery.zygote)
+    forked = a_hash()
+    monkeypatch.setattr(processes, "forked", None)
+    assert a_hash() == forked
+
+
+def test_it_is_where_the_monitor_may_be_and_ends_when_it_is_told(nursery: Nursery) -> None:
+    before = os.sched_getaffinity(0)
+    mine = {min(before)}
+    os.sched_setaffinity(0, mine)
+    try:
+        zygote = nursery.zygote()
+    finally:
+        os.sched_setaffinity(0, before)
+    assert zygote.pid is not None
+    pidfd = os.pidfd_open(zygote.pid)
+    with zygote:
+        assert until(lambda: os.sched_getaffinity(zygote.pid or 0) == mine)
+    assert gone([pidfd], SECONDS)
+
+
+def test_it_ends_with_its_monitor_without_a_word(nursery: Nursery) -> None:
+    zygote = nursery.zygote()
+    assert zygote.pid is not None
+    pidfd = os.pidfd_open(zygote.pid)
+    zygote._link.close()  # as the kernel does for a monitor that was killed
+    assert gone([pidfd], SECONDS)
+
+
+def test_an_answer_for_a_monitor_that_is_no_more_is_nobodys(nursery: Nursery) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    order = {"name": "dead", "warm": (), "environment": {}, "directory": "/", "path": (), "cpus": (0,)}
+    with ours, theirs:
+        socket.send_fds(nursery._orders, [pickle.dumps(order)], [theirs.fileno()])
+        with nursery.zygote() as zygote:
+            server = psutil.Process(zygote.pid)
+            assert until(lambda: Path(server.cwd()) == Path.cwd())
+
+
+def test_what_it_has_forked_dies_with_it_and_who_asks_then_is_told() -> None:
+    nursery = Nursery()
+    zygote = nursery.zygote()
+    assert isinstance(zygote, Zygote)
+    assert zygote.pid is not None
+    pidfd = os.pidfd_open(zygote.pid)
+    os.kill(nursery._process.pid, signal.SIGKILL)
+    assert gone([pidfd], SECONDS)
+    zygote.stop()
+    with pytest.raises(ZygoteError, match="has ended"):
+        nursery.zygote()
+    nursery.close()
