@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -172,14 +173,20 @@ def _become(link: int, order: Order) -> None:
     server.main(["3", *order.warm])
 
 
-def _watch_nursery(_link: socket.socket) -> None:
-    """In the place of the server's own: its parent is the nursery."""
+def watch_nursery(nursery: int, _link: socket.socket) -> None:
+    """In the place of the server's own: its parent is the nursery, which may have ended before the kernel knew of this wish.
+
+    Raises:
+        zygote.OrphanedError: it has.
+    """
 
     def orphaned(*_: object) -> None:
         raise server.OrphanedError
 
     signal.signal(signal.SIGTERM, orphaned)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != nursery:
+        raise server.OrphanedError
 
 
 def _fork(orders: socket.socket, children: dict[int, int], poller: Any) -> bool:
@@ -212,7 +219,7 @@ def main(descriptor: int) -> None:
     """Fork a server for each order; end with who gives the orders."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     server.warm_up(WARM)
-    server.watch = _watch_nursery
+    server.watch = partial(watch_nursery, os.getpid())
     children: dict[int, int] = {}
     poller = select.poll()
     with socket.socket(fileno=descriptor) as orders, suppress(ConnectionError):

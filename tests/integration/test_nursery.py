@@ -6,6 +6,8 @@ import os
 import pickle
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +78,13 @@ def test_an_answer_for_a_monitor_that_is_no_more_is_nobodys(nursery: Nursery) ->
         with nursery.zygote() as zygote:
             server = psutil.Process(zygote.pid)
             assert until(lambda: Path(server.cwd()) == Path.cwd())
+
+
+def test_a_server_whose_nursery_ended_before_it_could_say_so_knows_that() -> None:
+    code = "import os, sys; from hypervisor.shell import nursery; nursery.watch_nursery(os.getppid() + int(sys.argv[1]), None)"
+    found = [subprocess.run([sys.executable, "-c", code, other], check=False, capture_output=True) for other in "01"]
+    assert [done.returncode for done in found] == [0, 1]
+    assert b"OrphanedError" in found[1].stderr
 
 
 def test_what_it_has_forked_dies_with_it_and_who_asks_then_is_told() -> None:

@@ -25,6 +25,7 @@ from importlib import import_module
 from pathlib import Path
 
 from cells import kernel
+from cells.sandbox import die_with
 from hypervisor.shell import processes
 from hypervisor.shell.nursery import Nursery
 
@@ -145,9 +146,9 @@ def _serve(out: int) -> None:
     for line in sys.stdin.buffer:
         job, order, answer = line.rstrip(b"\n").decode().split("\0")
         main = import_module(job).main
-        child = os.fork()
+        parent, child = os.getpid(), os.fork()
         if child == 0:
-            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+            die_with(parent)
             os.setsid()
             _redirect(errors_of(Path(answer)))
             os.close(out)
