@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import platform
+import subprocess
+import sys
 
 import pytest
 
 from cells.engines.arm import Stop
 from tests.support.arm import DISTINCT, Bench
+from tests.support.live import ROOT
+from tests.support.patience import PATIENCE_S
 
 CODE, DATA = 0x1000, 0x8000
 MIXED = """
@@ -61,3 +65,31 @@ def test_the_questions_are_gone_where_they_can_be_and_only_there() -> None:
     assert (
         quick.engine.vcpu.quickened > quick.engine.vcpu.translations
     )  # one behind each hook, and those of loads and stores
+
+
+FAR = """
+import ctypes, mmap
+from cells.engines.native._native import ffi, lib
+MiB = 1 << 20
+taken = [mmap.mmap(-1, 512 * MiB)]  # so that Unicorn comes to lie well below
+from tests.conformance import test_arm_engine_quick as near
+
+def lowest():
+    return ctypes.addressof(ctypes.c_char.from_buffer(taken[-1]))
+
+hooks = int(ffi.cast("uintptr_t", ffi.addressof(lib, "vcpu_run")))
+while lowest() > hooks - (2048 + 128) * MiB:
+    taken.append(mmap.mmap(-1, 32 * MiB))
+for model in ("926", "1176", "CORTEX_A9"):
+    near.test_a_program_does_the_same_and_stops_in_front_of_the_same_blocks(model)
+near.test_the_questions_are_gone_where_they_can_be_and_only_there()
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other hosts keep the questions")
+def test_it_is_so_where_the_hook_is_further_away_than_a_near_call_reaches() -> None:
+    """Translated code then calls it through a word in memory, and its helpers, which lie nearer, directly."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAR], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

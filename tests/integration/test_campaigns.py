@@ -220,7 +220,7 @@ def test_a_campaign_that_was_killed_goes_on_where_it_was_and_leaves_no_run_behin
     finally:
         killed.kill()
         killed.wait()
-    assert gone(family, 5.0)
+    assert gone(family)
     before = [Result.from_json(line) for line in done.read_bytes().splitlines()[:2]]
     results, tasks = run(tmp_path / "mine.toml", place)
     assert len(results) == 7

@@ -179,7 +179,7 @@ def test_a_person_has_a_shell(tmp_path: Path) -> None:
         session.type("echo first | wc\r")
         session.expect("1 1 6\r\n")
         session.type("exit 3\r")
-        assert session.process.wait(timeout=30) == 3
+        assert session.wait() == 3
 
 
 def test_a_key_that_means_a_signal_ends_the_program(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_key_that_means_a_signal_ends_the_program(tmp_path: Path) -> None:
         session.expect("again\r\nagain\r\n")
         session.type("\x03")
         session.expect("\\^C")
-        assert session.process.wait(timeout=30) == 128 + 2
+        assert session.wait() == 128 + 2
 
 
 def test_names_of_a_root_are_those_in_its_archive() -> None:

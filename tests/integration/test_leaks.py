@@ -23,6 +23,7 @@ from cells.order import GuestError
 from hypervisor import launch
 from hypervisor.shell.topology import TopologyError
 from tests.support.live import Traces, cells, gone, until
+from tests.support.patience import PATIENCE_S
 from tests.support.session import COMMAND, environment
 
 pytestmark = pytest.mark.slow
@@ -120,7 +121,7 @@ def assert_nothing_left(run: Running, seconds: float = SECOND) -> None:
 @LINKS
 def test_after_the_end_of_a_run(running: Callable[..., Running], link: str) -> None:
     run = running("--for", "100ms", "--pace", "0.5", "--link", link)
-    assert run.monitor.wait(10) in (0, 1)  # 1: the stopped cell had a turn and has failed
+    assert run.monitor.wait(PATIENCE_S) in (0, 1)  # 1: the stopped cell had a turn and has failed
     assert_nothing_left(run)
 
 

@@ -110,4 +110,4 @@ def test_an_interactive_shell_has_job_control(tmp_path: Path) -> None:
         session.type("echo status $?\r")
         session.expect("status 130")
         session.type("exit 4\r")
-        assert session.process.wait(timeout=30) == 4
+        assert session.wait() == 4

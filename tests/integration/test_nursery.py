@@ -22,8 +22,6 @@ from tests.support.live import gone, until
 
 pytestmark = pytest.mark.slow
 TOPOLOGY = {"name": "forked", "board": "arm926", "cells": {"a": {"image": "hello"}}}
-SECONDS = 5.0
-"""For what takes milliseconds."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +57,7 @@ def test_it_is_where_the_monitor_may_be_and_ends_when_it_is_told(nursery: Nurser
     pidfd = os.pidfd_open(zygote.pid)
     with zygote:
         assert until(lambda: os.sched_getaffinity(zygote.pid or 0) == mine)
-    assert gone([pidfd], SECONDS)
+    assert gone([pidfd])
 
 
 def test_it_ends_with_its_monitor_without_a_word(nursery: Nursery) -> None:
@@ -67,7 +65,7 @@ def test_it_ends_with_its_monitor_without_a_word(nursery: Nursery) -> None:
     assert zygote.pid is not None
     pidfd = os.pidfd_open(zygote.pid)
     zygote._link.close()  # as the kernel does for a monitor that was killed
-    assert gone([pidfd], SECONDS)
+    assert gone([pidfd])
 
 
 def test_an_answer_for_a_monitor_that_is_no_more_is_nobodys(nursery: Nursery) -> None:
@@ -94,7 +92,7 @@ def test_what_it_has_forked_dies_with_it_and_who_asks_then_is_told() -> None:
     assert zygote.pid is not None
     pidfd = os.pidfd_open(zygote.pid)
     os.kill(nursery._process.pid, signal.SIGKILL)
-    assert gone([pidfd], SECONDS)
+    assert gone([pidfd])
     zygote.stop()
     with pytest.raises(ZygoteError, match="has ended"):
         nursery.zygote()

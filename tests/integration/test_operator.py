@@ -16,6 +16,7 @@ from hypervisor.shell import runtime_dir
 from hypervisor.shell.client import Client, OperatorError
 from tests.support.house import furnish
 from tests.support.live import until
+from tests.support.patience import PATIENCE_S
 from tests.support.session import COMMAND, cellvisor, environment
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def house(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
             yield client
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
     assert list(place.glob("cellvisor-*")) == []
 
 
@@ -86,7 +87,7 @@ def heard(client: Client, wanted: bytes) -> bytes:
     """What the stream said until `wanted` came."""
     said = b""
     while wanted not in said:
-        assert not client.wait(10).ended
+        assert not client.wait(PATIENCE_S).ended
         said += b"".join(data for _, data in client.news())
     return said
 
@@ -95,7 +96,7 @@ def test_the_trace_is_followed_in_whole_lines_without_a_gap(house: Client) -> No
     house.follow("trace")
     lines, at = b"", None
     while lines.count(b"\n") < 20:
-        house.wait(10)
+        house.wait(PATIENCE_S)
         for offset, data in house.news():
             assert at in (None, offset)
             lines, at = lines + data, offset + len(data)
@@ -151,7 +152,7 @@ def test_a_run_that_is_killed_ends_for_its_listeners_and_is_swept_away(
         client.follow("console/clock")
         process.kill()
         process.wait()
-        assert client.wait(10).ended
+        assert client.wait(PATIENCE_S).ended
         with pytest.raises(OperatorError, match=r"^house \(process \d+\) has ended$"):
             client.ask("status")
     assert until(lambda: not list(place.glob("cellvisor-*")))
@@ -176,7 +177,7 @@ def test_several_runs_must_be_told_apart(place: Path, monkeypatch: pytest.Monkey
     finally:
         for process in processes:
             process.terminate()
-        ends = [process.wait(10) for process in processes]
+        ends = [process.wait(PATIENCE_S) for process in processes]
     assert ends == [143, 143]
 
 
@@ -192,7 +193,7 @@ def test_the_store_of_a_run_under_xen_is_read_written_and_watched(place: Path, m
             assert 'name = "echo"' in listed
             assert cellvisor("xenstore", "write", "/local/domain/1/data/note", "here", place=place).returncode == 0
             assert cellvisor("xenstore", "read", "/local/domain/1/data/note", place=place).stdout == "here\n"
-            client.wait(5)
+            client.wait(PATIENCE_S)
             assert b'{"path": "/local/domain/1/data/note", "value": "here"}' in b"".join(
                 line for _, line in client.news()
             )
@@ -204,7 +205,7 @@ def test_the_store_of_a_run_under_xen_is_read_written_and_watched(place: Path, m
                 client.ask("shutdown", cell="echo")
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
     inputs = [json.loads(line) for line in (place / "run" / "inputs.jsonl").read_text().splitlines()]
     assert [each["data"] for each in inputs if each["kind"] == "store"] == ["/local/domain/1/data/note\u0000here"]
 

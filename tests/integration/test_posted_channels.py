@@ -19,6 +19,7 @@ from hypervisor.core.cell import CellState
 from hypervisor.shell.links.zmq import ZmqHub
 from tests.integration.test_remote_cell import Far, free_port
 from tests.support.live import Live, until
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -175,7 +176,7 @@ def far(tmp_path: Path) -> Iterator[Far]:
     joined = Far(tmp_path / "elsewhere")
     yield joined
     for process in joined.processes:
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("flavour", ["l4", "okl4"])

@@ -20,13 +20,11 @@ import pytest
 from cells.order import CellOrder
 from cells.sandbox import FILE_SIZE, MIB, SandboxPolicy
 from hypervisor.shell.processes import ExitStatus, Zygote, ZygoteError
+from tests.support.patience import PATIENCE_S
 from tests.support.sandbox_lab import HERE, OPEN, Lab
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
-
-SECONDS = 5.0
-"""For what takes milliseconds: a machine that is busy with other things is not a failure."""
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +58,14 @@ def test_a_killed_cell_is_reported_with_its_signal(lab: Lab) -> None:
         link.recv(1024)
         assert cell.exit_status() is None
         cell.kill()
-        assert str(cell.wait(SECONDS)) == "killed by SIGKILL"
+        assert str(cell.wait(PATIENCE_S)) == "killed by SIGKILL"
     cell.kill()  # a second time does no harm
     cell.close()
 
 
 def test_an_error_of_the_entry_is_in_the_log(lab: Lab) -> None:
     cell = lab.zygote.spawn(CellOrder("lost", 0), entry="cells.nowhere:main")
-    status = cell.wait(SECONDS)
+    status = cell.wait(PATIENCE_S)
     cell.close()
     assert status is not None
     assert status.code == 1
@@ -99,7 +97,7 @@ def test_the_poll_descriptor_tells_when_a_cell_has_ended() -> None:
             link.recv(1024)
             lab.zygote.collect()
             cell.kill()
-            assert ends_within(lab.zygote.fileno(), SECONDS)
+            assert ends_within(lab.zygote.fileno(), PATIENCE_S)
             assert lab.zygote.collect() == [cell]
             assert lab.zygote.collect() == []
         cell.close()
@@ -135,7 +133,7 @@ def test_every_cell_sees_names_in_the_same_order(lab: Lab) -> None:
 def test_modules_that_cannot_be_warmed_are_named_and_not_fatal() -> None:
     with Zygote.start(warm=["nowhere.at_all", HERE]) as zygote:
         cell = zygote.spawn(CellOrder("any", 0), entry="time:time")
-        cell.wait(SECONDS)
+        cell.wait(PATIENCE_S)
         cell.close()
         assert [line for line in zygote.missing if line.startswith("nowhere")] == [
             "nowhere.at_all: No module named 'nowhere'"
@@ -166,8 +164,8 @@ def test_when_the_zygote_is_killed_its_cells_die_and_the_monitor_is_told() -> No
         cell.kill(signal.SIGSTOP)
         assert lab.zygote.pid
         os.kill(lab.zygote.pid, signal.SIGKILL)
-        assert str(cell.wait(SECONDS)) == "killed by SIGKILL"
-        assert ends_within(cell.pidfd, SECONDS)
+        assert str(cell.wait(PATIENCE_S)) == "killed by SIGKILL"
+        assert ends_within(cell.pidfd, PATIENCE_S)
     assert lab.zygote.collect() == [cell]
     with pytest.raises(ZygoteError):
         lab.zygote.collect()
@@ -282,14 +280,14 @@ def test_a_zmq_socket_connected_before_the_sandbox_works_in_it(lab: Lab, tmp_pat
 
         here, link = lab.zygote, lab.spawn(guest, settings={"prepare": True})
         for expected in (b"hello", b"from the sandbox"):
-            assert router.poll(int(SECONDS * 1000))
+            assert router.poll(int(PATIENCE_S * 1000))
             peer, said = router.recv_multipart()
             assert said == expected
             router.send_multipart([peer, b"and back"])
         cell, answer = link
         with answer:
             assert json.loads(answer.recv(1024))["value"] == "and back"
-        assert here.wait_until(lambda: cell.exit_status() is not None, SECONDS)
+        assert here.wait_until(lambda: cell.exit_status() is not None, PATIENCE_S)
         assert str(cell.exit_status()) == "exit code 0"
         cell.close()
 
@@ -340,7 +338,7 @@ def test_a_killed_monitor_leaves_no_cell_no_zygote_and_no_directory(tmp_path: Pa
     with abandoned_monitor(**options) as (monitor, _, pidfds):
         assert not any(ends_within(pidfd, 0) for pidfd in pidfds.values())
         monitor.kill()
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE_S
         assert all(ends_within(pidfd, deadline - time.monotonic()) for pidfd in pidfds.values())
         assert not directory.exists()
 
@@ -350,7 +348,7 @@ def test_the_janitor_removes_nothing_that_others_may_use(tmp_path: Path) -> None
     directory.mkdir(mode=0o755)
     with abandoned_monitor(cells=1, directory=str(directory)) as (monitor, said, pidfds):
         monitor.kill()
-        assert ends_within(pidfds[said["zygote"]], SECONDS)
+        assert ends_within(pidfds[said["zygote"]], PATIENCE_S)
         assert directory.exists()
 
 

@@ -25,6 +25,7 @@ from hypervisor.abi.time import NEVER
 from hypervisor.api import Run
 from tests.support.guests import testimony as what_a_witness_says
 from tests.support.live import ROOT, Live, alone, cells, gone, until
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +80,7 @@ def joined(tmp_path: Path) -> Iterator[Callable[[str], Joined]]:
 
     yield start
     for thing in started:
-        thing.close() if isinstance(thing, Run) else thing.wait(10)
+        thing.close() if isinstance(thing, Run) else thing.wait(PATIENCE_S)
 
 
 def local() -> tuple[str, bytes]:
@@ -94,7 +95,7 @@ def test_a_remote_cell_gives_the_trace_of_a_local_one(joined: Callable[[str], Jo
     assert run.until("50ms").why == "finished"
     assert (run.trace_hash, run.console("far")) == local()
     run.close()
-    assert process.wait(10) == 0
+    assert process.wait(PATIENCE_S) == 0
 
 
 def test_the_death_of_a_remote_cell_is_noticed_and_the_others_go_on(joined: Callable[[str], Joined]):
@@ -102,7 +103,7 @@ def test_the_death_of_a_remote_cell_is_noticed_and_the_others_go_on(joined: Call
     run.until("5ms")
     for child in psutil.Process(process.pid).children(recursive=True):
         child.send_signal(signal.SIGKILL)
-    process.wait(10)
+    process.wait(PATIENCE_S)
     assert until(lambda: run.until(run.now + run.cycles("1ms")).why != "" and run.state("far") == "failed")
     assert run.until("90ms").why == "finished"
     assert run.cell("far").why == "killed"
@@ -113,7 +114,7 @@ def test_the_end_of_the_monitor_ends_the_remote_cell(joined: Callable[[str], Joi
     run, process = joined("far")
     run.until("5ms")
     run._hub.close()  # type: ignore[union-attr]  as far as the cell can see, the monitor is gone
-    assert process.wait(10) in (0, 1)
+    assert process.wait(PATIENCE_S) in (0, 1)
     run._hub = None
 
 
@@ -171,7 +172,7 @@ def far(tmp_path: Path) -> Iterator[Far]:
     joined = Far(tmp_path / "elsewhere")
     yield joined
     for process in joined.processes:
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def free_port() -> str:
@@ -245,10 +246,10 @@ def test_the_death_of_the_monitor_ends_the_remote_cell(far: Far, place: Path) ->
         pidfds = [os.pidfd_open(process.pid) for process in (family, *family.children(recursive=True))]
         assert len(pidfds) == 3  # the command, its zygote, the cell
         monitor.kill()
-        assert gone(pidfds, 1.0)
+        assert gone(pidfds)
         for pidfd in pidfds:
             os.close(pidfd)
-        assert until(lambda: not [*place.glob("cellvisor-*")], 1.0)
+        assert until(lambda: not [*place.glob("cellvisor-*")])
 
 
 class Thief:

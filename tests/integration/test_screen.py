@@ -22,7 +22,8 @@ from hypervisor.shell.screen import command
 from tests.support.files import read_png
 from tests.support.live import Live, until
 from tests.support.looker import LEFT, Looker
-from tests.support.session import COMMAND, SECONDS, cellvisor, displaying, environment
+from tests.support.patience import PATIENCE_S
+from tests.support.session import COMMAND, cellvisor, displaying, environment
 from tests.support.terminal import Blocks, read_kitty, read_sixels
 
 pytestmark = pytest.mark.slow
@@ -155,7 +156,7 @@ def test_a_terminal_that_goes_away_takes_the_viewer_and_nothing_else(house: Path
     looker.sees(painted)
     os.close(looker._theirs)
     os.close(looker.terminal)
-    assert looker.process.wait(10) in (0, 1, 2)
+    assert looker.process.wait(PATIENCE_S) in (0, 1, 2)
     assert client.ask("status")["name"] == "display"
 
 
@@ -215,7 +216,7 @@ def test_looking_changes_nothing_and_touching_is_replayed(place: Path, monkeypat
         words = [*COMMAND, *options, "--pace", "0.5", "--out", "out"]
         process = subprocess.Popen(words, cwd=place, env=environment(place), stdout=subprocess.PIPE)
         looks = watch_hard(process, touches)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=PATIENCE_S)
         assert looks > 5
         assert (json.loads(out)["trace_sha256"] == alone) == (touches == 0)
         assert (place / "out" / "inputs.jsonl").read_text().count('"kind": "touch"') == touches
@@ -242,7 +243,7 @@ def test_a_watcher_notices_that_the_door_is_closed_though_the_process_goes_on(
 
 def watch_hard(process: subprocess.Popen[bytes], touches: int) -> int:
     """Look again and again until the run ends, and touch now and then; how many pictures were looked at."""
-    assert until(lambda: bool(runtime_dir.running()), SECONDS)
+    assert until(lambda: bool(runtime_dir.running()))
     looks = 0
     with Client(runtime_dir.running()[0]) as client:
         for number in range(touches):
@@ -251,5 +252,5 @@ def watch_hard(process: subprocess.Popen[bytes], touches: int) -> int:
             client.tell("watch", display="lcd0", seen=0)
             threading.Event().wait(0.01)
             looks += 1
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE_S) == 0
     return looks

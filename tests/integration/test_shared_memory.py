@@ -22,6 +22,7 @@ from hypervisor.core.cell import CellState
 from tests.support.arm import assemble
 from tests.support.live import Live, alone, gone
 from tests.support.page_calls import MAP, REVOKE, SHARE, pages_only
+from tests.support.patience import PATIENCE_S
 from tests.support.shared_pages import giver, lender, run_two, said, share_one_page, taker, topology
 
 __all__ = ["pages_only"]
@@ -232,8 +233,8 @@ def test_nothing_is_left_of_a_monitor_that_is_killed_with_pages_shared(how: sign
         assert all(_shared_pages(pid) for pid in family)
         pidfds = [os.pidfd_open(pid) for pid in started["cells"]]
         monitor.send_signal(how)
-        monitor.wait(10)
-        assert gone(pidfds, 5.0)
+        monitor.wait(PATIENCE_S)
+        assert gone(pidfds)
         for pidfd in pidfds:
             os.close(pidfd)
     finally:

@@ -13,6 +13,7 @@ import pytest
 from cells.port import Port
 from hypervisor.api import Run
 from tests.support.live import Live
+from tests.support.patience import PATIENCE_S
 from tests.support.tcp_client import client_of
 
 pytestmark = pytest.mark.slow
@@ -134,7 +135,7 @@ def test_a_dead_gateway_leaves_no_stream_and_its_successor_knows_no_connection(
     assert not server.ended.is_set()
     run.kill("netdom")
     assert not run.cell("netdom").streams
-    assert server.ended.wait(10)
+    assert server.ended.wait(PATIENCE_S)
     assert said(run) == b"reset\n"
     again = live(given, guests={"alice": hold}, replay=tmp_path / "run" / "inputs.jsonl")
     assert said(again) == b"reset\n"

@@ -30,16 +30,14 @@ import psutil
 from hypervisor import launch
 from hypervisor.api import Run
 from hypervisor.core.effects import Rest
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 10.0
-"""For what takes milliseconds: a machine that is busy with other things is not a failure."""
-
 HELD = ("/memfd:", "socket:", "anon_inode:[pidfd]", "anon_inode:[eventfd]", "anon_inode:[eventpoll]")
 """Descriptors that a run opens: counted before and after."""
 
 
-def until(reached: Callable[[], bool], seconds: float = SECONDS) -> bool:
+def until(reached: Callable[[], bool], seconds: float = PATIENCE_S) -> bool:
     """Look again and again whether something is so; whether it was, in this time."""
     pause, end = threading.Event(), time.monotonic() + seconds
     while not reached():
@@ -97,7 +95,7 @@ class Traces:
 
     def check(self) -> None:
         """Fail if anything stays."""
-        assert until(lambda: not self.left(), 2.0), f"left behind: {self.left()}"
+        assert until(lambda: not self.left()), f"left behind: {self.left()}"
 
 
 class Live:
@@ -155,7 +153,7 @@ def alone(module: str, *arguments: str, **options: Any) -> subprocess.Popen[str]
     return subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, **{"cwd": ROOT, **options})
 
 
-def gone(pidfds: Iterable[int], seconds: float) -> bool:
+def gone(pidfds: Iterable[int], seconds: float = PATIENCE_S) -> bool:
     """Whether every one of these processes has ended within the time."""
     end = time.monotonic() + seconds
     return all(_ended(pidfd, max(end - time.monotonic(), 0)) for pidfd in pidfds)

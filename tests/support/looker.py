@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.session import SECONDS, Session
+from tests.support.patience import PATIENCE_S
+from tests.support.session import Session
 from tests.support.terminal import Blocks
 
 COLUMNS, ROWS = 100, 31
@@ -53,7 +54,7 @@ class Looker(Session):
 
     def sees(self, wanted: Callable[[Blocks], bool]) -> Blocks:
         """Look until it is so."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + PATIENCE_S
         while not wanted(self.screen()):
             assert time.monotonic() < end, self.raw[-300:]
             self._read(0.2)

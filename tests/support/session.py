@@ -25,10 +25,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.support.live import ROOT, until
+from tests.support.patience import PATIENCE_S
 from tests.support.warm_command import WarmCommand
 
-SECONDS = 30.0
-"""For what takes a fraction of a second: a busy machine is no failure."""
 COMMAND = [sys.executable, "-m", "hypervisor.cli"]
 warm: WarmCommand | None = None
 """Where the command is forked from; without it, it is started (tests/conftest.py sets it)."""
@@ -43,8 +42,8 @@ def cellvisor(*arguments: str, place: Path, **options: Any) -> subprocess.Comple
     """Run the command to its end, without a terminal."""
     if not options.keys() - {"cwd", "env", "timeout"} and warm is not None:
         cwd, env = Path(options.get("cwd", place)), options.get("env") or environment(place)
-        return warm.run(arguments, cwd, env, options.get("timeout", SECONDS))
-    options = {"cwd": place, "env": environment(place), "timeout": SECONDS, "stdin": subprocess.DEVNULL, **options}
+        return warm.run(arguments, cwd, env, options.get("timeout", PATIENCE_S))
+    options = {"cwd": place, "env": environment(place), "timeout": PATIENCE_S, "stdin": subprocess.DEVNULL, **options}
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, **options)
 
 
@@ -56,11 +55,11 @@ def displaying() -> Iterator[Path]:
         words = [*COMMAND, "run", "display", "--pace", "1", "--for", "1000s"]
         process = subprocess.Popen(words, cwd=place, env=environment(place), stdout=subprocess.DEVNULL)
         try:
-            assert until(lambda: bool(list(place.glob("cellvisor-*/address.json"))), SECONDS)
+            assert until(lambda: bool(list(place.glob("cellvisor-*/address.json"))), PATIENCE_S)
             yield place
         finally:
             process.terminate()
-            assert process.wait(SECONDS) == 128 + signal.SIGTERM
+            assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
         assert list(place.glob("cellvisor-*")) == []
 
 
@@ -86,7 +85,7 @@ class Session:
         """As on the keyboard; Return is "\\r"."""
         os.write(self.terminal, text.encode())
 
-    def expect(self, pattern: str, seconds: float = SECONDS) -> str:
+    def expect(self, pattern: str, seconds: float = PATIENCE_S) -> str:
         """Read until something is there behind what was expected before; returns everything up to and with it."""
         end = time.monotonic() + seconds
         while (found := re.compile(pattern).search(self.seen, self._at)) is None:
@@ -112,7 +111,7 @@ class Session:
         """What the command has written."""
         self.seen += data.decode(errors="replace")
 
-    def wait(self, seconds: float = SECONDS) -> int:
+    def wait(self, seconds: float = PATIENCE_S) -> int:
         """Its exit status; what it says until then is read."""
         end = time.monotonic() + seconds
         while self.process.poll() is None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-SECONDS = 20.0
+from tests.support.patience import PATIENCE_S
 
 
 class Answer(NamedTuple):
@@ -33,7 +33,7 @@ def ask(
 ) -> Answer:
     """One request; `what` as JSON. `headers` in place of those that a browser would send."""
     said = {"Content-Type": "application/json"} if what is not None else {}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         content = json.dumps(what).encode() if what is not None else body
         connection.request(method, place, content, {**said, **(headers or {})})
@@ -45,7 +45,7 @@ def ask(
 
 def raw(port: int, data: bytes) -> bytes:
     """What is answered to these bytes, to the end."""
-    with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection:
         connection.sendall(data)
         answer = b""
         while piece := connection.recv(65536):
@@ -56,7 +56,7 @@ def raw(port: int, data: bytes) -> bytes:
 @contextmanager
 def events(port: int, place: str) -> Iterator[Iterator[tuple[str, Any]]]:
     """Server-sent events, one after another (HTML standard, 9.2.6, as far as ours go)."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
     try:
         connection.request("GET", place)
         response = connection.getresponse()

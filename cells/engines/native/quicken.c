@@ -4,7 +4,8 @@
  * the block hook it is the hook itself that knows: its answer is looked at instead, and the question asked only if it says so. The
  * others are for accesses to where nothing is mapped, and for callbacks that stop the CPU; who has neither (vcpu.quick) can do
  * without: the calls are overwritten by instructions that do nothing. Each is recognized byte for byte (17 of them: the engine's
- * address, zero, a call of that function), so that another Unicorn, or another host, just keeps them.
+ * address, zero, a call of that function), so that another Unicorn, or another host, just keeps them. The one behind the block's
+ * own hook is where that returns to; the first one behind another hook is the next block's.
  */
 #define _GNU_SOURCE /* memmem */
 #include <string.h>
@@ -21,6 +22,12 @@ static uint64_t target_of(const uint8_t *call) {
     int32_t distance;
     memcpy(&distance, call + 1, sizeof distance);
     return call[0] == 0xe8 ? (uintptr_t)call + 5 + (uint64_t)(int64_t)distance : 0;
+}
+
+/* Whether a block hook returns to here: called by its distance, or, if that is over 2 GiB, through a word behind the block. Where
+ * an instruction's number looks like the latter, questions stay, and that is all. */
+static int behind_hook(const struct engine *e, const uint8_t *at) {
+    return target_of(at - 5) == (uintptr_t)e->hook || (at[-6] == 0xff && at[-5] == 0x15);
 }
 
 /* test rax, rax; jz behind; mov rdi, rax; xor esi, esi; call check; nop of 2 */
@@ -42,12 +49,12 @@ void quicken(struct engine *e, uint64_t site, uint32_t insns) {
     memcpy(wanted + 2, &e->uc, sizeof e->uc);
     while ((at = memmem(at, (size_t)(end - at), wanted, sizeof wanted)) != NULL) {
         if (target_of(at + 12) == (uintptr_t)e->check) {
-            if (target_of(at - 5) != (uintptr_t)e->hook)
-                memcpy(at, nothing, sizeof nothing);
-            else if ((uintptr_t)at != site)
+            if ((uintptr_t)at == site)
+                ask_hook(at, e->check);
+            else if (behind_hook(e, at))
                 return; /* the next block */
             else
-                ask_hook(at, e->check);
+                memcpy(at, nothing, sizeof nothing);
             e->v.quickened++;
         }
         at += CHECK_BYTES;

@@ -254,7 +254,7 @@ const char *vcpu_vtlb(struct vcpu *v, const struct vtlb_shape *shape) {
     t->e->current[FLAT] = new_lease(t, FLAT);
     e->vtlb = t;
     unicorn.hook_del(e->uc, e->block_hook);
-    unicorn.hook_add(e->uc, &e->block_hook, UC_HOOK_BLOCK, (void *)watched_block_hook, e, 1, 0);
+    unicorn.hook_add(e->uc, &e->block_hook, UC_HOOK_BLOCK, e->hook = (void *)watched_block_hook, e, 1, 0);
     flush_code(e);
     vtlb_forget_all(t);
     return NULL;

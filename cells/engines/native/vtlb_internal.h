@@ -108,7 +108,7 @@ static inline struct bank *bank_of(struct vtlb *t, int side) {
 }
 
 /* vtlb_watch.c */
-void watched_block_hook(void *uc, uint64_t address, uint32_t size, void *user);
+void *watched_block_hook(void *uc, uint64_t address, uint32_t size, void *user);
 uint32_t vtlb_refresh(struct vtlb *t);
 void vtlb_stray(struct vtlb *t);  /* Unicorn's TLB may have what the model has not, or the registers are others */
 

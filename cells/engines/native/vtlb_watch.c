@@ -216,21 +216,23 @@ void vtlb_block(struct vtlb *t, uint64_t place, uint64_t key, uint32_t address, 
 }
 
 /* What watched_block_hook leaves over. */
-static __attribute__((noinline)) void look_at_block(struct engine *e, uint64_t site, uint32_t address, uint32_t size) {
+static __attribute__((noinline)) void *look_at_block(struct engine *e, uint64_t site, uint32_t address, uint32_t size) {
     uint64_t place = (site >> SITE_SHIFT) & e->mask, key = site << 32 | address;
     struct block *block = &e->cache[place];
     int fresh;
     vtlb_settle(e);
     if ((e->v.cycles >= e->v.limit || e->v.lines) && must_stop(e))
-        return;
+        return e->uc;
     fresh = block->key != key;
     if (fresh)
         block = measure(e, block, site, address, size);
     vtlb_block(e->vtlb, place, key, address, size, block->extent, fresh);
     count_block(e, block);
+    return NULL;
 }
 
-void watched_block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
+/* Answers as block_hook does. */
+void *watched_block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
     struct engine *e = user;
     uint64_t site = (uintptr_t)__builtin_return_address(0), place = (site >> SITE_SHIFT) & e->mask;
     struct block *block = &e->cache[place];
@@ -240,5 +242,6 @@ void watched_block_hook(void *uc, uint64_t address, uint32_t size, void *user) {
                e->current[lease & LEASE_MASK] == lease))
         count_block(e, block);
     else
-        look_at_block(e, site, (uint32_t)address, size);
+        return look_at_block(e, site, (uint32_t)address, size);
+    return NULL;
 }
