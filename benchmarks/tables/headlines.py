@@ -29,7 +29,10 @@ from benchmarks.tables.judged import points_of
 
 @dataclass(frozen=True)
 class Entry:
-    """A sentence, the row or point (FIGURE.NAME) that shows it, when it holds: `within` the band, or a factor of at `most`."""
+    """A sentence, the row or point (FIGURE.NAME) that shows it, when it holds: `within` the band, or a factor of at `most`.
+
+    Where a model that changes nothing would do as well, the change must be there, too: as large as the survey's, less the band.
+    """
 
     says: str
     text: str
@@ -44,9 +47,15 @@ class Entry:
 
     def holds(self, here: float, survey: float | None, within: float) -> bool:
         """For a factor of ours, beside the survey's if it prints one."""
+        near = self._near(here, survey, within)
+        if survey is None or survey == 1 or not self._near(1.0, survey, within):
+            return near
+        return near and (here - 1) / (survey - 1) >= 1 - within
+
+    def _near(self, factor: float, survey: float | None, within: float) -> bool:
         if self.most is not None:
-            return here <= self.most
-        return survey is not None and abs(here / survey - 1) <= within
+            return factor <= self.most
+        return survey is not None and abs(factor / survey - 1) <= within
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,10 @@ def _of_point(entry: Entry, bench: Bench, within: float) -> Headline:
 def shown(found: Sequence[Headline]) -> RenderableType:
     """For a terminal."""
     kept = sum(one.holds for one in found)
-    note = f"{kept} of {len(found)} hold. Each is a sum of counted events: cellvisor bench fig17 --explain fork_exit"
+    note = (
+        f"{kept} of {len(found)} hold; where nothing added would do, only with a change nearly as large as the survey's. "
+        "Each is a sum of counted events: cellvisor bench fig17 --explain fork_exit"
+    )
     return Group(Fitting(_grid(found), _lines(found)), Text(note + "\n"))
 
 

@@ -77,12 +77,6 @@ class Answer:
         """Of the column."""
         return self.given + self.added
 
-    @property
-    def cause(self) -> str:
-        """The largest term, "" if nothing costs anything."""
-        largest = max(self.parts, key=lambda term: self.parts[term], default="")
-        return largest if largest and self.parts[largest] > 0 else ""
-
 
 @dataclass(frozen=True)
 class Solved:

@@ -122,11 +122,11 @@ def scores(total: Summary) -> Iterator[str]:
     """The aggregates, a line each."""
     if total.predicted.rows:
         kinds = f"{total.predicted_rows} rows predicted ({total.calibrated_rows} calibrated)"
-        yield f"virtualized, {kinds}: {_score(total.predicted)}"
+        yield f"virtualized, {kinds}: {_score(total.predicted, total.limit)}"
     if total.left_out.rows:
-        yield f"virtualized, each row left out: {_score(total.left_out)}"
+        yield f"virtualized, each row left out: {_score(total.left_out, total.limit)}"
     if total.native.rows:
-        yield f"native, each row left out: {_score(total.native)}"
+        yield f"native, each row left out: {_score(total.native, total.limit)}"
     if total.factor is not None:
         yield f"end to end, factor from modelled native and added time, each row left out: median error {total.factor:.1%}"
     if total.parameters:
@@ -135,10 +135,13 @@ def scores(total: Summary) -> Iterator[str]:
         yield f"not measured: {total.missing_rows} rows"
 
 
-def _score(one: Score) -> str:
-    parts = [f"median error {one.median:.1%}", f"{one.within:.0%} within 25 %", f"worst {one.worst}"]
+def _score(one: Score, limit: float) -> str:
+    near = f"within {100 * limit:g} %"
+    parts = [f"median error {one.median:.1%}", f"{one.within:.0%} {near}", f"worst {one.worst}"]
+    if one.nothing_median is not None:
+        parts.insert(2, f"adding nothing: {one.nothing_median:.1%}, {one.nothing_within:.0%} {near}")
     if one.added_median is not None:
-        parts.append(f"added time alone {one.added_median:.0%}, {one.added_within:.0%} within 25 %")
+        parts.append(f"added time alone {one.added_median:.0%}, {one.added_within:.0%} {near}")
     if one.rank is not None:
         parts.append(
             f"rank {one.rank:.2f}" + (f", of the factor {one.factor_rank:.2f}" if one.factor_rank is not None else "")

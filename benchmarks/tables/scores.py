@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from statistics import mean, median
 
-from benchmarks.tables.model import Answer, Solved
+from benchmarks.tables.model import Answer
 
 
 @dataclass(frozen=True)
 class Score:
-    """Of some rows. Errors are shares of the survey's value; None: nothing to say. `layout`: rows left out of `direction`."""
+    """Of some rows. Errors are shares of the survey's value; None: nothing to say. `nothing_median`, `nothing_within`: of a
+    virtualized column that is the survey's native one, hence has no model; `layout`: rows left out of `direction`.
+    """
 
     rows: int
     median: float | None = None
     within: float | None = None
     added_median: float | None = None
     added_within: float | None = None
+    nothing_median: float | None = None
+    nothing_within: float | None = None
     worst: str = ""
     rank: float | None = None
     factor_rank: float | None = None
@@ -55,19 +59,18 @@ def _added(base: Score, answers: Sequence[Answer], within: float) -> Score:
     moved = [added_error(answer) for answer in answers]
     factors = [answer.total / answer.case.row.native_us for answer in answers]
     real = [answer.case.row.virtualized_us / answer.case.row.native_us for answer in answers]
+    nothing = [1 / factor - 1 for factor in real]
     judged = [answer for answer in answers if answer.case.row.key not in layout_effects()]
     alike = [same_direction(answer) for answer in judged]
-    return Score(
-        base.rows,
-        base.median,
-        base.within,
-        median_error(moved),
-        share_within(moved, within),
-        base.worst,
-        base.rank,
-        spearman(factors, real),
-        mean(alike) if alike else None,
-        len(answers) - len(judged),
+    return replace(
+        base,
+        added_median=median_error(moved),
+        added_within=share_within(moved, within),
+        nothing_median=median_error(nothing),
+        nothing_within=share_within(nothing, within),
+        factor_rank=spearman(factors, real),
+        direction=mean(alike) if alike else None,
+        layout=len(answers) - len(judged),
     )
 
 
@@ -95,11 +98,6 @@ def layout_effects() -> Mapping[str, str]:
     """Rows that the sources themselves call effects of memory layout, and where they say so."""
     data = tomllib.loads((Path(__file__).parent / "layout.toml").read_text())
     return {f"{table}.{row}": why for table, rows in data.items() for row, why in rows.items()}
-
-
-def predicted(solved: Solved) -> list[Answer]:
-    """Those that no price comes from."""
-    return [answer for answer in solved.answers.values() if not answer.calibrated]
 
 
 def median_error(errors: Iterable[float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import hashlib
 import re
 import tomllib
 from dataclasses import replace
@@ -47,6 +48,12 @@ def test_every_table_of_the_survey_has_its_rows_and_a_source() -> None:
         "fig23": 3,
     }
     assert all(re.match(r"# Fig\. \d+ \[\d+\]", (PAPER / f"{table}.csv").read_text()) for table in count)
+
+
+def test_every_cell_of_the_surveys_tables_is_as_it_was_transcribed() -> None:
+    lines = [line.split() for line in (PAPER / "SHA256SUMS").read_text().splitlines() if not line.startswith("#")]
+    kept = {name: digest for digest, name in lines}
+    assert kept == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in PAPER.glob("*.csv")}
 
 
 def test_a_rate_is_the_time_of_one_and_back() -> None:

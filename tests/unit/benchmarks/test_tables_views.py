@@ -19,9 +19,10 @@ from benchmarks.tables.cases import Case, Measured
 from benchmarks.tables.command import BenchOptions, bench, list_all
 from benchmarks.tables.figures import TITLES, Row, figure
 from benchmarks.tables.judged import shape
-from benchmarks.tables.model import Answer
+from benchmarks.tables.model import Answer, answer
 from benchmarks.tables.protocol import protocol, terms
 from benchmarks.tables.runs import Stored, store
+from benchmarks.tables.scores import score
 from benchmarks.tables.summary import rows_of, summary
 
 COUNTERS = sorted({name for term in terms().values() for name in term.counters})
@@ -82,6 +83,22 @@ def test_every_headline_is_of_a_row_or_a_point_that_there_is_and_can_fail() -> N
         assert entry.holds(1.0 if entry.within else entry.most or 0.0, 1.0, 0.25)
 
 
+def test_no_headline_of_a_row_holds_with_nothing_added(one: Bench) -> None:
+    for each in headlines.headlines(one, tables(one)):
+        assert not each.entry.holds(1.0, each.survey, 0.25), each.entry.row
+        assert each.survey is None or each.entry.holds(each.survey, each.survey, 0.25), each.entry.row
+
+
+@pytest.mark.parametrize(("here", "holds"), [(1.5, False), (2.24, False), (2.26, True), (3.74, True), (3.76, False)])
+def test_a_headline_within_the_band_is_as_near_as_that(here: float, holds: bool) -> None:
+    assert headlines.Entry("", "", "fig12.2p_0k", within=True).holds(here, 3.0, 0.25) is holds
+
+
+@pytest.mark.parametrize(("here", "holds"), [(1.0, False), (1.022, False), (1.023, True), (1.04, True), (1.041, False)])
+def test_what_nothing_added_would_pass_needs_three_quarters_of_the_surveys_change(here: float, holds: bool) -> None:
+    assert headlines.Entry("", "", "fig16.lame", most=1.04).holds(here, 1.03, 0.25) is holds
+
+
 def test_the_effects_that_the_survey_is_known_for_are_among_them() -> None:
     rows = {entry.row for entry in headlines.entries()}
     assert {"fig11.null_syscall", "fig17.fork_exit", "fig21.pipe", "fig8.2p_0k", "fig16.lame"} <= rows
@@ -108,6 +125,31 @@ def test_every_goal_has_a_limit_and_names_tables_with_values() -> None:
         assert (goal.most is None) != (goal.least is None), goal
         assert set(goal.tables) <= {name for name in TITLES if figure(name)}
         assert bool(goal.command) == (goal.figure == "host")
+
+
+def test_a_goal_of_fitted_tables_is_by_answers_of_prices_that_have_not_seen_the_row(one: Bench) -> None:
+    found = goals.reached(tables(one), headlines.headlines(one, tables(one)), 0.25)
+    for each in found:
+        if each.goal.column == "left_out":
+            lines = [line for name in each.goal.tables for line in one.table(name).lines]
+            right = score([line.left_out for line in lines if line.left_out], True, 0.25)
+            seen = score([line.answer for line in lines if line.answer], True, 0.25)
+            assert each.value == getattr(right, each.goal.figure), each.goal.says
+            assert getattr(right, each.goal.figure) != getattr(seen, each.goal.figure) or each.goal.figure == "within"
+    line = next(line for line in one.table("fig19").lines if line.row.name == "pipe")
+    assert line.left_out and line.answer and line.left_out != line.answer
+    assert goals._answer(line, "left_out") is goals._answer(line, "unseen") is line.left_out
+    assert goals._answer(line, "native") is line.native
+
+
+def test_a_native_column_is_by_prices_of_all_other_rows(one: Bench) -> None:
+    for name in ("fig11", "fig17", "fig19"):
+        table = one.table(name)
+        solved = table.fits["native"]
+        for line in table.lines:
+            if line.native:
+                case = next(case for case in solved.problem.cases if case.row.key == line.row.key)
+                assert line.native.parts == answer(case, 0.0, solved.problem.without(case)).parts
 
 
 def test_a_goal_that_is_missed_names_the_rows_that_miss_it(one: Bench) -> None:
