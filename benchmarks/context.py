@@ -25,7 +25,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks import context_tables
+from benchmarks import command_line, context_tables
 from benchmarks.samples import Sample, write
 from hypervisor import launch
 
@@ -171,19 +171,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if not all(0 <= size <= SIZES[-1] for size in chosen.sizes) or not all(1 < n <= 32 for n in chosen.processes):
         parser.error("sizes are 0 to 64 KiB, processes 2 to 32")
+    return command_line.guarded("context", lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    hz = clock(chosen.board)
+    command_line.made(chosen.out)
+    command_line.openable(chosen.svg)
     try:
         found = measure_all(chosen.sizes, chosen.processes, chosen.board)
     except Broken as broken:
         print(f"context: {broken}", file=sys.stderr)
         return 1
-    hz = clock(chosen.board)
     for several in chosen.processes:
         for table in context_tables.tables(found, CURVES, several, hz):
             Console().print(table)
     if chosen.svg:
         chosen.svg.write_text(context_tables.draw(found, CURVES, chosen.processes[0], hz))
     if chosen.out:
-        chosen.out.mkdir(parents=True, exist_ok=True)
         write(chosen.out / "context.jsonl", samples(found))
     return 0
 

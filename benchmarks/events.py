@@ -23,7 +23,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command_line
 from benchmarks.samples import Sample, number, write
+from boards import load_board
 from hypervisor import launch
 from hypervisor.flavours import FLAVOURS
 
@@ -191,6 +193,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in chosen.names if name not in OPERATIONS]
     if unknown:
         parser.error(f"no operation {unknown[0]!r}; there are {', '.join(OPERATIONS)}")
+    return command_line.guarded("events", lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    if chosen.board:
+        load_board(chosen.board)
+    command_line.made(chosen.out)
     found: dict[tuple[str, str], Found] = {}
     try:
         for operation, flavour in _pairs(chosen.names or OPERATIONS, chosen.flavour or FLAVOURS):
@@ -203,7 +212,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(summary(found))
     console.print(events(found))
     if chosen.out:
-        chosen.out.mkdir(parents=True, exist_ok=True)
         write(chosen.out / "events.jsonl", samples(found))
     return 0
 

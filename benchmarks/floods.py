@@ -30,9 +30,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command_line
+from benchmarks.command_line import Children
 from hypervisor.core.cell import Wake
 from hypervisor.flavours import FLAVOURS
-from hypervisor.shell.runs.starter import end_group
 
 EACH, PERIOD_US = 16, 1600
 """Messages on each interface in a round, and how long one is: 10,000 a second."""
@@ -49,6 +50,8 @@ LIMIT_S = 3600.0
 TICK_HZ = 1_000_000
 """Of the task's timer: it cannot tell apart what is less."""
 RUN = "import json, sys; from benchmarks.floods import flood; print(json.dumps(flood(*sys.argv[1:])))"
+KNOWN = [name for name, flavour in FLAVOURS.items() if flavour.most_cells != 1]
+"""Flavours that have room for a flooder."""
 SKIPPED = re.compile(rb"skipped (\d+)")
 
 
@@ -140,16 +143,13 @@ def flood(flavour: str, manner: str, seconds: str) -> dict[str, Any]:
         }
 
 
-def apart(flavour: str, seconds: str, manner: str) -> Flood:
-    """The same in a process of its own."""
+def apart(flavour: str, seconds: str, manner: str, children: Children | None = None) -> Flood:
+    """The same in a process of its own, one of `children`."""
     with tempfile.TemporaryDirectory(prefix="cellvisor-floods-") as place:
         order = [sys.executable, "-c", RUN, flavour, manner, seconds]
-        child = subprocess.Popen(order, stdout=subprocess.PIPE, cwd=place, start_new_session=True, env=_environment())
-        try:
+        started = (children or Children()).started(order, stdout=subprocess.PIPE, cwd=place, env=_environment())
+        with started as child:
             out, _ = child.communicate(timeout=LIMIT_S)
-        finally:
-            end_group(child.pid)
-            child.wait()
     if child.returncode:
         raise RuntimeError(f"{flavour}, {manner}: the run ended with status {child.returncode}")
     return Flood(**json.loads(out))
@@ -165,17 +165,22 @@ def _environment() -> dict[str, str]:
 def run_all(flavours: Sequence[str], seconds: float, jobs: int) -> dict[tuple[str, str], Flood]:
     """Both floods under each flavour, `jobs` at once, by flavour and manner. The malformed ones take longer, and come first."""
     order = [(flavour, manner) for manner in MANNERS for flavour in flavours]
-    done = count(1)
+    done, children = count(1), Children()
 
     def run(which: tuple[str, str]) -> Flood:
-        flood = apart(which[0], str(seconds), which[1])
+        flood = apart(which[0], str(seconds), which[1], children)
         print(
             f"{next(done)} of {len(order)}: {' '.join(which)}, {flood.host_seconds:.0f} s", file=sys.stderr, flush=True
         )
         return flood
 
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip(order, pool.map(run, order), strict=True))
+        try:
+            return dict(zip(order, pool.map(run, order), strict=True))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            children.end()
+            raise
 
 
 def problems(malformed: Flood, proper: Flood, seconds: float) -> list[str]:
@@ -211,28 +216,11 @@ def _worst(flavour: str, manner: str, flood: Flood) -> str:
 
 
 def _flavours(text: str) -> list[str]:
-    known = [name for name, flavour in FLAVOURS.items() if flavour.most_cells != 1]
-    chosen = text.split(",") if text else known
+    chosen = list(dict.fromkeys(text.split(",")))
     for name in chosen:
-        if name not in known:
-            raise argparse.ArgumentTypeError(f'"{name}" is none of {", ".join(known)}')
+        if name not in KNOWN:
+            raise argparse.ArgumentTypeError(f'"{name}" is none of {", ".join(KNOWN)}')
     return chosen
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.01 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds from 0.01 to 3600')
-    return seconds
-
-
-def _jobs(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f'"{text}" is no number of runs at once from 1 to 64')
-    return int(text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -240,10 +228,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.floods", description=str(__doc__).partition(":")[0] + "."
     )
-    parser.add_argument("--seconds", type=_seconds, default=60.0, help="virtual seconds of flood (60)")
-    parser.add_argument("--flavours", type=_flavours, default="", help="okl4,xen,l4")
-    parser.add_argument("--jobs", type=_jobs, metavar="N", default=2, help="runs at once (2)")
+    parser.add_argument("--seconds", type=command_line.seconds, default=60.0, help="virtual seconds of flood (60)")
+    parser.add_argument("--flavours", type=_flavours, default=KNOWN, metavar="NAMES", help="okl4,xen,l4 (all of them)")
+    parser.add_argument("--jobs", type=command_line.jobs, metavar="N", default=2, help="runs at once (2)")
     chosen = parser.parse_args(arguments)
+    return command_line.guarded("floods", lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
     floods = run_all(chosen.flavours, chosen.seconds, chosen.jobs)
     table = Table(*HEADS, box=None, pad_edge=False, header_style="bold")
     told: list[str] = []

@@ -22,20 +22,20 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from benchmarks import latency_native, latency_point, latency_report, machine_store
+from benchmarks import command_line, latency_native, latency_point, latency_report, machine_store
 from benchmarks.guest_session import Trouble
 from benchmarks.latency_report import Late
 from benchmarks.samples import Sample, Scalar, write
 from hypervisor.shell.files import replacing
 from hypervisor.shell.problems import InputError
-from hypervisor.shell.runs.group import Claim, carry
+from hypervisor.shell.runs.group import carry, workers
 from hypervisor.shell.runs.spread import spread
 from hypervisor.shell.runs.telling import Telling
 from hypervisor.shell.sweeps.point import CRASH, DONE, HANG, Task
@@ -128,7 +128,7 @@ def measure(jobs: int | None = None, *, quiet: bool = False) -> list[Late]:
     missing = [run for run in reversed(wanted) if run.key not in found]
     missing.sort(key=lambda run: HEAVY.index(run.load))
     if missing:
-        with Telling(NAME, "runs", quiet=quiet) as telling, ThreadPoolExecutor(jobs, initializer=Claim(jobs)) as pool:
+        with Telling(NAME, "runs", quiet=quiet) as telling, workers(jobs) as pool:
             if not quiet:
                 print(BEGINS.format(len(missing), len(wanted)), file=sys.stderr)
             telling(len(found), len(wanted), before=True)
@@ -266,14 +266,15 @@ def samples(found: Sequence[Late]) -> Iterator[Sample]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Exit status 1: a run failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--jobs", type=int, help="runs at once (one per CPU of the host)")
+    parser.add_argument("--jobs", type=command_line.jobs, metavar="N", help="runs at once (one per CPU of the host)")
     parser.add_argument("--samples", type=Path, help="a file for the samples")
     chosen = parser.parse_args(arguments)
-    try:
-        found = measure(chosen.jobs)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    return command_line.guarded(NAME, lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    command_line.openable(chosen.samples)
+    found = measure(chosen.jobs)
     console = Console()
     console.width = console.width if console.is_terminal else latency_report.WIDTH
     console.print(latency_report.shown(completed(found)))

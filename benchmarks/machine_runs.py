@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import boards
+from benchmarks import command_line
 from benchmarks.guest_root import BOOTED, build, libraries
 from benchmarks.guest_session import CELL, Counting, Machine, Mark, Said, Session, Trouble
 from benchmarks.guest_symbols import ORDER, NoSymbols, groups
@@ -305,9 +306,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("kernel", help=f"{', '.join(ARCHITECTURES)}; @CPU behind it: with that CPU's caches")
     parser.add_argument("names", nargs="+", metavar="OPERATION", help="those of operations.toml")
     parser.add_argument("--caches", action="store_true", help="with the model of the caches, and cold lines")
-    parser.add_argument("--jobs", type=int, metavar="N", help="so many operations at once (as many as there are CPUs)")
+    parser.add_argument(
+        "--jobs", type=command_line.jobs, metavar="N", help="so many operations at once (as many as there are CPUs)"
+    )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     chosen = parser.parse_args(arguments)
+    return command_line.guarded("machine_runs", lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
     began = time.monotonic()
     try:
         found = counts(chosen.kernel, chosen.names, caches=chosen.caches, jobs=chosen.jobs)

@@ -71,7 +71,7 @@ def of_run(directory: Path) -> list[Marked]:
             found = marked(json.loads(line) for line in file if '"mark"' in line)
     except OSError as error:
         raise NoMarks(f"{path}: {error.strerror}; take the directory of cellvisor run --out") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):  # a line may be any JSON
         raise NoMarks(f"{path}: is no trace of a run") from None
     if not found:
         raise NoMarks(

@@ -21,14 +21,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks import command_line
 from benchmarks.host.figure import Setting, ratios
 from benchmarks.samples import Sample, Spread, write
-from hypervisor.shell.runs.group import Claim
+from hypervisor.shell.runs.group import Claim, workers
 from hypervisor.shell.sweeps.point import DONE
 from hypervisor.shell.sweeps.runner import Directory, run_sweep
 from hypervisor.shell.sweeps.sweep import load_sweep
@@ -82,7 +82,7 @@ def points(jobs: int, seeds: int) -> int:
         file = Path(place) / "scaling.toml"
         file.write_text(SWEEP.format(seeds=list(range(1, seeds + 1))))
         sweep = load_sweep(str(file))
-        with ThreadPoolExecutor(jobs, initializer=Claim(jobs)) as pool:
+        with workers(jobs) as pool:
             found = run_sweep(sweep, Directory(Path(place) / "out", sweep), pool)
     failed = [each for each in found.values() if each.status != DONE]
     if failed:
@@ -105,10 +105,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.sweep_scaling", description=(__doc__ or "").split("\n")[0]
     )
-    parser.add_argument("--rounds", type=int, default=3, help="turns of both (%(default)s)")
+    parser.add_argument(
+        "--rounds", type=command_line.rounds, metavar="N", default=3, help="turns of both (%(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="one turn of eight points, to see that it works")
     parser.add_argument("--out", type=Path, help="a file for the samples")
     chosen = parser.parse_args(arguments)
+    return command_line.guarded("sweep_scaling", lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    command_line.openable(chosen.out)
     found, setting = _measured(chosen.rounds, quick=chosen.quick)
     samples = [
         setting.sample("sweep_scaling", name, unit, values, **more) for name, unit, values, more in _figures(found)

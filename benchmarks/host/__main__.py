@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks import command_line
 from benchmarks.host import (
     connections,
     counting,
@@ -82,10 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(words)
     if wrong := unknown(chosen.names, FIGURES):
         parser.error(wrong)
+    return command_line.guarded("host", lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
     console, errors = Console(highlight=False), Console(stderr=True, highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    chosen.out.mkdir(parents=True, exist_ok=True)
+    command_line.made(chosen.out)
     files = []
     for name in chosen.names or FIGURES:
         path = chosen.out / f"{name}.jsonl"
@@ -99,10 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(FIGURES)} (all), or: ab --help")
     parser.add_argument("--out", type=Path, default=Path("bench-host"), help="where the samples go (bench-host)")
     parser.add_argument("--quick", action="store_true", help="one rough round, to see that it works")
-    parser.add_argument("--rounds", type=int, help=f"turns of all variants ({ROUNDS})")
+    parser.add_argument("--rounds", type=command_line.rounds, metavar="N", help=f"turns of all variants ({ROUNDS})")
     default = os.environ.get(PROBE)
     parser.add_argument(
-        "--probe", type=Path, default=Path(default) if default else None, help=f"the probe's folder ({PROBE})"
+        "--probe", type=command_line.folder, default=default or None, help=f"the probe's folder ({PROBE})"
     )
     return parser
 

@@ -27,6 +27,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import command_line
 from benchmarks.host.figure import unknown
 from benchmarks.samples import Sample, Scalar, Spread, number, read, write
 
@@ -212,12 +213,19 @@ def main(arguments: Sequence[str], known: Iterable[str] = ()) -> int:
     parser.add_argument("a", metavar="A", help="a revision that git knows")
     parser.add_argument("b", metavar="B", nargs="?", default=HERE, help='another; "." (as it lies here) is the default')
     parser.add_argument("--figures", nargs="+", default=list(FIGURES), metavar="NAME", help=", ".join(FIGURES))
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of both (%(default)s)")
+    parser.add_argument(
+        "--rounds", type=command_line.rounds, metavar="N", default=ROUNDS, help="turns of both (%(default)s)"
+    )
     parser.add_argument("--quick", action="store_true", help="rough ones")
     parser.add_argument("--out", type=Path, default=Path("bench-ab"), help="where the samples go (%(default)s)")
     chosen = parser.parse_args(arguments)
     if wrong := unknown(chosen.figures, known or chosen.figures):
         parser.error(wrong)
+    return command_line.guarded("ab", lambda: _run(chosen))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    command_line.made(chosen.out)
     try:
         with tempfile.TemporaryDirectory(prefix="cellvisor-ab-") as scratch:
             a, b = (install(name, Path(scratch), cache_of()) for name in (chosen.a, chosen.b))

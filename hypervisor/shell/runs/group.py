@@ -17,7 +17,9 @@ import subprocess
 import threading
 import time as host_time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +81,18 @@ def end_all() -> None:
     """End what all threads have under way: each `carry` raises RuntimeError. For who was interrupted."""
     for starter in list(_all):
         starter.end()
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[ThreadPoolExecutor]:
+    """So many threads with a CPU each, for jobs. An exception, Ctrl-C among them, ends what they have under way."""
+    with ThreadPoolExecutor(jobs, initializer=Claim(jobs)) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            end_all()
+            raise
 
 
 class Claim:

@@ -45,7 +45,12 @@ def test_a_run_directory_is_shown_as_a_table_or_as_json(tmp_path: Path, capsys: 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(None, "No such file"), ('{"k": "mark"}\n', "is no trace of a run"), ("{}\n", "no operation between marks")],
+    [
+        (None, "No such file"),
+        ('{"k": "mark"}\n', "is no trace of a run"),
+        ('["mark"]\n', "is no trace of a run"),
+        ("{}\n", "no operation between marks"),
+    ],
 )
 def test_what_has_no_marks_is_one_line(
     text: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

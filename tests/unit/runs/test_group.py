@@ -57,6 +57,17 @@ def test_who_is_interrupted_ends_what_is_under_way_and_waits_for_nothing(tmp_pat
     assert errors == ["the process that starts runs is gone"]
 
 
+@pytest.mark.slow
+def test_workers_end_what_they_have_under_way_when_something_is_raised(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), group.workers(1) as pool:
+        under_way = pool.submit(carry, JOB, {"topology": "stuck"}, tmp_path / "stuck", 60.0)
+        waits = pool.submit(carry, JOB, {"topology": "stuck"}, tmp_path / "waits", 60.0)
+        assert until(lambda: any(starter._child for starter in group._all))
+        raise KeyboardInterrupt
+    assert isinstance(under_way.exception(), RuntimeError)
+    assert waits.cancelled()
+
+
 def test_a_run_that_has_ended_before_its_beginning_was_read_is_no_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
