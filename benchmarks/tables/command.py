@@ -76,6 +76,7 @@ def bench(options: BenchOptions) -> int:
 
     Raises:
         InputError: no such table or row, or a package of the extra is not installed.
+        OSError: `out` cannot be made; nothing has run then.
     """
     names = figures_of(options.names)
     views = [name for name in VIEWS if {name, "all"} & set(options.names)]
@@ -87,6 +88,8 @@ def bench(options: BenchOptions) -> int:
     if options.out:
         _need("matplotlib")
     source = _source(options)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
     bench = Bench(source, dict.fromkeys([*names, *(_needed() if views else ())]))
     tables: dict[str, Table] = {}
     data: dict[str, files.Data] = {}
@@ -133,8 +136,13 @@ def _explain(options: BenchOptions, row: str) -> int:
     return 0
 
 
-def list_all() -> int:
-    """What can be asked for."""
+def list_all(as_json: bool = False) -> int:
+    """What can be asked for: titles, and groups with their figures."""
+    if as_json:
+        groups = {name: list(figures) for name, figures in GROUPS.items() if name not in TITLES}
+        groups["all"] += VIEWS
+        print(json.dumps({"tables": {**TITLES, **VIEWS, **APART}, "groups": groups}, indent=1))
+        return 0
     for name, title in {**TITLES, **VIEWS, **APART}.items():
         print(f"{name:10} {title}")
     for name, figures in GROUPS.items():

@@ -54,6 +54,6 @@ def bench(
         from benchmarks.tables.command import BenchOptions, list_all
         from benchmarks.tables.command import bench as run
 
-        return list_all() if list_ else run(BenchOptions(tuple(names or ()), explain, out, as_json, counts))
+        return list_all(as_json) if list_ else run(BenchOptions(tuple(names or ()), explain, out, as_json, counts))
 
     guarded(start, debug)

@@ -76,6 +76,7 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said:
     assert done.returncode == 2
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 # ---- a cluster on the loopback

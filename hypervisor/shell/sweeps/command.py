@@ -56,8 +56,7 @@ def sweep(options: SweepOptions) -> int:
     """Run what is missing of a sweep; 1 if a point failed."""
     chosen = load_sweep(options.sweep)
     out = (options.out or Path(f"sweep-{chosen.name}")).absolute()
-    directory = Directory(out, chosen)
-    results = _run(chosen, directory, options)
+    results = _run(chosen, out, options)
     check_metrics(options.sweep, chosen, results)
     rows = rows_of(chosen, results)
     source = schema.read(options.sweep)[1].read_text(encoding="utf-8")
@@ -72,7 +71,7 @@ def sweep(options: SweepOptions) -> int:
     return 1 if any(row["status"] != DONE for row in rows) else 0
 
 
-def _run(chosen: Sweep, directory: Directory, options: SweepOptions) -> Results:
+def _run(chosen: Sweep, out: Path, options: SweepOptions) -> Results:
     jobs = options.jobs or len(os.sched_getaffinity(0))
     with ExitStack() as stack:
         executor: Executor
@@ -80,6 +79,7 @@ def _run(chosen: Sweep, directory: Directory, options: SweepOptions) -> Results:
             executor = stack.enter_context(cluster_executor(options.cluster))
         else:
             executor = stack.enter_context(ThreadPoolExecutor(jobs, initializer=Claim(jobs)))
+        directory = Directory(out, chosen)  # not before it is known that there is somebody to run it
         telling = stack.enter_context(Telling(chosen.name, "points", quiet=options.as_json))
         try:
             return run_sweep(

@@ -23,7 +23,6 @@ JOB = "hypervisor.shell.sweeps.point"
 DONE, FAILED, CRASH, HANG, BAD = "done", "failed", "crash", "hang", "bad"
 """What became of a point: it ran; a cell failed, and what was counted is there; the monitor ended without an account; it was
 ended after its time; it could not be run at all."""
-STATUSES = (DONE, FAILED, CRASH, HANG, BAD)
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,6 @@ COLUMNS = ("status", "why", "ended")
 """What every row of results has beside axes and figures (tables.py)."""
 
 
-def _scalar(value: object) -> bool:
-    return isinstance(value, str | int | float)
-
-
 def _values(value: object) -> object:
     if not isinstance(value, list):
         raise ValueError(f"must be a list of values, not {value!r}")  # noqa: TRY004  pydantic asks for it
@@ -233,7 +229,12 @@ def _judge_formulas(file: SweepFile, report: Report) -> None:
 
 def _judge_plots(file: SweepFile, report: Report) -> None:
     axes = [*file.grid, "seed"]
+    terms = [metric for formula in file.derived.values() for metric, _ in formula.terms.values()]
+    figures = list(dict.fromkeys([*file.metrics, *file.derived, *terms]))
     for number, plot in enumerate(file.plot):
+        if plot.metric not in figures:
+            why = f'"{plot.metric}" is neither in metrics nor in derived; {nearest(plot.metric, figures)}'
+            report.add(f"plot[{number}].metric", why)
         for key, axis in (("x", plot.x), ("by", plot.by)):
             if axis is not None and axis not in axes:
                 report.add(f"plot[{number}].{key}", f'"{axis}" is no axis of the grid; {nearest(axis, axes)}')

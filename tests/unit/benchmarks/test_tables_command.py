@@ -231,6 +231,15 @@ def test_bad_input_is_one_line(options: BenchOptions, said: str) -> None:
     assert said in str(told.value) and "\n" not in str(told.value)
 
 
+def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_counted(
+    stored: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Stored, "__call__", lambda *_, **__: pytest.fail("it was asked"))
+    with pytest.raises(OSError, match="/proc/x"):
+        bench(BenchOptions(("fig17",), counts=stored, out=Path("/proc/x")))
+    assert capsys.readouterr().out == ""
+
+
 FILE = '{"format": "cellvisor counts 1", "kernels": {"a": {"b": {"c": %s}}}}'
 
 

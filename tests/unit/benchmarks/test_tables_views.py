@@ -220,6 +220,12 @@ def test_the_list_has_every_figure_group_and_view(capsys: pytest.CaptureFixture[
     assert list_all() == 0
     names = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
     assert {*TITLES, "fig14", "fig15", "lmbench", "mibench", "headlines", "goals", "all"} <= names
+    assert list_all(as_json=True) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert {*data["tables"], *data["groups"]} == names
+    assert data["tables"]["fig8"] == TITLES["fig8"] and set(data["groups"]["all"]) == data["tables"].keys() - {
+        "latency"
+    }
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ def test_a_point_that_cannot_be_run_is_one_of_the_sweep_all_the_same(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (GOOD + '[[plot]]\nmetric = "tyme"\nx = "flavour"', 'mine.toml: plot[0].metric: "tyme" is neither in metrics nor in'),
         (GOOD.replace("for =", "fro ="), "mine.toml: fro: unknown key; did you mean for?"),
         (GOOD.replace('["l4", "okl4"]', "[]"), "mine.toml: grid.flavour: has no values; give at least one, or remove the axis"),
         (GOOD.replace('flavour = ["l4", "okl4"]', ""), "mine.toml: grid: is empty; name an axis, for example"),
