@@ -103,9 +103,8 @@ class Vcpu:
     kill_why: str = ""
     pending: Pending | None = None
     """While it waits inside a hypercall, only that call's answer or end of time wakes it."""
-    owed: int = 0
-    """Cycles of the monitor's work for it that were put off; `piece`: so many at a time (scheduler.py)."""
-    piece: int = 0
+    debts: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Cycles of the monitor's work for it that were put off, by cause and how many are done at a time (scheduler.py)."""
     stalls: int = 0
     """Exits in a row that took no time."""
     slowness: int = 1

@@ -195,8 +195,7 @@ class Monitor:
     def spend(self, cell: Cell, cause: str, cycles: int) -> None:
         """Let a mechanism's cost pass on the core of the cell whose exit is being served."""
         if cycles:
-            self.scheduler.delay(cell.vcpu, cycles)
-            self.ledger.charge(cell.name, cause, cycles)
+            self.ledger.charge(cell.name, cause, self.scheduler.delay(cell.vcpu, cause, cycles))
 
     def step(self, cell: Cell, operation: str, /, *, times: int = 1, **fields: int | str) -> None:
         """One step of a mechanism on behalf of the cell whose exit is being served: cost, ledger and trace.
@@ -205,11 +204,16 @@ class Monitor:
         """
         each = self.costs.operations.get(operation, 0)
         cycles = each * times
-        if cycles:
-            piece = self.costs.pieces.get(operation)
-            self.scheduler.delay(cell.vcpu, cycles, 0 if piece is None else piece or each)
-        self.ledger.step(cell.name, operation, cycles, times)
+        self.ledger.step(cell.name, operation, self._passed(cell, operation, cycles, each) if cycles else 0, times)
         self._effects.append(_record(do.TraceRecord, (self.now, operation, cell.name, {"cycles": cycles, **fields})))
+
+    def _passed(self, cell: Cell, operation: str, cycles: int, each: int) -> int:
+        """Of a step's cycles those that pass now; the others are owed, and charged when they are paid."""
+        piece = self.costs.pieces.get(operation)
+        if piece is None:
+            return self.scheduler.delay(cell.vcpu, operation, cycles)
+        look = self.rounds.looks_up(self.scheduler.cores[cell.vcpu.core].time)
+        return self.scheduler.delay(cell.vcpu, operation, cycles, piece or each, look)
 
     def reply(self, cell: Cell, data: bytes) -> None:
         """Bytes that go with the answer of the call that is being served or answered; they come before all other events."""

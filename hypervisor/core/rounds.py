@@ -107,6 +107,12 @@ class Rounds:
         timers = (monitor.heartbeats.next_time(), monitor.alarms.next_time(), min(devices, default=NEVER))
         return min(self._next_work(), *timers)
 
+    def looks_up(self, time: int) -> int:
+        """When a long step that begins now, at `time`, looks up at the latest: on one core at the next timer; on several after a
+        quantum, for what timers and other cores do reaches a core between two rounds.
+        """
+        return time + self._quantum if self._several else self._next_timer()
+
     def heed_timers(self) -> None:
         """A timer may be due before the round ends. On several cores it waits for that: they cannot be called back."""
         if not self._several:
@@ -179,15 +185,17 @@ class Rounds:
 
     def _resume(self, dispatch: Dispatch) -> None:
         monitor = self._monitor
-        cell, core, start, until, horizon, before = dispatch
+        cell, core, start, until, horizon, before, left, paid = dispatch
         vcpu = cell.vcpu
         if before != cell.index:
             cell.account.switches += 1
             came_from = "" if before is None else monitor.cells[before].name
-            fields: dict[str, int | str] = {"core": core, "from": came_from, "cause": self._scheduler.cores[core].left}
+            fields: dict[str, int | str] = {"core": core, "from": came_from, "cause": left}
             monitor._effects.append(_record(do.TraceRecord, (start, "switch", cell.name, fields)))
             monitor.ledger.charge(cell.name, "world_switch", monitor.costs.world_switch)
         if until == start:
+            for cause, cycles in paid:
+                monitor.ledger.charge(cell.name, cause, cycles)
             return
         if vcpu.pending is not None:
             expire, vcpu.pending = vcpu.pending.expire, None
@@ -206,16 +214,16 @@ class Rounds:
             monitor._effects.append(do.StrikeVcpu(cell.index, core, vcpu.inflight))
             return
         if vcpu.due is not None:
-            self._woke(cell, start - vcpu.due, vcpu.due, before)
+            self._woke(cell, start - vcpu.due, vcpu.due, "" if before is None else monitor.cells[before].name, left)
             vcpu.due = None
         monitor._effects.append(_record(do.ResumeVcpu, (cell.index, core, vcpu.inflight)))
 
-    def _woke(self, cell: Cell, late: int, due: int, before: int | None) -> None:
+    @staticmethod
+    def _woke(cell: Cell, late: int, due: int, before: str, left: str) -> None:
         account = cell.account
         account.latencies[late] += 1
         if account.latest is None or late > account.latest.late:
-            left = self._scheduler.cores[cell.vcpu.core].left
-            account.latest = Wake(late, due, "" if before is None else self._monitor.cells[before].name, left)
+            account.latest = Wake(late, due, before, left)
 
 
 def _must_die(cell: Cell, now: int) -> bool:

@@ -7,9 +7,9 @@ several cores a round is the board's quantum, which is no longer than the latenc
 nothing that happens inside a round could have been seen by another core anyway.
 
 What the monitor does for a vCPU takes its core as well, and is not interrupted; but between the pieces of a long step (pages,
-requests to a store) it looks whether a more urgent vCPU is due, as real hypervisors do, and lets that go first. What is left
-is *owed*: the vCPU that called pays it when it is next given a core, before its guest goes on. What the call did to others
-stands at its beginning, as ever.
+requests to a store) it looks whether a more urgent vCPU is due, or a timer that may wake one, as real hypervisors do, and lets
+that go first. What is left is *owed*: the vCPU that called pays it when it is next given a core, before its guest goes on.
+What the call did to others stands at its beginning, as ever. A stop of the run is no reason to look, or it would be seen in it.
 
 A policy (policies/) says who is next; this file knows time, blocking, affinity and latency, and no policy.
 """
@@ -29,9 +29,10 @@ _NOBODY: frozenset[int] = frozenset()
 
 
 class Dispatch(NamedTuple):
-    """A decision: `cell` gets `core` from `start` until `until`; `before`: the index of the core's last cell, None at first.
+    """A decision: `cell` gets `core` from `start` until `until`.
 
-    With `until == start` it only paid what it owed, all or some of it: its guest does not run, and the core is free again.
+    `before`: the index of the core's last cell, None at first; `left`: why that left it. With `until == start` it only paid
+    what it owed, all or some of it, in cycles by cause: its guest does not run, and the core is free again.
     """
 
     cell: Cell
@@ -40,6 +41,8 @@ class Dispatch(NamedTuple):
     until: int
     horizon: int
     before: int | None
+    left: str
+    paid: Sequence[tuple[str, int]] = ()
 
 
 @dataclass(slots=True)
@@ -101,7 +104,8 @@ class Scheduler:
         for core in self.cores:
             if core.last == vcpu.index:
                 core.left = "dead"
-        vcpu.state, vcpu.wake, vcpu.due, vcpu.inflight, vcpu.owed = ABSENT, NEVER, None, None, 0
+        vcpu.state, vcpu.wake, vcpu.due, vcpu.inflight = ABSENT, NEVER, None, None
+        vcpu.debts.clear()
         self._policy.block(vcpu.index, now)
 
     def stopped(self, vcpu: Vcpu, start: int, now: int, why: str) -> None:
@@ -120,23 +124,29 @@ class Scheduler:
         core.busy -= cycles
         core.idle += cycles
 
-    def delay(self, vcpu: Vcpu, cycles: int, piece: int = 0) -> None:
-        """What was done for the vCPU took its core so long; it counts as its own time.
+    def delay(self, vcpu: Vcpu, cause: str, cycles: int, piece: int = 0, look: int = NEVER) -> int:
+        """What was done for the vCPU takes its core so long, and counts as its own time; returns how much has passed now.
 
-        `piece`: after each so many cycles a more urgent vCPU that is due goes first, and the rest is owed; 0: after none.
+        `piece`: after each so many cycles a more urgent vCPU that is due goes first, and whatever is due at `look`; the rest
+        is owed. 0: nobody does. While it owes, or its core is with another, all of it is.
         """
         core = self.cores[vcpu.core]
-        if vcpu.owed:
-            vcpu.owed, vcpu.piece = vcpu.owed + cycles, max(vcpu.piece, piece or cycles)
-            return
-        if 0 < piece < cycles:
-            end = core.time + cycles
+        done = cycles
+        if vcpu.debts or core.running is not None:
+            done = 0
+        elif 0 < piece < cycles:
+            end = min(core.time + cycles, max(look, core.time))
             until = self._preempted_by(core, self._cells[vcpu.index], end, self._sleepers(core))
             done = min(_whole(until - core.time, piece), cycles)
-            vcpu.owed, vcpu.piece, cycles = cycles - done, piece, done
-        self._spend(core, vcpu, cycles)
+        if done < cycles:
+            debt = cause, piece or cycles
+            vcpu.debts[debt] = vcpu.debts.get(debt, 0) + cycles - done
+        self._spend(core, vcpu, done)
+        return done
 
     def _spend(self, core: Core, vcpu: Vcpu, cycles: int) -> None:
+        if not cycles:
+            return
         end = core.time + cycles
         self._policy.charge(vcpu.index, core.index, core.time, end)
         core.time = vcpu.time = end
@@ -239,7 +249,7 @@ class Scheduler:
 
     def _dispatch(self, core: Core, cell: Cell, until: int) -> Dispatch | None:
         """Give the core to the cell; None if too little time is left for that."""
-        vcpu, before = cell.vcpu, core.last
+        vcpu, before, left = cell.vcpu, core.last, core.left
         ready = max(core.time, vcpu.time)  # it may come from a core that is ahead
         cost = self._switch_cost if before != cell.index else 0
         if ready >= self.round_end or ready + cost >= until:
@@ -258,20 +268,27 @@ class Scheduler:
         sleepers = self._sleepers(core)
         until = self._preempted_by(core, cell, min(until, self.round_end), sleepers)
         core.last, core.time, vcpu.core = cell.index, start, core.index
-        if vcpu.owed:
-            self._pay(core, vcpu, until)
-            return tuple.__new__(Dispatch, (cell, core.index, start, start, start, before))
+        if vcpu.debts:
+            paid = self._pay(core, vcpu, until)
+            return Dispatch(cell, core.index, start, start, start, before, left, paid)
         vcpu.state, core.running = RUNNING, cell.index
         until = max(until, start + 1)  # at least one block, so that every dispatch makes progress
         horizon = self._horizon(core, start, until, sleepers)
-        return tuple.__new__(Dispatch, (cell, core.index, start, until, horizon, before))  # as in monitor.py
+        return tuple.__new__(Dispatch, (cell, core.index, start, until, horizon, before, left, ()))  # as in monitor.py
 
-    def _pay(self, core: Core, vcpu: Vcpu, until: int) -> None:
-        """Of what the vCPU owes so many pieces as begin before `until`."""
-        done = min(_whole(until - core.time, vcpu.piece), vcpu.owed)
-        vcpu.owed -= done
+    def _pay(self, core: Core, vcpu: Vcpu, until: int) -> list[tuple[str, int]]:
+        """Of what the vCPU owes so many pieces as begin before `until`: cycles by cause."""
+        paid = []
+        while vcpu.debts and core.time < until:
+            cause, piece = debt = next(iter(vcpu.debts))
+            owed = vcpu.debts.pop(debt)
+            done = min(_whole(until - core.time, piece), owed)
+            if done < owed:
+                vcpu.debts = {debt: owed - done, **vcpu.debts}  # it stays the first
+            self._spend(core, vcpu, done)
+            paid.append((cause, done))
         core.left = "owes"
-        self._spend(core, vcpu, done)
+        return paid
 
     def _preempted_by(self, core: Core, running: Cell, until: int, sleepers: list[Cell]) -> int:
         """The first time before `until` at which a more urgent vCPU wakes on this core."""

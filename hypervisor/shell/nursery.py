@@ -36,6 +36,8 @@ WARM = (ENTRY.partition(":")[0],)
 LONGEST = 1 << 20
 """Bytes of an order: an environment may be long."""
 _ANSWER = 64
+_ERRORS = 2
+"""Standard error: the run's own, where it has one."""
 _PATIENCE_S = 30.0
 _GONE = "the process that forks the servers of cells has ended"
 
@@ -118,7 +120,7 @@ class Nursery:
         """A server like that of `Zygote.start`.
 
         Raises:
-            ZygoteError: the nursery is gone, or does not answer.
+            ZygoteError: the nursery is gone or does not answer, the order is too long for it, the host has no process to give.
         """
         self._serial += 1
         name = f"{os.getpid()} {self._serial}"
@@ -127,11 +129,13 @@ class Nursery:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
-                socket.send_fds(self._orders, [pickle.dumps(asdict(order))], [theirs.fileno()])
+                socket.send_fds(self._orders, [pickle.dumps(asdict(order))], [theirs.fileno(), _ERRORS])
             return Zygote(ours, self._answer(name))
         except BaseException as error:
             ours.close()
-            raise ZygoteError(_GONE) if isinstance(error, ConnectionError) else error from None
+            if isinstance(error, OSError):
+                raise ZygoteError(_GONE if isinstance(error, ConnectionError) else str(error)) from None
+            raise
 
     def _answer(self, name: str) -> Forked:
         """To the order of this name; others were for who is gone."""
@@ -143,7 +147,9 @@ class Nursery:
             if not data:
                 raise ZygoteError(_GONE)
             pid, _, whose = data.decode().partition(" ")
-            found = Forked(int(pid), descriptors[0])
+            found = Forked(int(pid), descriptors[0] if descriptors else -1)
+            if whose == name and not descriptors:
+                raise ZygoteError("the host has no process to give")
             if whose == name:
                 return found
             found.close()
@@ -158,11 +164,12 @@ class Nursery:
 # ---- the process itself
 
 
-def _become(link: int, order: Order) -> None:
+def _become(link: int, errors: int, order: Order) -> None:
     """The child: what `Zygote.start` makes of a new process, without the imports."""
     os.setpgid(0, 0)
     with suppress(OSError):  # a CPU that is gone: it runs on others
         os.sched_setaffinity(0, order.cpus)
+    os.dup2(errors, _ERRORS)
     os.dup2(link, 3)
     os.closerange(4, 1 << 16)
     os.set_inheritable(3, False)
@@ -191,22 +198,43 @@ def watch_nursery(nursery: int, _link: socket.socket) -> None:
 
 def _fork(orders: socket.socket, children: dict[int, int], poller: Any) -> bool:
     """One order; False when there will be no more."""
-    data, descriptors, _, _ = socket.recv_fds(orders, LONGEST, 1)
+    data, descriptors, _, _ = socket.recv_fds(orders, LONGEST, 2)
     if not data:
         return False
     order = Order(**pickle.loads(data))
-    pid = os.fork()
-    if not pid:
-        try:
-            _become(descriptors[0], order)
-        finally:
-            os._exit(0)
-    os.close(descriptors[0])
-    pidfd = os.pidfd_open(pid)
+    try:
+        pid, pidfd = _child(descriptors, order)
+    except (OSError, ValueError):  # the host has no more processes or descriptors now: who asked must know
+        orders.send(f"0 {order.name}".encode())
+        return True
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
     children[pidfd] = pid
     poller.register(pidfd, select.POLLIN)
     socket.send_fds(orders, [f"{pid} {order.name}".encode()], [pidfd])
     return True
+
+
+def _child(descriptors: list[int], order: Order) -> tuple[int, int]:
+    """Its number and pidfd.
+
+    Raises:
+        OSError, ValueError: there can be none.
+    """
+    link, errors = descriptors
+    pid = os.fork()
+    if not pid:
+        try:
+            _become(link, errors, order)
+        finally:
+            os._exit(0)
+    try:
+        return pid, os.pidfd_open(pid)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise
 
 
 def _reap(pidfd: int, children: dict[int, int], poller: Any) -> None:

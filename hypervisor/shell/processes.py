@@ -312,8 +312,11 @@ forked: Callable[[], Zygote] | None = None
 
 
 def new_server() -> Zygote:
-    """The server for a run."""
-    return forked() if forked is not None else Zygote.start()
+    """The server for a run: a new process where it cannot be forked, since the nursery has ended or is out of reach."""
+    if forked is not None:
+        with suppress(ZygoteError):
+            return forked()
+    return Zygote.start()
 
 
 def _sealed(data: bytes) -> int:

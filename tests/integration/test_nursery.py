@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import signal
 import socket
 import subprocess
@@ -72,10 +73,46 @@ def test_an_answer_for_a_monitor_that_is_no_more_is_nobodys(nursery: Nursery) ->
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     order = {"name": "dead", "warm": (), "environment": {}, "directory": "/", "path": (), "cpus": (0,)}
     with ours, theirs:
-        socket.send_fds(nursery._orders, [pickle.dumps(order)], [theirs.fileno()])
+        socket.send_fds(nursery._orders, [pickle.dumps(order)], [theirs.fileno(), 2])
         with nursery.zygote() as zygote:
             server = psutil.Process(zygote.pid)
             assert until(lambda: Path(server.cwd()) == Path.cwd())
+
+
+def test_its_errors_go_where_those_of_its_run_go(nursery: Nursery, tmp_path: Path) -> None:
+    errors, before = tmp_path / "run.err", os.dup(2)
+    with errors.open("wb") as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            zygote = nursery.zygote()
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+    with zygote:
+        assert until(lambda: Path(f"/proc/{zygote.pid}/fd/2").readlink() == errors)
+
+
+def test_a_host_without_another_process_is_said_so_and_the_nursery_lives_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Nursery() as nursery:
+        nursery.zygote().stop()
+        most = resource.prlimit(nursery._process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(nursery._process.pid, resource.RLIMIT_NOFILE, (3, most[1]))  # it cannot take what it is handed
+        with pytest.raises(ZygoteError, match="no process to give"):
+            nursery.zygote()
+        resource.prlimit(nursery._process.pid, resource.RLIMIT_NOFILE, most)
+        nursery.zygote().stop()
+
+
+def test_an_environment_that_is_too_long_for_an_order_is_a_new_processs(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "forked", nursery.zygote)
+    for name in "ABCDEFGH":
+        monkeypatch.setenv(f"CELLVISOR_TEST_{name}", "x" * 100_000)
+    with pytest.raises(ZygoteError, match="too long"):
+        nursery.zygote()
+    with processes.new_server() as zygote:
+        assert until(lambda: "hypervisor.shell.zygote" in " ".join(psutil.Process(zygote.pid).cmdline()))
 
 
 def test_a_server_whose_nursery_ended_before_it_could_say_so_knows_that() -> None:
@@ -85,7 +122,7 @@ def test_a_server_whose_nursery_ended_before_it_could_say_so_knows_that() -> Non
     assert b"OrphanedError" in found[1].stderr
 
 
-def test_what_it_has_forked_dies_with_it_and_who_asks_then_is_told() -> None:
+def test_what_it_has_forked_dies_with_it_and_who_asks_then_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     nursery = Nursery()
     zygote = nursery.zygote()
     assert isinstance(zygote, Zygote)
@@ -96,4 +133,6 @@ def test_what_it_has_forked_dies_with_it_and_who_asks_then_is_told() -> None:
     zygote.stop()
     with pytest.raises(ZygoteError, match="has ended"):
         nursery.zygote()
+    monkeypatch.setattr(processes, "forked", nursery.zygote)
+    assert a_hash()  # by a server that was started: the runs that follow are not lost with the nursery
     nursery.close()

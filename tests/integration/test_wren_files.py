@@ -17,12 +17,13 @@ from tests.support.wren import FLAVOURS
 pytest.importorskip("ziglang")
 pytestmark = pytest.mark.slow
 
-PROGRAMS = ("answers", "keys", "leaks", "sectors", "touches")
+PROGRAMS = ("answers", "kept", "keys", "leaks", "returned", "sectors", "straddle", "touches")
 SOURCES = Path(__file__).parents[1] / "support" / "wren_programs"
 SPLIT = [flavour for flavour in FLAVOURS if flavour != "native"]
 """Where there are driver domains."""
 
 every_flavour = pytest.mark.parametrize("flavour", FLAVOURS)
+every_kind_of_cpu = pytest.mark.parametrize("board", ["arm926", "arm1176", "beagle"])
 every_split = pytest.mark.parametrize("flavour", SPLIT)
 
 
@@ -44,8 +45,8 @@ def with_driver(cell: dict[str, Any], domain: str, device: str) -> dict[str, Any
     return {"name": "wren", "board": "beagle", "cells": {"wren": cell, "driver": driver}, "channels": [channel]}
 
 
-def alone(cell: dict[str, Any]) -> dict[str, Any]:
-    return {"name": "wren", "board": "arm926", "cells": {"wren": cell}}
+def alone(cell: dict[str, Any], board: str = "arm926") -> dict[str, Any]:
+    return {"name": "wren", "board": board, "cells": {"wren": cell}}
 
 
 def said(run: Run) -> str:
@@ -63,12 +64,39 @@ def finish(run: Run) -> str:
 @every_flavour
 def test_calls_answer_as_linux_does(live: Live, tmp_path: Path, flavour: str) -> None:
     run = live(alone(wren(tmp_path, "answers")), flavour=flavour)
-    assert finish(run) == "68 answers, 0 wrong\n"
+    assert finish(run) == "75 answers, 0 wrong\n"
 
 
 def test_whatever_files_and_sockets_took_comes_back(live: Live, tmp_path: Path) -> None:
     run = live(alone(wren(tmp_path, "leaks")), flavour="native")
     assert finish(run) == "full: ENOSPC\nfull: ENOSPC\n0 pages lost\nfull: ENOSPC\n0 pages lost\n"
+
+
+@every_flavour
+@every_kind_of_cpu
+def test_a_page_that_was_given_back_is_out_of_reach(live: Live, tmp_path: Path, flavour: str, board: str) -> None:
+    run = live(alone(wren(tmp_path, "returned"), board), flavour=flavour)
+    assert finish(run) == "written without right: 2 of 2 faults\nexecuted without right: 2 of 2 faults\n"
+
+
+@every_flavour
+@every_kind_of_cpu
+def test_an_instruction_may_lie_in_two_pages(live: Live, tmp_path: Path, flavour: str, board: str) -> None:
+    run = live(alone(wren(tmp_path, "straddle"), board), flavour=flavour)
+    assert finish(run) == "exit 42\n"
+
+
+@every_flavour
+def test_a_call_that_cannot_do_all_loses_nothing_and_keeps_nobody(live: Live, tmp_path: Path, flavour: str) -> None:
+    run = live(alone(wren(tmp_path, "kept")), flavour=flavour)
+    said = finish(run)
+    assert said.replace(".", "").splitlines() == [
+        "of 4000 bytes of a pipe: 4000",
+        "a connection without a descriptor: EMFILE",
+        "and with one: 1",
+        "",
+        "four naps of 5 ms beside a long line: short",
+    ]
 
 
 # ---- The terminal

@@ -35,10 +35,10 @@ int read_pipe(struct file *file, u32 to, u32 size)
     for (u32 part; (part = smaller(size - done, used(pipe))); done += part, pipe->head += part) {
         part = smaller(part, PAGE - pipe->head % PAGE); /* as far as they lie side by side */
         if (copy_out(to + done, pipe->bytes + pipe->head % PAGE, part))
-            return -EFAULT;
+            break;
     }
     wake(pipe);
-    return (int)done;
+    return done ? (int)done : -EFAULT;
 }
 
 /* Up to a page is written whole or not at all, so that writers do not mix. A write that waits for room is made again as often

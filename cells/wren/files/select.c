@@ -2,16 +2,16 @@
    anybody, and looks again. That is a look too many for each wake-up, and no list of waiting processes for each file. */
 #include "files.h"
 
-enum { SETS = 2, MICROSECONDS = 1000 };
+enum { SETS = 3, MICROSECONDS = 1000 };
 
-/* A bit per descriptor, to read from and to write to: FILES bits are one word. */
+/* A bit per descriptor, to read from, to write to, and for what is odd, which nothing is: FILES bits are one word. */
 static int look(u32 limit, const u32 wanted[SETS], u32 found[SETS])
 {
-    static const u32 interesting[SETS] = {POLL_IN, POLL_OUT};
+    static const u32 interesting[SETS] = {POLL_IN, POLL_OUT, 0};
     int count = 0;
     for (u32 descriptor = 0; descriptor < limit; descriptor++) {
         u32 bit = 1u << descriptor;
-        if (!((wanted[0] | wanted[1]) & bit))
+        if (!((wanted[0] | wanted[1] | wanted[2]) & bit))
             continue;
         struct file *file = file_of(descriptor);
         if (!file)
@@ -24,19 +24,18 @@ static int look(u32 limit, const u32 wanted[SETS], u32 found[SETS])
     return count;
 }
 
-/* Nothing is ever odd about a file here: the third set is not looked at. With an error or a signal the sets stay as they are; how
-   much of its time is left is told in any case, but who may not know it is not told. */
+/* With an error or a signal the sets stay as they are; how much of its time is left is told in any case, but who may not know it
+   is not told. */
 int sys_select(ARGS5(limit, in, out, odd, time))
 {
-    u32 at[SETS] = {in, out}, wanted[SETS] = {0}, found[SETS] = {0};
+    u32 at[SETS] = {in, out, odd}, wanted[SETS] = {0}, found[SETS] = {0};
     u64 timeout = NEVER;
-    int outcome = limit > FILES ? -EINVAL : time ? time_in(&timeout, time, MICROSECONDS) : 0;
-    (void)odd;
+    int outcome = (int)limit < 0 ? -EINVAL : time ? time_in(&timeout, time, MICROSECONDS) : 0;
     for (u32 set = 0; set < SETS; set++)
         if (!outcome && at[set])
             outcome = copy_in(&wanted[set], at[set], sizeof wanted[set]);
     if (!outcome)
-        outcome = look(limit, wanted, found);
+        outcome = look(smaller(limit, FILES), wanted, found);
     if (!outcome && timeout)
         outcome = wait_for_time(&anything, timeout);
     for (u32 set = 0; set < SETS; set++)

@@ -42,12 +42,12 @@ static int socket_of(u32 descriptor, struct file **socket)
 /* The socket, and what a `struct sockaddr_un` names: its path ends with a zero byte, whatever the caller counted. */
 static int socket_and_name(u32 descriptor, struct file **socket, u32 at, u32 size, struct name *found)
 {
-    char path[NAME] = {0};
+    char path[PATH] = {0};
     u16 family;
     int error = socket_of(descriptor, socket);
     if (error || size <= FAMILY_SIZE)
         return error ? error : -EINVAL;
-    size = smaller(size - FAMILY_SIZE, NAME - 1);
+    size = smaller(size - FAMILY_SIZE, PATH - 1);
     if (copy_in(&family, at, FAMILY_SIZE) || copy_in(path, at + FAMILY_SIZE, size))
         return -EFAULT;
     return family == UNIX ? name_find(path, found) : -EINVAL;
@@ -120,7 +120,12 @@ int sys_accept(ARGS1(descriptor))
     struct file *next = listener->waiting;
     if (!next)
         return wait_on(listener, NEVER);
-    listener->waiting = next->next;
-    wake(listener);
-    return file_describe(next);
+    next->users++; /* whom no descriptor is left for goes on waiting */
+    int answer = file_describe(next);
+    if (answer >= 0) {
+        listener->waiting = next->next;
+        file_release(next);
+        wake(listener);
+    }
+    return answer;
 }

@@ -79,7 +79,7 @@ int page_fault(struct memory *memory, u32 virtual, u32 access)
     u32 page, *entry = virtual < USER_END ? entry_of(memory, virtual, 0) : 0;
     if (!access)
         access = entry && *entry & MAPPED ? WRITABLE : READABLE;
-    if (entry)
+    if (entry && !(access & ~*entry)) /* forbidden: as it was */
         *entry &= ~(u32)MAPPED;
     return page_reach(memory, virtual, access, &page);
 }

@@ -4,7 +4,7 @@
    as one. When the first process ends, the machine stops with its status. */
 #include "kernel.h"
 
-enum { WNOHANG = 1 };
+enum { WNOHANG = 1, WUNTRACED = 2, WCONTINUED = 8 }; /* nobody is stopped */
 
 struct process processes[PROCESSES];
 struct process *current = processes;
@@ -57,6 +57,8 @@ int sys_fork(ARGS0())
 
 static void tell_parent(struct process *process)
 {
+    if (process->parent->signals.action[SIGCHLD].handler == 1) /* SIG_IGN: nobody wants to know */
+        process->state = FREE;
     signal_send(process->parent, SIGCHLD);
     wake(process->parent);
 }
@@ -90,7 +92,7 @@ int sys_exit(ARGS1(status))
 int sys_wait4(ARGS4(pid, status, options, usage))
 {
     int found = 0;
-    if (options & ~(u32)WNOHANG || usage)
+    if (options & ~(u32)(WNOHANG | WUNTRACED | WCONTINUED) || usage)
         return -EINVAL;
     for (struct process *child = processes; child < processes + PROCESSES; child++) {
         if (child->state == FREE || child->parent != current || ((int)pid > 0 && child->pid != (int)pid))

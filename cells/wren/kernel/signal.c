@@ -174,14 +174,14 @@ int sys_rt_sigprocmask(ARGS4(how, new, old, size))
     return 0;
 }
 
-/* -1, or 0 for one's own group: everybody is in one group, and the first process in none. */
+/* 0: one's own group, in which is everybody but the first process; -1: all others. */
 int sys_kill(ARGS2(pid, signal))
 {
-    int found = 0;
+    int found = 0, to = (int)pid;
     if (signal > SIGNALS)
         return -EINVAL;
     for (struct process *process = processes; process < processes + PROCESSES; process++)
-        if (process->state != FREE && ((int)pid > 0 ? process->pid == (int)pid : process != processes)) {
+        if (process->state != FREE && (to > 0 ? process->pid == to : to >= -1 && process != processes && (!to || process != current))) {
             signal_send(process, signal);
             found = 1;
         }

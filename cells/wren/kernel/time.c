@@ -13,7 +13,7 @@ int time_in(u64 *time, u32 from, u32 unit)
     struct pair pair;
     if (copy_in(&pair, from, sizeof pair))
         return -EFAULT;
-    if (pair.part >= (unit == 1 ? SECOND : 1000000) || (int)pair.seconds < 0)
+    if (pair.part >= (unit == 1 ? SECOND : 1u << 31) || (int)pair.seconds < 0)
         return -EINVAL;
     *time = (u64)pair.seconds * SECOND + (u64)pair.part * unit;
     return 0;

@@ -64,7 +64,7 @@ static void data_abort(struct trap *trap)
 static void prefetch_abort(struct trap *trap)
 {
     trap->kind = (l4_utcb[STATUS_AT] & STATUS_CODE) == DEBUG ? TRAP_UNDEFINED : TRAP_FAULT;
-    trap->address = l4_utcb[REGISTERS_AT + CORE - 2];
+    trap->address = l4_utcb[ADDRESS_AT];
     trap->access = EXECUTABLE;
 }
 

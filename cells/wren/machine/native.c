@@ -90,8 +90,10 @@ static void data_abort(struct space *space, struct trap *trap)
 /* The instruction could not be fetched. If its page is there, it was a breakpoint, which comes by the same vector. */
 static void prefetch_abort(struct space *space, u32 pc, struct trap *trap)
 {
-    trap->kind = tables_allow(space, pc, EXECUTABLE) ? TRAP_UNDEFINED : TRAP_FAULT;
     trap->address = pc;
+    if (architecture() >= 7) /* a Thumb instruction may begin in the page before */
+        __asm__ volatile("mrc p15, 0, %0, c6, c0, 2" : "=r"(trap->address));
+    trap->kind = tables_allow(space, trap->address, EXECUTABLE) ? TRAP_UNDEFINED : TRAP_FAULT;
     trap->access = EXECUTABLE;
 }
 

@@ -13,7 +13,7 @@
 #include "../kernel/kernel.h"
 #include "guest.h"
 
-enum { SECTION = 0x100000, TABLE = 0x4000, SMALL_TABLE = 0x400, ENTRIES = 4096, POOL_LIMIT = PROCESSES };
+enum { SECTION = 0x100000, TABLE = 0x4000, SMALL_TABLE = 0x400, ENTRIES = 4096, POOL_LIMIT = PROCESSES + 1 /* exec has two */ };
 enum { COARSE = 1, BIT_4 = 0x10, SMALL_PAGE = 2, NEVER_EXECUTE = 1 };
 enum { WRITE_THROUGH = 8, WRITE_BACK = 0xc };
 enum { KERNEL_ONLY = 1, READ_ONLY = 2, READ_WRITE = 3 }; /* AP */

@@ -102,10 +102,10 @@ static void data_abort(struct trap *trap)
     trap->access = status & WRITES ? WRITABLE : 0;
 }
 
-static void prefetch_abort(struct trap *trap, u32 pc)
+static void prefetch_abort(struct trap *trap)
 {
     trap->kind = (pv_fault(PV_FAULT_VFSR) & STATUS_CODE) == DEBUG ? TRAP_UNDEFINED : TRAP_FAULT;
-    trap->address = pc;
+    trap->address = pv_fault(PV_FAULT_VFAR);
     trap->access = EXECUTABLE;
 }
 
@@ -127,7 +127,7 @@ void machine_run(struct space *space, struct registers *registers, struct trap *
         machine_counts.faults++;
         break;
     case PV_TRAP_PREFETCH_ABORT:
-        prefetch_abort(trap, registers->pc);
+        prefetch_abort(trap);
         machine_counts.faults++;
         break;
     case PV_TRAP_IRQ:

@@ -28,6 +28,7 @@ from hypervisor.abi.xen import (
     Errno,
     PortState,
 )
+from hypervisor.core.cell import BLOCKED
 from hypervisor.core.injected import refused
 from hypervisor.core.xen.domains import Domain, Domains, Port
 from hypervisor.core.xen.errors import XenError
@@ -258,8 +259,9 @@ class EventChannels:
                 self._monitor.ring(domain.cell, number, 1)
 
     def _wake_poller(self, domain: Domain, number: int) -> None:
-        """A `poll` for this port is over; the port may be masked."""
-        if number in domain.waits_for and domain.cell.vcpu.pending is not None:
+        """A `poll` for this port is over; the port may be masked. One whose time is over has its answer when it has a core."""
+        vcpu = domain.cell.vcpu
+        if number in domain.waits_for and vcpu.pending is not None and vcpu.state is BLOCKED:
             domain.waits_for = frozenset()
             self._monitor.answer(domain.cell, 0)
 

@@ -53,9 +53,9 @@ class Formula:
         """With these values of its terms; None if it divides by zero or comes to no number."""
         try:
             found = _value(ast.parse(self.text, mode="eval").body, values)
+            return found if math.isfinite(found) else None
         except (ZeroDivisionError, OverflowError):
             return None
-        return found if math.isfinite(found) else None
 
 
 def _names(node: ast.AST, depth: int) -> set[str]:

@@ -30,6 +30,7 @@ static void places(void)
     is("lseek before the beginning", lseek(file, -200, SEEK_CUR), -EINVAL);
     is("lseek from nothing", lseek(file, 0, 9), -EINVAL);
     is("lseek too far", lseek(file, 0x7fffffff, SEEK_END), -EOVERFLOW);
+    lseek(file, 3, SEEK_SET); /* Linux goes there nevertheless */
     is("write from nowhere", write(file, (void *)KERNEL, 10), -EFAULT);
     is("read to nowhere", read(file, (void *)KERNEL, 10), -EFAULT);
     is("write nothing", write(file, "", 0), 0);
@@ -122,11 +123,41 @@ static void sockets(void)
     unlink("/tmp/box");
 }
 
+static void waiting(void)
+{
+    struct timeval before = {-1, 0}, now = {0, 0}, late = {0, 1500000};
+    u32 in[32] = {0}, out[32] = {0}, odd[32] = {0};
+    int file = open("/tmp/q", O_RDWR | O_CREAT, 0644);
+    is("select until before now", select(0, in, 0, 0, &before), -EINVAL);
+    is("select as many as a set has", select(1024, in, 0, 0, &now), 0);
+    in[0] = out[0] = odd[0] = 1u << file;
+    is("select with more microseconds than a second has", select(file + 1, in, out, odd, &late), 2);
+    is("a file is ready", in[0] == 1u << file && out[0] == 1u << file, 1);
+    is("and is not odd", (int)odd[0], 0);
+    close(file), unlink("/tmp/q");
+}
+
+static void children(void)
+{
+    int none[2];
+    on_signal(SIGCHLD, (handler)1, 0); /* SIG_IGN */
+    pipe(none);
+    int child = fork();
+    if (!child)
+        exit(0);
+    close(none[1]);
+    read(none[0], text, 1); /* its end is the end of the pipe */
+    is("a child that nobody wants to know of", waitpid(child, 0, 0), -ECHILD);
+    close(none[0]);
+    on_signal(SIGCHLD, 0, 0);
+    if (!(child = fork()))
+        exit(3);
+    is("also of one that is stopped", waitpid(-1, 0, 2), child);
+    is("a group of nobody's", kill(-30000, 0), -ESRCH);
+}
+
 static void others(void)
 {
-    struct timeval odd = {0, 1000000};
-    u32 bits = 0;
-    is("select without a time that is one", select(0, &bits, 0, 0, &odd), -EINVAL);
     is("no child", waitpid(-1, 0, WNOHANG), -ECHILD);
     is("a strange option", waitpid(-1, 0, 0x100), -EINVAL);
     is("a page that is none", munmap((void *)0x40000001, 4096), -EINVAL);
@@ -146,6 +177,8 @@ int main(int count, char **arguments, char **environment)
     names();
     pipes();
     sockets();
+    waiting();
+    children();
     others();
     printf("%d answers, %d wrong\n", checked, failures);
     return failures != 0;

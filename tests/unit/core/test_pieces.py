@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Mapping
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from hypervisor.abi.hypercalls import Hypercall
 from hypervisor.abi.records import Exit
 from hypervisor.abi.status import Status
+from hypervisor.abi.time import NEVER
 from hypervisor.core.cell import Cell, CellState
 from hypervisor.core.costs import Costs
 from hypervisor.core.mechanism import Handler, Mechanism
 from hypervisor.core.monitor import Monitor
+from hypervisor.core.wiring import Wiring
 from hypervisor.flavours import FLAVOURS
-from tests.support.scripted import Bench, ScriptedVcpu
+from hypervisor.shell.inputs import Input, InputKind
+from tests.support.scripted import Bench, Script, ScriptedVcpu
 
 Steps = Generator[Exit, None, None]
 LONG, TIMES = 0xFFFF, 512
@@ -52,20 +57,42 @@ def caller(vcpu: ScriptedVcpu) -> Steps:
         yield from vcpu.work(100)
 
 
-def bench(costs: Costs, step: str, **more: object) -> Bench:
-    kind = type("Stepper", (Mapper,), {"step": step})
-    cells = {"rt": periodic, "caller": caller}
-    params = {"rt": {"priority": 9}, "caller": {"on_crash": "restart"}}
+def bench(
+    costs: Costs,
+    step: str,
+    *,
+    scripts: Mapping[str, Script] | None = None,
+    mechanism: type[Mapper] = Mapper,
+    pin: bool = False,
+    **more: object,
+) -> Bench:
+    """`pin`: all of them on core 0."""
+    cells = {"rt": periodic, "caller": caller, **(scripts or {})}
+    params: dict[str, dict[str, object]] = {"rt": {"priority": 9}, "caller": {"on_crash": "restart"}}
+    if pin:
+        params = {name: {**param, "cores": (0,)} for name, param in params.items()}
     return Bench(
         cells,
         policy="fixed_priority",
         params=params,
         costs=costs,
-        mechanism=kind,
+        mechanism=type("Stepper", (mechanism,), {"step": step}),
         slice_cycles=END,
         block=BLOCK,
         **more,  # type: ignore[arg-type]
     )
+
+
+def charged(made: Bench) -> int:
+    """What the ledger has of all cells."""
+    return sum(made.monitor.ledger.time(cell.name) for cell in made.monitor.cells)
+
+
+def passed(made: Bench) -> int:
+    """What its one core was busy."""
+    core = made.monitor.scheduler.cores[0]
+    assert core.busy + core.idle + core.switch_cycles == core.time
+    return core.busy + core.switch_cycles
 
 
 @pytest.mark.parametrize(("flavour", "step"), STEPS)
@@ -82,18 +109,55 @@ def test_the_worst_latency_is_a_piece_and_two_switches_whatever_a_call_asks_for(
     assert max(made.cell("rt").account.latencies) == worst.late <= bound
 
 
+@pytest.mark.parametrize("cores", [1, 2])
+def test_who_is_woken_by_a_timer_of_the_monitor_waits_no_longer(cores: int) -> None:
+    """As a guest whose timer is a hypercall's, or a device's interrupt."""
+
+    class Ringer(Mapper):
+        def __init__(self, monitor: Monitor, wiring: Wiring) -> None:
+            super().__init__(monitor, wiring)
+            self._due = 0
+            self._next()
+
+        def _next(self) -> None:
+            self._due += PERIOD
+            self.monitor.alarms.at(self._due, self._tick)
+
+        def _tick(self) -> None:
+            due.append(self._due)
+            self.monitor.ring(self.monitor.cells[0], 0, 1)
+            self._next()
+            self.monitor.rounds.heed_timers()
+
+    due: list[int] = []
+    woken: list[int] = []
+
+    def sleeper(vcpu: ScriptedVcpu) -> Steps:
+        while True:
+            vcpu.events.clear()
+            yield from vcpu.wait(NEVER)
+            woken.append(vcpu.time)
+
+    made = bench(
+        COSTS, "map", scripts={"rt": sleeper}, mechanism=Ringer, cores=cores, pin=True, quantum=500, latency=500
+    )
+    made.until(END)
+    late = [at - time for at, time in zip(woken, due, strict=False)]  # the last may be due after the end
+    assert len(late) >= END // PERIOD - 1
+    quanta = 0 if cores == 1 else 2 * 500
+    assert max(late) <= COSTS.hypercall + 1_000 + COSTS.of("notify") + 2 * COSTS.world_switch + BLOCK + quanta
+
+
 COSTS = Costs(world_switch=50, hypercall=10, operations={"map": 1_000, "notify": 30})
 
 
 def test_the_caller_pays_what_was_put_off_before_it_goes_on() -> None:
     made = bench(COSTS, "map")
     made.until(END)
-    core, caller = made.monitor.scheduler.cores[0], made.cell("caller")
-    ledger = made.monitor.ledger
-    assert core.busy + core.idle + core.switch_cycles == core.time
-    assert ledger.cycles("caller", "map") == 1_000 * TIMES * caller.account.exits["hypercall"]
-    charged = sum(ledger.time(cell.name) for cell in made.monitor.cells)
-    assert charged - caller.vcpu.owed <= core.busy + core.switch_cycles <= charged
+    caller = made.cell("caller")
+    owed = sum(cycles for (cause, _), cycles in caller.vcpu.debts.items() if cause == "map")
+    assert made.monitor.ledger.cycles("caller", "map") + owed == 1_000 * TIMES * caller.account.exits["hypercall"]
+    assert charged(made) == passed(made)
     calls = [resume.start for resume in made.hosts["caller"].resumes]
     assert (
         min(after - before for before, after in pairwise(calls)) >= 1_000 * TIMES
@@ -107,6 +171,51 @@ def test_stops_in_the_middle_of_a_long_step_change_nothing() -> None:
         stopped.until(time)
     stopped.until(600_000)
     assert stopped.trace.digest() == straight.trace.digest()
+
+
+def test_a_stop_in_the_middle_of_a_long_step_finds_no_cycle_charged_that_has_not_passed() -> None:
+    made = bench(COSTS, "map")
+    for time in range(50_001, 900_000, 50_001):
+        made.until(time)
+        assert charged(made) == passed(made)
+
+
+def test_who_is_killed_in_the_middle_is_charged_what_was_done() -> None:
+    made, time = bench(COSTS, "map"), 0
+    while not made.cell("caller").vcpu.debts:
+        time += 7_001
+        made.until(time)
+    made.loop.take(Input(made.loop.step, made.monitor.now, InputKind.KILL, "caller", b""))
+    made.until(time + 1_000)
+    assert not made.cell("caller").vcpu.debts
+    assert charged(made) == passed(made)
+
+
+def test_the_trace_says_why_each_vcpu_left_its_core() -> None:
+    made = bench(COSTS, "map")
+    switches: list[tuple[str, str, str]] = []
+    made.trace.on_chunk.append(
+        lambda chunk: switches.extend(map(_switch, filter(None, map(_record, chunk.splitlines()))))
+    )
+    made.until(END)
+    made.trace.flush()
+    assert set(switches) <= {
+        ("", "rt", "boot"),
+        ("rt", "caller", "wait"),  # who never owes leaves by what it did
+        ("caller", "rt", "owes"),
+        ("caller", "rt", "budget"),
+        ("caller", "rt", "hypercall"),
+    }
+    assert switches.count(("caller", "rt", "owes")) > 0
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    record: dict[str, Any] = json.loads(line)
+    return record if record["k"] == "switch" else None
+
+
+def _switch(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    return record["from"], record["cell"], record["cause"]
 
 
 def test_whose_caller_dies_in_the_middle_begins_anew_without_debts() -> None:

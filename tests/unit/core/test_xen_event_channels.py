@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hypervisor.abi.xen import (
+    ADD_TO_PHYSMAP,
     ALLOC_UNBOUND,
     BIND_INTERDOMAIN,
     BIND_IPI,
@@ -23,16 +24,20 @@ from hypervisor.abi.xen import (
     Call,
     Errno,
     EvtchnOp,
+    MemoryOp,
     Param,
     PortState,
     SchedOp,
     VcpuOp,
     Virq,
 )
+from hypervisor.core.xen.hypervisor import XenHypervisor
 from tests.support.invariants import Watch
+from tests.support.scripted import Bench, ScriptedVcpu
 from tests.support.xen import ARGUMENTS, FREE, RawGuest, XenLab
 
 OP = Call.EVENT_CHANNEL
+SHARED = Call.MEMORY, MemoryOp.ADD_TO_PHYSMAP, ADD_TO_PHYSMAP, DOMID_SELF, 0, 0, 0
 
 
 @pytest.fixture
@@ -255,3 +260,40 @@ def test_every_send_is_a_step_of_the_trace_with_its_cause(lab):
     a.send(port)
     (record,) = lab.kinds("notify")[before:]
     assert (record.cell, record.fields["to"], record.fields["port"]) == ("a", "b", port)
+
+
+def test_an_event_for_a_poll_whose_time_is_over_comes_too_late_and_does_no_harm():
+    """Its vCPU could run again, and waits for a core that somebody more urgent has: nobody may be woken twice."""
+
+    def ask(vcpu, call, op, layout, *values):
+        found = yield from vcpu.call(call, op, data=layout.pack(*values))
+        vcpu.events.clear()
+        return found
+
+    def urgent(vcpu: ScriptedVcpu):
+        yield from ask(vcpu, *SHARED, 1)
+        yield from ask(vcpu, OP, EvtchnOp.ALLOC_UNBOUND, ALLOC_UNBOUND, DOMID_SELF, 1, 0)
+        yield from vcpu.wait(1_000)
+        yield from vcpu.work(1_000)  # the poll's time ends meanwhile,
+        yield from vcpu.say(b"!")  # and at this exit its vCPU is made runnable
+        yield from ask(vcpu, OP, EvtchnOp.SEND, PORT, 3)
+        yield from vcpu.work(100)
+
+    def poller(vcpu: ScriptedVcpu):
+        yield from ask(vcpu, *SHARED, 1)
+        yield from ask(vcpu, OP, EvtchnOp.BIND_INTERDOMAIN, BIND_INTERDOMAIN, 0, 3, 0)
+        memory.write(1, 0, 4096, bytes(EVTCHN_PENDING + 8))  # binding has made it pending: it was looked at
+        memory.write(1, 0, 8192, PORT.pack(3))
+        answers.append((yield from ask(vcpu, Call.SCHED, SchedOp.POLL, POLL, 8192, 1, 1_500)))
+
+    answers: list[int] = []
+    bench = Bench(
+        {"a": urgent, "b": poller},
+        mechanism=XenHypervisor,
+        policy="fixed_priority",
+        slice_cycles=100_000,
+        params={"a": {"ram": 1 << 14, "priority": 9}, "b": {"ram": 1 << 14}},
+    )
+    memory = bench.monitor.memory.host
+    bench.until(10_000)
+    assert answers == [0]

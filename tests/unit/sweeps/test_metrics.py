@@ -78,6 +78,12 @@ def test_a_formula_is_computed_and_a_division_by_nothing_is_no_figure(text: str,
     assert formula.value({"a": 3.0, "b": 2.0}) == value
 
 
+def test_a_formula_of_whole_numbers_that_no_float_can_hold_is_no_figure() -> None:
+    formula = Formula(" * ".join(["a"] * 45), {"a": ("time", {})})
+    assert formula.fault() == ""
+    assert formula.value({"a": 600_000_000}) is None
+
+
 @pytest.mark.parametrize(
     "text", ["a**9", "a.b", "[a]", "a if a else a", "True", "'x'", "a and a", "", "(" * 300, "lambda: 1"]
 )
