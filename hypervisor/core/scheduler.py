@@ -135,7 +135,7 @@ class Scheduler:
         if vcpu.debts or core.running is not None:
             done = 0
         elif 0 < piece < cycles:
-            end = min(core.time + cycles, max(look, core.time))
+            end = min(core.time + cycles, look)
             until = self._preempted_by(core, self._cells[vcpu.index], end, self._sleepers(core))
             done = min(_whole(until - core.time, piece), cycles)
         if done < cycles:

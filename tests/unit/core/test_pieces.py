@@ -23,7 +23,7 @@ from hypervisor.shell.inputs import Input, InputKind
 from tests.support.scripted import Bench, Script, ScriptedVcpu
 
 Steps = Generator[Exit, None, None]
-LONG, TIMES = 0xFFFF, 512
+LONG, NUDGE, TIMES = 0xFFFF, 0xFFFE, 512
 PERIOD, END = 199_999, 6_000_000
 BLOCK = 7
 STEPS = [(name, step) for name, of in FLAVOURS.items() for step in of.costs.pieces if of.costs.of(step)]
@@ -232,6 +232,60 @@ def test_on_several_cores_long_steps_end_too() -> None:
     assert made.cell("rt").account.exits["wait"] > 0.9 * end / PERIOD
 
 
+def test_who_is_rung_from_another_core_waits_for_a_piece_and_the_ends_of_two_rounds() -> None:
+    class Bell(Mapper):
+        def calls(self) -> Mapping[int, Handler]:
+            return {**super().calls(), NUDGE: self._nudge}
+
+        def _nudge(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
+            rung.append(record.time)
+            monitor.ring(monitor.cells[0], 0, 1)
+            return Status.OK
+
+    def sleeper(vcpu: ScriptedVcpu) -> Steps:
+        while True:
+            vcpu.events.clear()
+            yield from vcpu.wait(NEVER)
+            woken.append(vcpu.time)
+
+    def bell(vcpu: ScriptedVcpu) -> Steps:
+        for time in range(PERIOD, END, PERIOD):
+            yield from vcpu.wait(time)
+            yield from vcpu.call(NUDGE)
+
+    rung: list[int] = []
+    woken: list[int] = []
+    scripts = {"rt": sleeper, "caller": caller, "bell": bell}
+    made = bench(COSTS, "map", scripts=scripts, mechanism=Bell, cores=2, pin=True, quantum=5_000, latency=5_000)
+    made.until(END)
+    late = [at - time for at, time in zip(woken, rung, strict=False)]
+    assert len(late) >= END // PERIOD - 1
+    assert max(late) <= 3 * 5_000 + 1_000 + 2 * COSTS.world_switch + BLOCK
+
+
+def test_work_for_a_vcpu_that_runs_on_another_core_is_paid_when_it_has_it_next() -> None:
+    """As for one that the store tells of a change, when somebody else brings the store back."""
+
+    class Teller(Mapper):
+        def _long(self, monitor: Monitor, cell: Cell, record: Exit) -> int:
+            monitor.step(monitor.cells[0], "notify")
+            return Status.OK
+
+    def worker(vcpu: ScriptedVcpu) -> Steps:
+        yield from vcpu.work(END)
+
+    made = bench(COSTS, "map", scripts={"rt": worker}, mechanism=Teller, cores=2, quantum=500, latency=500)
+    made.until(END // 10)
+    told = made.cell("caller").account.exits["hypercall"]
+    owed = sum(made.cell("rt").vcpu.debts.values())
+    assert told > 1_000
+    assert made.monitor.ledger.cycles("rt", "notify") + owed == told * COSTS.of("notify")
+    for core in made.monitor.scheduler.cores:
+        assert core.busy + core.idle + core.switch_cycles == core.time
+    spent = sum(core.busy + core.switch_cycles for core in made.monitor.scheduler.cores)
+    assert charged(made) == spent
+
+
 def test_a_step_that_is_not_done_by_pieces_is_not_interrupted() -> None:
     made = bench(Costs(operations={"copy": 100}), "copy")
     made.until(END)
@@ -239,4 +293,4 @@ def test_a_step_that_is_not_done_by_pieces_is_not_interrupted() -> None:
 
 
 def test_the_call_numbers_of_these_tests_are_nobodys() -> None:
-    assert LONG not in [int(call) for call in Hypercall]
+    assert not {LONG, NUDGE} & {int(call) for call in Hypercall}
