@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -49,7 +50,13 @@ SPARE_S = 1
 LIMIT_S = 3600.0
 TICK_HZ = 1_000_000
 """Of the task's timer: it cannot tell apart what is less."""
-RUN = "import json, sys; from benchmarks.floods import flood; print(json.dumps(flood(*sys.argv[1:])))"
+RUN = """
+import json, sys
+from cells.sandbox import die_with
+die_with(int(sys.argv[1]))
+from benchmarks.floods import flood
+print(json.dumps(flood(*sys.argv[2:])))
+"""
 KNOWN = [name for name, flavour in FLAVOURS.items() if flavour.most_cells != 1]
 """Flavours that have room for a flooder."""
 SKIPPED = re.compile(rb"skipped (\d+)")
@@ -146,7 +153,7 @@ def flood(flavour: str, manner: str, seconds: str) -> dict[str, Any]:
 def apart(flavour: str, seconds: str, manner: str, children: Children | None = None) -> Flood:
     """The same in a process of its own, one of `children`."""
     with tempfile.TemporaryDirectory(prefix="cellvisor-floods-") as place:
-        order = [sys.executable, "-c", RUN, flavour, manner, seconds]
+        order = [sys.executable, "-c", RUN, str(os.getpid()), flavour, manner, seconds]
         started = (children or Children()).started(order, stdout=subprocess.PIPE, cwd=place, env=_environment())
         with started as child:
             out, _ = child.communicate(timeout=LIMIT_S)
@@ -156,8 +163,6 @@ def apart(flavour: str, seconds: str, manner: str, children: Children | None = N
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     root = str(Path(__file__).resolve().parents[1])
     return {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
 
