@@ -138,7 +138,7 @@ class ZmqLink:
 def connect(
     endpoint: str, server_key: bytes, public_key: bytes, secret_key: bytes, *, patience_ms: int = HANDSHAKE_MS
 ) -> Any:
-    """A connected DEALER. Make it before the sandbox closes: afterwards zmq could not create its threads and sockets.
+    """A connected DEALER, with libzmq's threads under way. Make it before the sandbox closes: afterwards they could not begin.
 
     Raises:
         ConnectionError: nobody answers there, or the key opens nothing.
@@ -158,4 +158,14 @@ def connect(
         raise ConnectionError(f"{endpoint} does not accept this cell's key")
     socket.disable_monitor()
     handshake.close(0)
+    _await_reaper(context)
     return socket
+
+
+def _await_reaper(context: Any) -> None:
+    """The handshake was the work of the thread for input and output; the one that ends sockets may not have begun."""
+    socket = context.socket(zmq.PAIR)
+    ended = socket.get_monitor_socket(zmq.EVENT_MONITOR_STOPPED, "inproc://ended")
+    socket.close(0)
+    ended.recv_multipart()
+    ended.close(0)

@@ -22,8 +22,9 @@ lacks is named in the report and is never fatal: whoever shows the run says so.
 
 What a cell can still do: compute, wait, use the descriptors that it has, receive further ones, map them without
 execution, and allocate `policy.memory` bytes. What it can no longer do, and must have done before: import, open,
-connect (a zmq socket connects in the background: wait for its handshake), start a thread, make an engine or a zmq
-context. An engine's hooks are best added before: the foreign-function library may need new code for a callback.
+connect (a zmq socket connects in the background: wait for its handshake), start a thread (one that is made may not have
+begun: libzmq's abort the cell then), make an engine or a zmq context. An engine's hooks are best added before: the
+foreign-function library may need new code for a callback.
 
     report = enter(SandboxPolicy())
     if report.lacking: ...                       # ("landlock: kernel without it",)

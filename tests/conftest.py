@@ -65,11 +65,12 @@ def live(tmp_path: Path) -> Iterator[Live]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that failed says how its runs are done again."""
+    """A test that failed says what became of its runs and how they are done again."""
     report = yield
     launcher = getattr(item, "funcargs", {}).get("live")
-    if report.failed and isinstance(launcher, Live) and (lines := launcher.replays()):
-        report.sections.append(("do it again", "\n".join(lines)))
+    if report.failed and isinstance(launcher, Live):
+        told = {"what became of its cells": launcher.stories(), "do it again": launcher.replays()}
+        report.sections += [(title, "\n".join(lines)) for title, lines in told.items() if lines]
     return report
 
 

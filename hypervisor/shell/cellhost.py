@@ -23,6 +23,7 @@ from cells.sandbox import SandboxPolicy
 from hypervisor.abi.messages import BadMessage, unpack
 from hypervisor.abi.records import BadRecord, Exit, ExitKind, Resume
 from hypervisor.core.lives import KILLED
+from hypervisor.shell.backstop import MOMENT_S, Backstop
 from hypervisor.shell.flood import FLOODS
 from hypervisor.shell.links import Link, PeerDied
 from hypervisor.shell.links.shm import ShmLink
@@ -50,9 +51,6 @@ PATIENCE = Patience()
 
 _IDLE = frozenset("STtXZ")
 """States of a thread in /proc (proc_pid_stat(5)): sleeping, stopped, traced, dead. Running and waiting for a disk are work."""
-
-ASLEEP = (psutil.STATUS_SLEEPING, psutil.STATUS_TRACING_STOP)
-"""States in which a cell does nothing, though it is its turn. One that waits for the disk or a processor is not among them."""
 
 _ADVICE = {
     errno.EFBIG: "raise the limit of file sizes, ulimit -f, or give the cell less ram",
@@ -148,7 +146,7 @@ class CellHost:
         self._link: Link | None = None
         self._ram = -1
         self._pages: socket.socket | None = None
-        self._watch_began, self._watched, self._slept = -1.0, 0.0, 0.0
+        self._backstop = Backstop(patience.backstop)
         self._earlier = 0.0
 
     # ---- life
@@ -219,13 +217,15 @@ class CellHost:
         Raises:
             HostTrouble: it died, or said nothing for too long.
         """
-        end = time.monotonic() + self.patience.hello
-        while time.monotonic() < end:
+        waited = 0.0
+        while waited < self.patience.hello:
+            began = time.monotonic()
             record = self._poll(WAIT_NS)
             if record is not None:
                 said = greeting(record)
                 self.figures.lacking, self.figures.memory_at_start = said.lacking, said.memory
                 return
+            waited += min(time.monotonic() - began, MOMENT_S)
         raise HostTrouble("did not become ready")
 
     def _load_ram(self) -> dict[str, int]:
@@ -301,7 +301,7 @@ class CellHost:
     def resume(self, record: Resume) -> None:
         """Let the vCPU run."""
         assert self._link is not None
-        self._watch_began = -1.0
+        self._backstop.begin()
         self._link.resume(record)
 
     def wait(self) -> Exit:
@@ -330,22 +330,14 @@ class CellHost:
         assert self.process is not None
         try:
             host = psutil.Process(self.process.pid)
-            state, used, now = host.status(), sum(host.cpu_times()[:2]), time.monotonic()
+            state, used = host.status(), sum(host.cpu_times()[:2])
         except psutil.Error:
             return  # it is just ending; the link will tell
-        if self._watch_began < 0:
-            self._watch_began, self._watched, self._slept = used, now, 0.0
-        if state in ASLEEP:
-            self._slept += now - self._watched
-        self._watched = now
-        if state == psutil.STATUS_STOPPED:
-            raise HostTrouble("backstop: stopped on the host")
-        if self.talks and self._culprit(self.plan.name) == self.plan.name:
-            raise HostTrouble(FLOODS)
-        if used - self._watch_began > self.patience.backstop:
-            raise HostTrouble("backstop: spins without end")
-        if self._slept > self.patience.backstop:
-            raise HostTrouble("backstop: sleeps without end")
+        why = self._backstop.look(state, used, time.monotonic())
+        if state != psutil.STATUS_STOPPED and self.talks and self._culprit(self.plan.name) == self.plan.name:
+            why = FLOODS
+        if why:
+            raise HostTrouble(why)
 
     # ---- what the host says
 

@@ -10,6 +10,7 @@ with Lines(57): ...                                                    # a kill 
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -211,9 +212,14 @@ class Lines:
     def _call(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         return self._line if self._where in frame.f_code.co_filename else None
 
-    def _line(self, _frame: FrameType, event: str, _argument: Any) -> Any:
-        if event == "line":
+    def _line(self, frame: FrameType, event: str, _argument: Any) -> Any:
+        if event == "line" and not _leaves_a_handler(frame):
             self.left -= 1
             if self.left == 0:
                 raise KilledError
         return self._line
+
+
+def _leaves_a_handler(frame: FrameType) -> bool:
+    """Whether a line begins by forgetting the exception that was handled: CPython has it for good if another is raised there."""
+    return frame.f_code.co_code[frame.f_lasti] == dis.opmap["POP_EXCEPT"]

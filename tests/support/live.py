@@ -29,6 +29,7 @@ import psutil
 
 from hypervisor import launch
 from hypervisor.api import Run
+from hypervisor.core.cell import Cell
 from hypervisor.core.effects import Rest
 from tests.support.patience import PATIENCE_S
 
@@ -124,6 +125,10 @@ class Live:
         functions = "  (its guests are functions of the test: launch(..., replay=...) with its inputs.jsonl)"
         return [f"cellvisor replay {path}{functions if guests else ''}" for path, guests in self._left]
 
+    def stories(self) -> list[str]:
+        """How far each run has come and what became of its cells."""
+        return [f"at {run.now:,} cycles: {', '.join(map(_what_became, run.monitor.cells))}" for run in self._runs]
+
     def hash(self, topology: Any, time: str | None = None, **options: Any) -> str:
         """The hash of a run of its own, to `time` or to the topology's end."""
         run = self(topology, **options)
@@ -141,6 +146,10 @@ class Live:
             while self._runs:
                 self._runs.pop().close()
         self._before.check()
+
+
+def _what_became(cell: Cell) -> str:
+    return f"{cell.name} {cell.shown_state()}{f' ({cell.why})' if cell.why else ''}"
 
 
 # Other processes.
