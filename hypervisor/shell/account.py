@@ -121,6 +121,13 @@ def _measured(summary: Summary, width: int) -> Iterable[Text | Table]:
     if rows:
         yield table(width, ("process", "CPU", "peak memory"), rows)
         yield Text(sandbox_line((name, cell.sandbox_lacks) for name, cell in host.cells.items()))
+    yield from (_last_words(name, cell.said) for name, cell in host.cells.items() if cell.said)
+
+
+def _last_words(name: str, said: str) -> Text:
+    first, *more = said.strip().splitlines() or [""]
+    rest = f" (and {len(more)} more lines, in summary.json)" if more else ""
+    return Text(f"the process of {name} had printed: {printable(first)}{rest}")
 
 
 def _cells(summary: Summary) -> Figures:

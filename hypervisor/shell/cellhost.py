@@ -52,6 +52,9 @@ PATIENCE = Patience()
 _IDLE = frozenset("STtXZ")
 """States of a thread in /proc (proc_pid_stat(5)): sleeping, stopped, traced, dead. Running and waiting for a disk are work."""
 
+SAID_LIMIT = 4000
+"""Characters of what a process printed that the account keeps."""
+
 _ADVICE = {
     errno.EFBIG: "raise the limit of file sizes, ulimit -f, or give the cell less ram",
     errno.EMFILE: "raise the limit of open files, ulimit -n, or run fewer cells",
@@ -100,6 +103,8 @@ class HostFigures:
     peak_memory: int = 0
     memory_at_start: int = 0
     lacking: tuple[str, ...] = field(default=())
+    said: str = ""
+    """What its process had printed when it last ended by itself: the end of it, control characters shown."""
 
 
 class Greeting(NamedTuple):
@@ -360,7 +365,10 @@ class CellHost:
 
     def how_it_ended(self) -> str:
         """Why the process is gone, in the words of the trace."""
-        return describe_end(self.process.wait(1.0) if self.process is not None else None)
+        status = self.process.wait(1.0) if self.process is not None else None
+        if status is not None:
+            self.figures.said = status.log[-SAID_LIMIT:]
+        return describe_end(status)
 
     def measure(self) -> None:
         """Bring the figures up to now."""

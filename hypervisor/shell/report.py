@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hypervisor.core.cell import Cell
 from hypervisor.core.energy import Power
 from hypervisor.core.ledger import CellLedger
+from hypervisor.shell.cellhost import HostFigures
 from hypervisor.shell.guests import resolve
 from hypervisor.shell.provenance import Binary
 from hypervisor.shell.summary import (
@@ -110,6 +111,10 @@ def _binary(name: str, sha256: str, source: str | None, port: str | None) -> Bin
     return Binary(name, sha256, found.package, found.version)
 
 
+def _host_cell(figures: HostFigures) -> HostCell:
+    return HostCell(figures.cpu_seconds, figures.peak_memory, figures.lacking, figures.said)
+
+
 def _host(run: Run) -> HostSummary:
     insns = sum(cell.account.insns for cell in run.monitor.cells)
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -119,8 +124,5 @@ def _host(run: Run) -> HostSummary:
         seconds=seconds,
         monitor_cpu_seconds=usage.ru_utime + usage.ru_stime,
         mips=insns / seconds / 1e6 if seconds else 0.0,
-        cells={
-            cell.name: HostCell(host.figures.cpu_seconds, host.figures.peak_memory, host.figures.lacking)
-            for cell, host in zip(run.monitor.cells, run.hosts, strict=True)
-        },
+        cells={cell.name: _host_cell(host.figures) for cell, host in zip(run.monitor.cells, run.hosts, strict=True)},
     )

@@ -129,11 +129,13 @@ class FaultSummary:
 
 @dataclass(frozen=True)
 class HostCell:
-    """What a cell took on the host, and which layers of its sandbox this host could not give."""
+    """What a cell took on the host, which layers of its sandbox this host could not give, and what its process had printed when
+    it ended by itself."""
 
     cpu_seconds: float = 0.0
     peak_memory: int = 0
     sandbox_lacks: tuple[str, ...] = ()
+    said: str = ""
 
 
 @dataclass(frozen=True)

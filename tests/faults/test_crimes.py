@@ -21,6 +21,7 @@ from hypervisor.api import Run
 from hypervisor.core.calls.basic import METRICS_LIMIT
 from hypervisor.core.cell import CellState
 from hypervisor.shell.cellhost import Patience
+from hypervisor.shell.report import summarise
 from tests.support import hostile
 from tests.support.guests import testimony as what_a_witness_says
 from tests.support.live import Live
@@ -114,6 +115,13 @@ def test_a_cell_that_is_stopped_on_the_host_while_it_sleeps_is_ended_when_it_is_
 @LINKS
 def test_a_guest_that_ends_its_process_is_noticed_with_its_status(court: Court, link: str) -> None:
     assert_ended(court(guest(hostile.dies), link=link), "process ended: exit code 3$")
+
+
+def test_what_a_process_printed_before_it_aborted_is_in_the_account(court: Court) -> None:
+    run = court(guest(hostile.aborts))
+    assert_ended(run, "process ended: killed by SIGABRT$")
+    said = summarise(run).host.cells["culprit"].said
+    assert said.startswith("no threads \\x1b[2J left\nat all\nFatal Python error: Aborted\n")
 
 
 def test_a_guest_that_leaves_past_the_runtime_is_noticed(court: Court) -> None:
