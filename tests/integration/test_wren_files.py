@@ -17,7 +17,7 @@ from tests.support.wren import FLAVOURS
 pytest.importorskip("ziglang")
 pytestmark = pytest.mark.slow
 
-PROGRAMS = ("answers", "kept", "keys", "leaks", "returned", "sectors", "straddle", "touches")
+PROGRAMS = ("answers", "crowded", "kept", "keys", "leaks", "returned", "sectors", "straddle", "touches")
 SOURCES = Path(__file__).parents[1] / "support" / "wren_programs"
 SPLIT = [flavour for flavour in FLAVOURS if flavour != "native"]
 """Where there are driver domains."""
@@ -32,11 +32,11 @@ def programs() -> bytes:
     return archive(all_own([SOURCES / f"{name}.c" for name in PROGRAMS]))
 
 
-def wren(tmp_path: Path, words: str) -> dict[str, Any]:
+def wren(tmp_path: Path, words: str, ram: str = "4MiB") -> dict[str, Any]:
     """A cell whose first process is one of the programs."""
     disk = tmp_path / "programs.cpio"
     disk.write_bytes(programs())
-    return {"image": "wren", "initrd": str(disk), "ram": "4MiB", "args": f"init=/bin/{words}"}
+    return {"image": "wren", "initrd": str(disk), "ram": ram, "args": f"init=/bin/{words}"}
 
 
 def with_driver(cell: dict[str, Any], domain: str, device: str) -> dict[str, Any]:
@@ -96,6 +96,18 @@ def test_a_call_that_cannot_do_all_loses_nothing_and_keeps_nobody(live: Live, tm
         "and with one: 1",
         "",
         "four naps of 5 ms beside a long line: short",
+    ]
+
+
+@every_flavour
+def test_what_is_full_or_too_long_is_refused_and_no_more(live: Live, tmp_path: Path, flavour: str) -> None:
+    """A process that becomes another program has two tables of pages for a moment: as many as can be may do so."""
+    run = live(alone(wren(tmp_path, "crowded", ram="32MiB")), flavour=flavour)
+    assert finish(run).splitlines() == [
+        "63 children, one more: EAGAIN",
+        "of 63: 63 became another program",
+        "a socket's name as long as may be: 0",
+        "and one longer: ENAMETOOLONG",
     ]
 
 
