@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.attacks import ATTACKS
 from tests.support.native_attacks import TABLE
+from tests.support.patience import PATIENCE_S
 from tests.support.sandbox_lab import SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def siege(sandbox: bool, user: int | None = None, without: tuple[str, ...] = ())
     natively = sandbox and not without
     options = json.dumps({"sandbox": sandbox, "user": user, "without": without, "natively": natively})
     command = [sys.executable, "-m", "tests.support.attacked_monitor", options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
 

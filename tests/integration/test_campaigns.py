@@ -20,6 +20,7 @@ from hypervisor.shell.campaigns.runner import Directory, Result, run_campaign
 from hypervisor.shell.files import RunDirError
 from hypervisor.shell.rerun import rerun
 from tests.support.live import gone, until
+from tests.support.patience import PATIENCE_S
 from tests.support.session import COMMAND, cellvisor, environment
 
 pytestmark = pytest.mark.slow
@@ -128,7 +129,7 @@ def test_a_campaign_gives_verdicts_that_can_be_replayed_and_is_taken_up_again(tm
 def test_a_peer_that_is_broken_on_purpose_has_been_escaped_to_and_the_command_says_so(tmp_path: Path) -> None:
     for name, content in {"broken.py": BROKEN, "device.toml": DEVICE, "mine.toml": BREAKS}.items():
         (tmp_path / name).write_text(content)
-    done = cellvisor("inject", "mine.toml", "--out", "out", place=tmp_path, timeout=60.0)
+    done = cellvisor("inject", "mine.toml", "--out", "out", place=tmp_path, timeout=PATIENCE_S)
 
     assert done.returncode == 1, done.stderr
     assert "under okl4" in done.stdout
@@ -215,7 +216,7 @@ def test_a_campaign_that_was_killed_goes_on_where_it_was_and_leaves_no_run_behin
     order = [*COMMAND, "inject", "mine.toml", "--jobs", "1", "--out", "out"]
     killed = subprocess.Popen(order, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.DEVNULL)
     try:
-        assert until(lambda: done.exists() and done.read_bytes().count(b"\n") >= 2, 60.0)
+        assert until(lambda: done.exists() and done.read_bytes().count(b"\n") >= 2)
         family = [os.pidfd_open(child.pid) for child in psutil.Process(killed.pid).children(recursive=True)]
     finally:
         killed.kill()

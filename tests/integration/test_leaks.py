@@ -28,7 +28,6 @@ from tests.support.session import COMMAND, environment
 
 pytestmark = pytest.mark.slow
 
-SECOND = 1.0
 CELLS = 4
 TOPOLOGY = """
 name = "leaky"
@@ -113,9 +112,9 @@ def kill(pidfd: int) -> None:
         signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 
-def assert_nothing_left(run: Running, seconds: float = SECOND) -> None:
-    assert gone(run.pidfds, seconds), run.said()
-    assert until(lambda: not run.leftovers(), seconds), run.leftovers()
+def assert_nothing_left(run: Running) -> None:
+    assert gone(run.pidfds), run.said()
+    assert until(lambda: not run.leftovers()), run.leftovers()
 
 
 @LINKS
@@ -204,7 +203,12 @@ print("went on", flush=True)
 def test_after_a_program_that_forgets_to_close_its_run(tmp_path: Path) -> None:
     environment_ = environment(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-c", FORGETFUL], env=environment_, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", FORGETFUL],
+        env=environment_,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
     )
     assert done.stdout == "went on\n"
 

@@ -64,7 +64,7 @@ def test_the_display_is_seen_in_half_blocks_and_touched_with_the_mouse(house: Pa
         assert not looker.echoes()
         looker.click(LEFT + 40, 21)
         looker.sees(lambda screen: screen.pixel(LEFT + 43, 22) not in (None, (BLACK, BLACK)))
-        assert "touched at 161, 163" in said(client) or "touched at 162, 164" in said(client)
+        assert until(lambda: "touched at 161, 163" in said(client) or "touched at 162, 164" in said(client))
         looker.type("q")
         assert looker.wait() == 0
         assert looker.echoes()
@@ -95,9 +95,10 @@ def test_a_pen_that_is_down_is_lifted_when_its_person_leaves(house: Path, client
 
 
 def test_nothing_is_touched_beside_the_picture(house: Path, client: Client) -> None:
-    before = said(client)
     with Looker("screen", place=house) as looker:
         looker.sees(painted)
+        assert until(lambda: "painted" in said(client))
+        before = said(client)
         looker.click(LEFT - 2, 5)
         looker.click(5, 31)
         looker.type("q")
