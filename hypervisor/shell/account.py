@@ -47,6 +47,8 @@ _METRIC = 20
 """Characters of a metric's name that are shown."""
 _CALL, _WHY, _KINDS = 16, 40, 24
 """Characters of a refused call and of the reason that are shown, and kinds of refusals of a cell."""
+_SAID = 120
+"""Characters of what a process had printed at its end."""
 _FEW = 4
 """Cells that have a column of their own."""
 OVERHEAD = [cause for cause in CAUSES if cause not in ("guest", "idle")]
@@ -127,7 +129,7 @@ def _measured(summary: Summary, width: int) -> Iterable[Text | Table]:
 def _last_words(name: str, said: str) -> Text:
     first, *more = said.strip().splitlines() or [""]
     rest = f" (and {len(more)} more lines, in summary.json)" if more else ""
-    return Text(f"the process of {name} had printed: {printable(first)}{rest}")
+    return Text(f"the process of {name} had printed: {_clip(printable(first), _SAID)}{rest}")
 
 
 def _cells(summary: Summary) -> Figures:
