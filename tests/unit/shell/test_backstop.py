@@ -10,12 +10,10 @@ LIMIT = 10.0
 STEP = 0.02
 
 
-def looks(
-    watch: Backstop, state: str, count: int, *, step: float = STEP, spends: float = 0.0, since: float = 1000.0
-) -> str:
+def looks(watch: Backstop, state: str, count: int, *, spends: float = 0.0, since: float = 1000.0) -> str:
     """Look `count` times; the first complaint."""
     watch.begin()
-    answers = (watch.look(state, 5.0 + spends * number, since + step * number) for number in range(count))
+    answers = (watch.look(state, 5.0 + spends * number, since + STEP * number) for number in range(count))
     return next(filter(None, answers), "")
 
 
